@@ -1,0 +1,38 @@
+# Two commands do everything on a fresh machine with Python 3.11: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ROUNDS ?= 20
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast test-all crash lint bench clean
+
+$(BIN)/influxdb3: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(BIN)/influxdb3
+
+setup: $(BIN)/influxdb3 ## Make .venv with all packages, and the pre-commit hooks
+	@if [ -d .git ] && [ -z "$$CI" ]; then $(BIN)/pre-commit install >/dev/null; fi
+
+test: $(BIN)/influxdb3 ## Run everything that CI holds: processes, short crash and hostile runs included
+	$(BIN)/python -m pytest -m 'not long'
+
+test-fast: $(BIN)/influxdb3 ## Run the tests that start no process
+	$(BIN)/python -m pytest -m 'not long and not process'
+
+test-all: $(BIN)/influxdb3 ## Run every test, the long properties too
+	$(BIN)/python -m pytest
+
+lint: $(BIN)/influxdb3 ## Check format, style, types, floors of imports, spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+clean: ## Remove the environment and what tools left behind
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+help: ## List these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
