@@ -1,0 +1,131 @@
+"""The tree of errors that the engine raises; a leaf is named by its cause, an inner node by what a client can do about it.
+
+EngineError                  500
+├── InvalidRequest           400   LineProtocolError · SchemaConflict · TriggerSpecError · QueryError · CatalogEditRefused
+├── Unauthorized             401
+├── Forbidden                403
+├── NotFound                 404   DatabaseNotFound · TableNotFound
+├── AlreadyExists            409   AlreadyDeleted · StillRunning
+├── LimitExceeded            422
+├── Unavailable              503
+├── PluginError              500   PluginFailed · EntryPointMissing · PluginNotFound · EngineOff
+└── StorageError             500   WalCorrupt · ManifestCorrupt · SyncFailed · FolderInUse
+
+``engine/server/errors.py`` holds the only table from these classes to HTTP statuses.
+"""
+
+
+class EngineError(Exception):
+    """Anything that the engine refuses or fails to do; its text is written for the person who reads it."""
+
+
+class InvalidRequest(EngineError):
+    """What was asked for is wrong in itself; asking again does not help."""
+
+
+class LineProtocolError(InvalidRequest):
+    """A line does not follow the grammar of line protocol."""
+
+
+class SchemaConflict(InvalidRequest):
+    """A value does not fit the type that its column already has."""
+
+
+class TriggerSpecError(InvalidRequest):
+    """A trigger specification that cannot be understood."""
+
+
+class QueryError(InvalidRequest):
+    """A query that cannot be planned."""
+
+
+class CatalogEditRefused(InvalidRequest):
+    """An edit of ``catalog.toml`` by hand that does not hold; the text names file, line and reason."""
+
+
+class Unauthorized(EngineError):
+    """No valid token came with the request."""
+
+
+class Forbidden(EngineError):
+    """The token is valid, and may not do this."""
+
+
+class NotFound(EngineError):
+    """What the request names does not exist."""
+
+
+class DatabaseNotFound(NotFound):
+    """No database has this name."""
+
+
+class TableNotFound(NotFound):
+    """The database has no table of this name."""
+
+
+class AlreadyExists(EngineError):
+    """The name is taken, or the thing is in a state that does not allow this."""
+
+
+class AlreadyDeleted(AlreadyExists):
+    """The thing was deleted before."""
+
+
+class StillRunning(AlreadyExists):
+    """An enabled trigger cannot be deleted without force."""
+
+
+class LimitExceeded(EngineError):
+    """A limit that the operator configured would be passed."""
+
+
+class Unavailable(EngineError):
+    """Not now: too many wait already, or the server is going down."""
+
+
+class PluginError(EngineError):
+    """A plugin cannot be loaded or run."""
+
+
+class PluginNotFound(PluginError):
+    """The plugin's file or folder cannot be read."""
+
+
+class EngineOff(PluginError):
+    """The server was started without ``--plugin-dir``."""
+
+
+class EntryPointMissing(PluginError):
+    """The plugin lacks the function that its trigger calls."""
+
+
+class PluginFailed(PluginError):
+    """The plugin's code raised.
+
+    Attributes:
+        details: the user's traceback, as Python prints it.
+    """
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
+
+
+class StorageError(EngineError):
+    """The disk, or what is on it, does not allow this."""
+
+
+class WalCorrupt(StorageError):
+    """The log is damaged in its middle; the text names file and offset, and how to go on."""
+
+
+class ManifestCorrupt(StorageError):
+    """The manifest, or a file that it names, is missing or damaged."""
+
+
+class SyncFailed(StorageError):
+    """The disk did not confirm a sync; nothing of that group is acknowledged."""
+
+
+class FolderInUse(StorageError):
+    """Another process holds the lock of the data folder."""

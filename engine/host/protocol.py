@@ -1,0 +1,237 @@
+"""The messages between the server and a plugin host: what a run is given, what it may ask for, what comes of it.
+
+A message travels as a little-endian ``u32`` length and that many bytes of MessagePack. Both directions are tagged unions.
+The embedded executor passes the same objects without encoding them.
+"""
+
+from typing import Literal
+
+import msgspec
+
+RunKind = Literal["wal", "schedule", "request"]
+ErrorKind = Literal["load", "entry_point", "call", "response", "timeout", "cancelled", "host"]
+
+GLOBAL_NAMESPACE = "global"
+
+BEAT_INTERVAL_S = 0.25
+
+
+class PayloadRef(msgspec.Struct, frozen=True, array_like=True):
+    """Where the rows of one log record are: ``length`` bytes at ``offset`` of the file ``path``, encoded as ``encoding`` says.
+
+    ``encoding`` is one of ``engine.columns.payload.Encoding``; ``version`` is the version of the table's schema then.
+    """
+
+    path: str
+    offset: int
+    length: int
+    encoding: int
+    version: int
+
+
+class TableBatch(msgspec.Struct, frozen=True):
+    """Rows of one table for a data-write run; ``columns`` are (name, ``ColumnType.short``) in the table's own order."""
+
+    table: str
+    columns: list[tuple[str, str]]
+    payloads: list[PayloadRef]
+
+
+class RequestData(msgspec.Struct, frozen=True):
+    """What came in with an HTTP request; header names are in lower case, ``authorization`` is not among them."""
+
+    query_parameters: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+
+class PluginSource(msgspec.Struct, frozen=True):
+    """Where a plugin's code is.
+
+    ``path`` is a file or a folder with ``__init__.py`` on the local disk (for ``gh:`` the file in the cache);
+    ``filename`` is what the trigger says.
+    """
+
+    filename: str
+    path: str
+
+
+class StateValue(msgspec.Struct, frozen=True, array_like=True):
+    """One key of a cache namespace as it is committed.
+
+    ``pickled`` is the value; ``None`` with ``live`` means a value that cannot be pickled is there, ``None`` without it that the key is gone.
+    ``expires_ns`` is wall-clock time, ``None`` = never.
+    """
+
+    key: str
+    pickled: bytes | None
+    live: bool = False
+    expires_ns: int | None = None
+
+
+class NamespaceSync(msgspec.Struct, frozen=True):
+    """What a host that knows version ``since`` of a namespace lacks of version ``version``; with ``whole`` it starts from nothing."""
+
+    namespace: str
+    version: int
+    whole: bool
+    values: list[StateValue]
+
+
+class NamespaceChange(msgspec.Struct, frozen=True):
+    """What a run changed in one namespace; ``clear`` removes all that was committed before."""
+
+    namespace: str
+    clear: bool
+    values: list[StateValue]
+
+
+class Run(msgspec.Struct, tag="run"):
+    """One call of a plugin's function.
+
+    ``namespace`` and ``global_namespace`` name its two cache namespaces, ``default_ttl_s`` holds for keys put without ttl (dry runs).
+    ``thread`` names the thread it runs in: equal names never overlap; an empty name means a thread of its own.
+    ``call_time_s`` is set for ``schedule`` (seconds since the epoch), ``request`` for ``request``, ``batches`` for ``wal``.
+    """
+
+    run_id: str
+    kind: RunKind
+    trigger_name: str
+    database: str
+    plugin: PluginSource
+    args: dict[str, str] | None
+    thread: str
+    namespace: str
+    global_namespace: str = GLOBAL_NAMESPACE
+    default_ttl_s: float | None = None
+    batches: list[TableBatch] = []
+    call_time_s: int | None = None
+    request: RequestData | None = None
+    state: list[NamespaceSync] = []
+
+
+class Interrupt(msgspec.Struct, tag="interrupt"):
+    """Raise ``reason`` (``timeout`` or ``cancelled``) as an exception in the thread of a run."""
+
+    run_id: str
+    reason: Literal["timeout", "cancelled"]
+    text: str
+
+
+class Settle(msgspec.Struct, tag="settle"):
+    """What became of a finished run.
+
+    ``committed``: its state changes are durable, ``versions`` says as which version of each namespace.
+    ``repeat``: it will be repeated, so the keys it touched go back to their last committed values – except keys that another run has put since.
+    """
+
+    run_id: str
+    outcome: Literal["committed", "repeat"]
+    versions: dict[str, int] = {}
+
+
+class Forget(msgspec.Struct, tag="forget"):
+    """Drop a namespace: its trigger was disabled or deleted."""
+
+    namespace: str
+
+
+class QueryReply(msgspec.Struct, tag="query_reply"):
+    """The answer to ``Query``: an Arrow IPC stream, or the text of an error."""
+
+    call_id: int
+    stream: bytes = b""
+    error: str | None = None
+
+
+class WriteReply(msgspec.Struct, tag="write_reply"):
+    """The answer to ``WriteNow``: nothing, or the text of an error."""
+
+    call_id: int
+    error: str | None = None
+
+
+class Stop(msgspec.Struct, tag="stop"):
+    """End the process in good order."""
+
+
+ToHost = Run | Interrupt | Settle | Forget | QueryReply | WriteReply | Stop
+
+
+class Ready(msgspec.Struct, tag="ready"):
+    """The host has loaded what it needs."""
+
+    pid: int
+
+
+class Beat(msgspec.Struct, tag="beat"):
+    """The host's Python code runs: sent every ``BEAT_INTERVAL_S`` by a thread that does nothing else."""
+
+
+class Entered(msgspec.Struct, tag="entered"):
+    """The plugin's function is about to be called (a run's queue delay ends here)."""
+
+    run_id: str
+
+
+class Log(msgspec.Struct, tag="log"):
+    """A plugin logged a line; ``level`` is ``INFO``, ``WARN`` or ``ERROR``."""
+
+    run_id: str
+    level: str
+    text: str
+
+
+class Query(msgspec.Struct, tag="query"):
+    """A plugin asks for rows; ``database`` ``None`` means that of its trigger."""
+
+    call_id: int
+    run_id: str
+    database: str | None
+    sql: str
+    params: dict[str, str | int | float | bool | None]
+
+
+class WriteNow(msgspec.Struct, tag="write_now"):
+    """A plugin writes at once (``write_sync``); answered when durable, or when accepted if ``no_sync``."""
+
+    call_id: int
+    run_id: str
+    database: str | None
+    lines: str
+    no_sync: bool
+
+
+class RunError(msgspec.Struct, frozen=True):
+    """Why a run failed: ``text`` in one line as the log shows it, ``details`` the traceback."""
+
+    kind: ErrorKind
+    text: str
+    details: str = ""
+
+
+class Response(msgspec.Struct, frozen=True):
+    """What a request plugin returned."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class Done(msgspec.Struct, tag="done"):
+    """A run ended.
+
+    ``writes`` are its buffered writes in call order, (database or ``None`` for that of the trigger, line protocol); empty after an error.
+    ``changes`` is what it changed in the cache – also after an error, for a failed run may keep its values.
+    ``cpu_ns`` is the CPU time of its thread.
+    """
+
+    run_id: str
+    error: RunError | None = None
+    writes: list[tuple[str | None, str]] = []
+    changes: list[NamespaceChange] = []
+    response: Response | None = None
+    cpu_ns: int = 0
+
+
+FromHost = Ready | Beat | Entered | Log | Query | WriteNow | Done

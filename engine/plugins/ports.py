@@ -1,0 +1,74 @@
+"""What plugin execution needs of the rest of the engine, and what it offers to it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.host.protocol import Done, NamespaceSync, Run
+
+
+class RunServices(Protocol):
+    """What one run may ask of the database; a dry run is given another one.
+
+    All methods may be called from any thread, also after the run ended (threads that a plugin left behind).
+    """
+
+    def log(self, level: str, text: str) -> None:
+        """Keep a log line of the plugin; ``level`` is ``INFO``, ``WARN`` or ``ERROR``. Never blocks."""
+
+    def entered(self) -> None:
+        """Note that the plugin's function is about to be called. Never blocks."""
+
+    def query(self, database: str | None, sql: str, params: dict[str, str | int | float | bool | None]) -> bytes:
+        """Return the rows of ``sql`` as an Arrow IPC stream; ``database`` ``None`` means that of the trigger.
+
+        Raises:
+            EngineError: the text is what the plugin's ``QueryError`` shall say.
+        """
+
+    def write_now(self, database: str | None, lines: str, *, no_sync: bool) -> None:
+        """Write ``lines``; return when they are durable, when they are accepted if ``no_sync``.
+
+        Raises:
+            EngineError: the text is what the plugin's exception shall say.
+        """
+
+    def namespace(self, namespace: str, since: int) -> NamespaceSync | None:
+        """Return what a host that knows version ``since`` of ``namespace`` lacks (0: it knows nothing); ``None`` = nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """What a run may use up, and who answers for it.
+
+    Attributes:
+        owner: names the trigger in one generation with one content of its plugin file; blame sticks to it.
+        timeout_s: seconds from the call of the plugin's function, ``None`` = no limit.
+    """
+
+    owner: str
+    timeout_s: float | None = None
+
+
+class Executor(Protocol):
+    """Runs plugin code."""
+
+    def run(self, run: Run, limits: RunLimits, services: RunServices, on_done: Callable[[Done], None]) -> None:
+        """Start ``run`` and return; ``on_done`` is called exactly once, from a thread of the executor.
+
+        The executor fills ``run.state`` itself from ``services.namespace``. A run whose host died without its fault
+        is repeated by the executor, so ``on_done`` only tells of ends that count: success, an exception, a passed
+        limit, a proven crash, cancelled.
+        """
+
+    def settle(self, run_id: str, *, committed: bool, versions: dict[str, int]) -> None:
+        """Tell what became of a finished run: its state is durable as ``versions``, or (not ``committed``) it will be repeated."""
+
+    def cancel(self, run_id: str) -> None:
+        """Interrupt a run; its ``on_done`` gets an error of kind ``cancelled``, at the latest after the grace second."""
+
+    def forget(self, namespace: str) -> None:
+        """Drop a cache namespace in every host."""
+
+    def close(self, timeout_s: float) -> None:
+        """End all runs (as ``cancel`` does) and all hosts, waiting at most ``timeout_s`` seconds for runs to end by themselves."""
