@@ -20,7 +20,7 @@ class Encoding(IntEnum):
 
 
 def encode_rows(batch: pa.RecordBatch) -> tuple[Encoding, bytes]:
-    """Return ``batch`` (columns of a table in its own order, see ``storage_schema``) as bytes, and how they are encoded.
+    """Return ``batch``, whose columns are in the table's own order, as bytes, and how they are encoded.
 
     The time travels as integers, a tag as its text; trailing columns may be missing and read as null.
     """
