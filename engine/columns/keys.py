@@ -23,31 +23,25 @@ def _mix(values: Hashes) -> Hashes:
     return mixed
 
 
-class KeyHasher:
-    """Hashes the keys of one table's rows; equal keys have equal hashes, whatever dictionaries their batches use.
+def hash_keys(batch: pa.RecordBatch, tags: Sequence[str]) -> Hashes:
+    """Return a hash of the key of each row; ``tags`` are the names of the tag columns in the table's order.
 
-    A null tag adds nothing, so rows written before a tag column existed hash like rows that leave it out.
+    Equal keys have equal hashes within one process, whatever dictionaries their batches use. A null tag adds nothing,
+    so rows written before a tag column existed hash like rows that leave it out.
     """
+    time = batch.column(TIME_COLUMN).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    hashes = _mix(time.astype(np.uint64, copy=True) + _STEP)
+    for number, tag in enumerate(tags):
+        hashes += _tag_hashes(number, batch.column(tag))
+    return hashes
 
-    def __init__(self) -> None:
-        self._codes: dict[str, dict[str, int]] = {}
 
-    def hash_rows(self, batch: pa.RecordBatch, tags: Sequence[str]) -> Hashes:
-        """Return a hash per row of ``batch``; ``tags`` are the names of its tag columns in the table's order."""
-        time = batch.column(TIME_COLUMN).cast(pa.int64()).to_numpy(zero_copy_only=False)
-        hashes = _mix(time.astype(np.uint64, copy=True) + _STEP)
-        for number, tag in enumerate(tags):
-            hashes += self._tag_hashes(number, tag, batch.column(tag))
-        return hashes
-
-    def _tag_hashes(self, number: int, tag: str, column: pa.DictionaryArray) -> Hashes:
-        codes = self._codes.setdefault(tag, {})
-        numbers = [codes.setdefault(text, len(codes)) for text in column.dictionary.to_pylist()]
-        per_text = np.zeros(len(numbers) + 1, dtype=np.uint64)  # the last entry is the null's
-        salt = np.uint64((number + 1) << 40)
-        per_text[:-1] = _mix(np.array(numbers, dtype=np.uint64) + salt)
-        chosen: Hashes = per_text[column.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
-        return chosen
+def _tag_hashes(number: int, column: pa.DictionaryArray) -> Hashes:
+    texts = [hash(text) for text in column.dictionary.to_pylist()]
+    per_text = np.zeros(len(texts) + 1, dtype=np.uint64)  # the last entry is the null's
+    per_text[:-1] = _mix(np.array(texts, dtype=np.int64).astype(np.uint64) + np.uint64(number + 1) * _STEP)
+    chosen: Hashes = per_text[column.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+    return chosen
 
 
 class KeySet:
@@ -68,6 +62,11 @@ class KeySet:
             ordered.sort(kind="stable")
         self._runs.append(ordered)
         return repeats
+
+    def absorb(self, other: "KeySet") -> None:
+        """Add all keys of ``other``."""
+        for run in other._runs:
+            self.add(run)
 
     def shares(self, hashes: Hashes) -> bool:
         """Return whether any of ``hashes`` is in the set."""

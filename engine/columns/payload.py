@@ -1,5 +1,7 @@
 """Rows of one table ⇄ bytes of a log record: Arrow IPC for batches, MessagePack for a few rows."""
 
+import itertools
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 import msgspec
@@ -37,17 +39,45 @@ def decode_rows(encoding: int, payload: bytes | memoryview | pa.Buffer, schema: 
 
     IPC columns point into ``payload`` without a copy.
     """
-    wanted = storage_schema(schema)
     if encoding == Encoding.COMPACT:
-        values = msgspec.msgpack.decode(payload)
-        rows = len(values[0]) if values else 0
-        columns = [pa.array(v, type=f.type) for v, f in zip(values, wanted, strict=False)]
-    else:
-        with pa.ipc.open_stream(pa.py_buffer(payload)) as reader:
-            batch = reader.read_next_batch()
-        rows, columns = batch.num_rows, batch.columns
-    columns += [pa.nulls(rows, type=wanted.field(i).type) for i in range(len(columns), len(wanted))]
-    return pa.RecordBatch.from_arrays(columns, schema=wanted)
+        return _from_values([msgspec.msgpack.decode(payload)], schema)
+    with pa.ipc.open_stream(pa.py_buffer(payload)) as reader:
+        batch = reader.read_next_batch()
+    return _padded(batch.columns, batch.num_rows, schema)
+
+
+def decode_payloads(
+    payloads: Sequence[tuple[int, bytes | memoryview, int]], schema: TableSchema
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of many (encoding, payload, schema version) in their order.
+
+    Neighbours in the compact form become one batch, with the columns of the newest version among them.
+    """
+    for encoding, group in itertools.groupby(payloads, key=lambda p: p[0]):
+        if encoding == Encoding.COMPACT:
+            members = list(group)
+            version = max(version for _, _, version in members)
+            yield _from_values([msgspec.msgpack.decode(data) for _, data, _ in members], schema.at(version))
+        else:
+            for _, data, version in group:
+                yield decode_rows(encoding, data, schema.at(version))
+
+
+def _from_values(payloads: Sequence[list[list[object]]], schema: TableSchema) -> pa.RecordBatch:
+    rows = [len(columns[0]) if columns else 0 for columns in payloads]
+    width = max(len(columns) for columns in payloads)
+    joined: list[list[object]] = [[] for _ in range(width)]
+    for columns, count in zip(payloads, rows, strict=True):
+        for i, values in enumerate(joined):
+            values.extend(columns[i] if i < len(columns) else [None] * count)
+    arrays = [pa.array(v, type=f.type) for v, f in zip(joined, storage_schema(schema), strict=False)]
+    return _padded(arrays, sum(rows), schema)
+
+
+def _padded(arrays: list[pa.Array], rows: int, schema: TableSchema) -> pa.RecordBatch:
+    wanted = storage_schema(schema)
+    missing = [pa.nulls(rows, type=wanted.field(i).type) for i in range(len(arrays), len(wanted))]
+    return pa.RecordBatch.from_arrays([*arrays, *missing], schema=wanted)
 
 
 def _values(column: pa.Array) -> list[object]:
