@@ -39,7 +39,8 @@ def hash_keys(batch: pa.RecordBatch, tags: Sequence[str]) -> Hashes:
 def _tag_hashes(number: int, column: pa.DictionaryArray) -> Hashes:
     texts = [hash(text) for text in column.dictionary.to_pylist()]
     per_text = np.zeros(len(texts) + 1, dtype=np.uint64)  # the last entry is the null's
-    per_text[:-1] = _mix(np.array(texts, dtype=np.int64).astype(np.uint64) + np.uint64(number + 1) * _STEP)
+    salt = np.uint64((number + 1) * int(_STEP) & 0xFFFFFFFFFFFFFFFF)
+    per_text[:-1] = _mix(np.array(texts, dtype=np.int64).astype(np.uint64) + salt)
     chosen: Hashes = per_text[column.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
     return chosen
 
