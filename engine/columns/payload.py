@@ -46,6 +46,16 @@ def decode_rows(encoding: int, payload: bytes | memoryview | pa.Buffer, schema: 
     return _padded(batch.columns, batch.num_rows, schema)
 
 
+def compact_values(payload: bytes | memoryview, width: int) -> list[list[object]]:
+    """Return the rows of ``payload``, which is in the compact form, as ``width`` columns of plain values.
+
+    For whoever wants Python values in the end: no way through Arrow is shorter.
+    """
+    columns: list[list[object]] = msgspec.msgpack.decode(payload)
+    rows = len(columns[0]) if columns else 0
+    return columns + [[None] * rows for _ in range(len(columns), width)]
+
+
 def decode_payloads(
     payloads: Sequence[tuple[int, bytes | memoryview, int]], schema: TableSchema
 ) -> Iterator[pa.RecordBatch]:
