@@ -1,0 +1,81 @@
+"""Messages over a stream socket, one after the other, in both directions; used at either end."""
+
+import contextlib
+import socket
+import struct
+import threading
+from typing import Generic, TypeVar
+
+import msgspec
+
+from engine.host.protocol import FromHost, ToHost
+
+LENGTH = struct.Struct("<I")
+READ_AHEAD_BYTES = 1 << 16
+MOST_KEPT_BYTES = 1 << 20
+"""A send buffer that grew beyond this is given back after the message."""
+
+Incoming = TypeVar("Incoming")
+
+
+class Channel(Generic[Incoming]):
+    """One end of a connection between the server and a plugin host.
+
+    ``send`` may be called from any thread, ``receive`` from one.
+    """
+
+    def __init__(self, sock: socket.socket, decoder: msgspec.msgpack.Decoder[Incoming]) -> None:
+        self._socket = sock
+        self._decoder = decoder
+        self._encoder = msgspec.msgpack.Encoder()
+        self._sending = threading.Lock()
+        self._out = bytearray()
+        self._reader = sock.makefile("rb", buffering=READ_AHEAD_BYTES)
+
+    @classmethod
+    def of_host(cls, sock: socket.socket) -> "Channel[ToHost]":
+        """Return the host's end."""
+        return Channel(sock, msgspec.msgpack.Decoder(ToHost))
+
+    @classmethod
+    def of_server(cls, sock: socket.socket) -> "Channel[FromHost]":
+        """Return the server's end."""
+        return Channel(sock, msgspec.msgpack.Decoder(FromHost))
+
+    def send(self, message: ToHost | FromHost) -> None:
+        """Send ``message`` whole; wait while the other end does not read.
+
+        A message goes out in one call that no exception of this thread can cut in two, for plugins' threads are
+        interrupted while they are in here.
+
+        Raises:
+            OSError: the other end is gone.
+            UnicodeEncodeError, OverflowError, TypeError: a value of ``message`` cannot travel; nothing was sent.
+        """
+        with self._sending:
+            out = self._out
+            self._encoder.encode_into(message, out, LENGTH.size)
+            LENGTH.pack_into(out, 0, len(out) - LENGTH.size)
+            self._socket.sendall(out)
+            if len(out) > MOST_KEPT_BYTES:
+                self._out = bytearray()
+
+    def receive(self) -> Incoming | None:
+        """Return the next message, ``None`` when the other end has closed.
+
+        Raises:
+            msgspec.DecodeError: what came is no message of the protocol.
+            OSError: the connection broke.
+        """
+        length = self._reader.read(LENGTH.size)
+        if len(length) < LENGTH.size:
+            return None
+        wanted = LENGTH.unpack(length)[0]
+        body = self._reader.read(wanted)
+        return self._decoder.decode(body) if len(body) == wanted else None
+
+    def close(self) -> None:
+        """Close this end; a ``receive`` that waits in another thread returns ``None``."""
+        with contextlib.suppress(OSError):  # the other end closed first
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
