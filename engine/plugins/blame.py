@@ -1,0 +1,374 @@
+"""Who answers when a plugin host dies, freezes or has to be ended: events in, orders out; no clock, no process, no lock.
+
+There are two proofs against a run: it passed its limit while its host's heart beat, or it ended or froze a fresh host
+in which it ran alone. After any other death or freeze everything in flight is repeated one by one, each alone in a
+fresh host. A host that was ended for a known reason costs the others nothing but a repetition in its successor.
+A proven culprit's run fails, and its owner keeps an own host until its owner string changes.
+
+Only hosts that were started for one owner or one repetition can prove anything: the shared host may also be ended by
+something outside, or by a thread that an earlier run left behind.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+from engine.host.protocol import BEAT_INTERVAL_S
+from engine.plugins.blame_records import SECOND_NS, HostRecord, RunFacts, RunRecord
+from engine.plugins.orders import EndHost, FailRun, Interrupt, Order, PassDone, Report, Role, SendRun, StartHost
+
+GRACE_NS = SECOND_NS
+"""From the exception in a run's thread to the end of its host."""
+
+LONGEST_BEAT_GAP_NS = int(4 * BEAT_INTERVAL_S * SECOND_NS)
+"""A longer time between two beats is time without heartbeat, which counts against nobody's limit."""
+
+LONGEST_TICK_NS = SECOND_NS // 2
+"""What goes beyond this between two ticks was the server's own absence, not a host's silence."""
+
+PATIENCE_NS = 2 * SECOND_NS
+"""A repetition that takes longer no longer keeps the next one waiting; each still runs alone."""
+
+FIRST_RESTART_NS = SECOND_NS // 10
+LONGEST_RESTART_NS = 5 * SECOND_NS
+
+MOST_IDLE_OWN_HOSTS = 8
+"""Own hosts of owners that have nothing to run are kept up to this number, for what lives in their memory."""
+
+CANCELLED_TEXT = "the run was cancelled"
+
+
+class Blame:
+    """The state of all hosts and runs; a method is an event at the time ``now_ns`` (monotonic) and returns orders."""
+
+    def __init__(self, freeze_timeout_s: float = 10.0) -> None:
+        self._freeze_ns = int(freeze_timeout_s * SECOND_NS)
+        self._freeze_text = f"gave no sign of life for {freeze_timeout_s:g} s"
+        self._numbers = 0
+        self._last_tick_ns: int | None = None
+        self._runs: dict[str, RunRecord] = {}
+        self._threads: dict[str, list[RunRecord]] = {}
+        self._hosts: dict[int, HostRecord] = {}
+        self._shared: HostRecord | None = None
+        self._own: dict[str, HostRecord] = {}
+        self._convicted: dict[str, str] = {}
+        self._trials: deque[RunRecord] = deque()
+        self._parked: list[RunRecord] = []
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """The ids of all runs that were admitted and did not end."""
+        return tuple(self._runs)
+
+    def has_own_host(self, owner: str) -> bool:
+        """Return whether ``owner`` was proven to be a culprit and still is what it was then."""
+        return owner in self._convicted.values()
+
+    # ---- events
+
+    def warm_up(self) -> list[Order]:
+        """Start the shared host before the first run comes."""
+        orders: list[Order] = []
+        if self._shared is None:
+            self._shared = self._start(Role.SHARED, orders)
+        return orders
+
+    def admit(self, facts: RunFacts, now_ns: int) -> list[Order]:
+        """Take up a new run."""
+        if facts.run_id in self._runs:
+            raise ValueError(f"run {facts.run_id} is in flight already")
+        run = RunRecord(facts)
+        self._runs[facts.run_id] = run
+        if facts.thread:
+            self._threads.setdefault(facts.thread, []).append(run)
+        orders: list[Order] = []
+        if self._convicted.get(facts.subject, facts.owner) != facts.owner:
+            self._release(facts.subject, orders)
+        self._place(run, now_ns, orders)
+        return orders
+
+    def host_ready(self, number: int, now_ns: int) -> list[Order]:
+        """Note that the process of a host has loaded what it needs."""
+        host = self._hosts.get(number)
+        orders: list[Order] = []
+        if host is None:
+            return orders
+        host.ready, host.last_beat_ns, host.silent_ns, host.failures = True, now_ns, 0, 0
+        for run in list(host.runs.values()):
+            self._send(run, host, now_ns, orders)
+        return orders
+
+    def beat(self, number: int, now_ns: int) -> list[Order]:
+        """Charge the time since the last heartbeat of a host to its runs, now that the next came, and hold their limits."""
+        host = self._hosts.get(number)
+        orders: list[Order] = []
+        if host is None:
+            return orders
+        last, host.last_beat_ns, host.silent_ns = host.last_beat_ns, now_ns, 0
+        if now_ns - last > LONGEST_BEAT_GAP_NS:
+            return orders
+        for run in host.runs.values():
+            if run.sent and run.facts.timeout_ns is not None and (run.entered or self._is_first_in_thread(run)):
+                run.spent_ns += max(0, now_ns - max(last, run.since_ns))
+                self._hold_limit(run, host, orders)
+        if any(r.overdue and r.spent_ns >= (r.limit_ns or 0) + GRACE_NS for r in host.runs.values()):
+            self._end_for_cause(host, now_ns, orders)
+        return orders
+
+    def entered(self, number: int, run_id: str, now_ns: int) -> list[Order]:
+        """Begin the time that counts: the plugin's function is about to be called."""
+        run = self._in_flight(number, run_id)
+        if run is not None and not run.overdue:
+            run.entered, run.since_ns, run.spent_ns = True, now_ns, 0
+        return []
+
+    def done(self, number: int, run_id: str, now_ns: int) -> list[Order]:
+        """Take the end of a run that a host told."""
+        run = self._in_flight(number, run_id)
+        if run is None:
+            return []
+        orders: list[Order] = [PassDone(run_id)]
+        self._finish(run, orders)
+        self._advance(now_ns, orders)
+        return orders
+
+    def host_died(self, number: int, words: str, now_ns: int) -> list[Order]:
+        """Find out who answers for a process that nobody ended; ``words`` say how it went (``exited with status 1``)."""
+        host = self._hosts.get(number)
+        orders: list[Order] = []
+        if host is None:
+            return orders
+        if host.ready:
+            self._collapse(host, words, now_ns, orders)
+        elif host.runs:
+            host.failures += 1
+            delay_ns = min(FIRST_RESTART_NS * 2 ** min(host.failures - 1, 10), LONGEST_RESTART_NS)
+            host.restart_at_ns = now_ns + delay_ns
+            orders.append(Report(f"a plugin host {words} before it was ready; the next try is in {delay_ns / 1e9:g} s"))
+        else:
+            self._close(host)
+        return orders
+
+    def cancel(self, run_id: str, now_ns: int) -> list[Order]:
+        """Interrupt a run; one that has not begun ends at once."""
+        run = self._runs.get(run_id)
+        orders: list[Order] = []
+        if run is None:
+            return orders
+        if run.sent and run.host is not None:
+            if run.cancel_by_ns is None:
+                run.cancel_by_ns = now_ns + GRACE_NS
+                orders.append(Interrupt(run.host.number, run_id, "cancelled", CANCELLED_TEXT))
+        else:
+            orders.append(FailRun(run_id, "cancelled", CANCELLED_TEXT))
+            self._finish(run, orders)
+            self._advance(now_ns, orders)
+        return orders
+
+    def forget(self, subject: str) -> list[Order]:
+        """Drop what was proven against a trigger that was disabled or deleted."""
+        orders: list[Order] = []
+        self._release(subject, orders)
+        return orders
+
+    def tick(self, now_ns: int) -> list[Order]:
+        """Do what time alone demands: freezes, the grace second of cancelled runs, restarts, repetitions."""
+        passed_ns = min(now_ns - (self._last_tick_ns if self._last_tick_ns is not None else now_ns), LONGEST_TICK_NS)
+        self._last_tick_ns = now_ns
+        orders: list[Order] = []
+        for host in list(self._hosts.values()):
+            if not host.ready:
+                self._restart_if_due(host, now_ns, orders)
+                continue
+            host.silent_ns += passed_ns
+            if host.silent_ns >= self._freeze_ns:
+                orders.append(EndHost(host.number, forcibly=True))
+                self._collapse(host, self._freeze_text, now_ns, orders)
+            elif any(r.cancel_by_ns is not None and r.cancel_by_ns <= now_ns for r in host.runs.values()):
+                self._end_for_cause(host, now_ns, orders)
+        self._advance(now_ns, orders)
+        return orders
+
+    # ---- where a run goes
+
+    def _place(self, run: RunRecord, now_ns: int, orders: list[Order]) -> None:
+        """Put a run into its owner's host or the shared one, or aside while its thread is busy elsewhere."""
+        home = self._home(run)
+        if self._is_blocked(run, home):
+            self._parked.append(run)
+            return
+        if home is None:
+            home = self._start_home(run, orders)
+        self._assign(run, home, now_ns, orders)
+
+    def _home(self, run: RunRecord) -> HostRecord | None:
+        return self._own.get(run.facts.subject) if self._is_convicted(run) else self._shared
+
+    def _start_home(self, run: RunRecord, orders: list[Order]) -> HostRecord:
+        if self._is_convicted(run):
+            host = self._start(Role.OWN, orders, run.facts.subject)
+            self._own[run.facts.subject] = host
+        else:
+            host = self._shared = self._start(Role.SHARED, orders)
+        return host
+
+    def _start(self, role: Role, orders: list[Order], subject: str = "") -> HostRecord:
+        self._numbers += 1
+        host = self._hosts[self._numbers] = HostRecord(self._numbers, role, subject)
+        orders.append(StartHost(host.number, role))
+        return host
+
+    def _assign(self, run: RunRecord, host: HostRecord, now_ns: int, orders: list[Order]) -> None:
+        run.host = host
+        host.runs[run.facts.run_id] = run
+        if host.ready:
+            self._send(run, host, now_ns, orders)
+
+    def _send(self, run: RunRecord, host: HostRecord, now_ns: int, orders: list[Order]) -> None:
+        run.sent, run.since_ns = True, now_ns
+        host.ran += 1
+        if host.first_sent_ns is None:
+            host.first_sent_ns = now_ns
+        orders.append(SendRun(host.number, run.facts.run_id))
+
+    def _is_blocked(self, run: RunRecord, home: HostRecord | None) -> bool:
+        """Return whether an earlier run of the same thread is unfinished, and not in ``home``, which would line them up."""
+        for earlier in self._threads.get(run.facts.thread, ()):
+            if earlier is run:
+                return False
+            if home is None or earlier.host is not home:
+                return True
+        return False
+
+    def _is_first_in_thread(self, run: RunRecord) -> bool:
+        return not run.facts.thread or self._threads[run.facts.thread][0] is run
+
+    def _is_convicted(self, run: RunRecord) -> bool:
+        return self._convicted.get(run.facts.subject) == run.facts.owner
+
+    def _in_flight(self, number: int, run_id: str) -> RunRecord | None:
+        run = self._runs.get(run_id)
+        return run if run is not None and run.sent and run.host is not None and run.host.number == number else None
+
+    def _advance(self, now_ns: int, orders: list[Order]) -> None:
+        """Let go what waited: parked runs whose thread is free, and the next repetition."""
+        if self._parked:
+            parked, self._parked = self._parked, []
+            for run in parked:
+                self._place(run, now_ns, orders)
+        while self._trials and not any(self._is_young_trial(host, now_ns) for host in self._hosts.values()):
+            due = next((r for r in self._trials if not self._is_blocked(r, None)), None)
+            if due is None:
+                return
+            self._trials.remove(due)
+            self._assign(due, self._start(Role.TRIAL, orders), now_ns, orders)
+
+    def _is_young_trial(self, host: HostRecord, now_ns: int) -> bool:
+        if host.role is not Role.TRIAL:
+            return False
+        return host.first_sent_ns is None or now_ns - host.first_sent_ns < PATIENCE_NS
+
+    def _restart_if_due(self, host: HostRecord, now_ns: int, orders: list[Order]) -> None:
+        if host.restart_at_ns is not None and host.restart_at_ns <= now_ns:
+            host.restart_at_ns = None
+            orders.append(StartHost(host.number, host.role))
+
+    # ---- ends
+
+    def _hold_limit(self, run: RunRecord, host: HostRecord, orders: list[Order]) -> None:
+        limit_ns = run.limit_ns
+        if run.overdue or limit_ns is None or run.spent_ns < limit_ns:
+            return
+        run.overdue = True
+        orders.append(Interrupt(host.number, run.facts.run_id, "timeout", run.overdue_text()))
+        self._convict(run, run.overdue_text(), orders)
+
+    def _end_for_cause(self, host: HostRecord, now_ns: int, orders: list[Order]) -> None:
+        """End a host because of runs that are known; the others start again, all at once, where such runs start."""
+        orders.append(EndHost(host.number, forcibly=True))
+        for run in self._judge_known(self._close(host), orders):
+            self._place(run, now_ns, orders)
+        self._advance(now_ns, orders)
+
+    def _collapse(self, host: HostRecord, words: str, now_ns: int, orders: list[Order]) -> None:
+        """Judge a host that is gone for no known reason: a proof if one run was alone in it all along, else all repeat."""
+        survivors = self._judge_known(self._close(host), orders)
+        if host.role is not Role.SHARED and host.ran == 1 and len(survivors) == 1:
+            culprit = survivors[0]
+            reason = f"the plugin host {words} while this run was alone in it"
+            self._convict(culprit, reason, orders)
+            orders.append(FailRun(culprit.facts.run_id, "host", reason))
+            self._finish(culprit, orders)
+        else:
+            orders.append(Report(f"a plugin host {words}; runs to be repeated one by one: {len(survivors)}"))
+            self._trials.extend(survivors)
+        self._advance(now_ns, orders)
+
+    def _judge_known(self, runs: Iterable[RunRecord], orders: list[Order]) -> list[RunRecord]:
+        """Fail those runs of a host that is gone of which the end is known; return the others as if they had not begun."""
+        others = []
+        for run in runs:
+            if run.cancel_by_ns is not None:
+                orders.append(FailRun(run.facts.run_id, "cancelled", CANCELLED_TEXT))
+            elif run.overdue:
+                text = f"{run.overdue_text()} and had not stopped when its plugin host ended"
+                orders.append(FailRun(run.facts.run_id, "timeout", text))
+            else:
+                run.forget_progress()
+                others.append(run)
+                continue
+            self._finish(run, orders)
+        return others
+
+    def _close(self, host: HostRecord) -> list[RunRecord]:
+        """Take a host out of everything; return the runs that were in it."""
+        del self._hosts[host.number]
+        if self._shared is host:
+            self._shared = None
+        if self._own.get(host.subject) is host:
+            del self._own[host.subject]
+        runs = list(host.runs.values())
+        host.runs.clear()
+        return runs
+
+    def _finish(self, run: RunRecord, orders: list[Order]) -> None:
+        """Take out a run that has ended, and a host that was only there for it."""
+        del self._runs[run.facts.run_id]
+        thread = self._threads.get(run.facts.thread)
+        if thread is not None:
+            thread.remove(run)
+            if not thread:
+                del self._threads[run.facts.thread]
+        for waiting in (self._trials, self._parked):
+            if run in waiting:
+                waiting.remove(run)
+        host = run.host
+        if host is None or host.number not in self._hosts:
+            return
+        host.runs.pop(run.facts.run_id, None)
+        if host.role is Role.TRIAL or (host.role is Role.OWN and self._own.get(host.subject) is not host):
+            self._end_if_idle(host, orders)
+        elif host.role is Role.OWN and not host.runs:
+            self._own[host.subject] = self._own.pop(host.subject)
+            self._bound_own_hosts(orders)
+
+    def _convict(self, run: RunRecord, reason: str, orders: list[Order]) -> None:
+        if not self._is_convicted(run):
+            self._convicted[run.facts.subject] = run.facts.owner
+            orders.append(Report(f"{run.facts.owner} runs in a plugin host of its own from now on: {reason}"))
+
+    def _release(self, subject: str, orders: list[Order]) -> None:
+        """Take back what was proven against a trigger; its own host goes when it has nothing left to run."""
+        self._convicted.pop(subject, None)
+        host = self._own.pop(subject, None)
+        if host is not None:
+            self._end_if_idle(host, orders)
+
+    def _end_if_idle(self, host: HostRecord, orders: list[Order]) -> None:
+        if not host.runs:
+            self._close(host)
+            orders.append(EndHost(host.number, forcibly=False))
+
+    def _bound_own_hosts(self, orders: list[Order]) -> None:
+        idle = [host for host in self._own.values() if not host.runs]
+        for host in idle[: max(0, len(idle) - MOST_IDLE_OWN_HOSTS)]:
+            self._end_if_idle(host, orders)
