@@ -1,0 +1,473 @@
+"""The settings of a server: one table of rows, from which come the options of ``serve``, the docs, and ``Settings``."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine.errors import InvalidRequest
+from engine.model.bind import Bind, parse_bind
+from engine.model.durations import NS_PER_SECOND, format_duration, parse_duration
+from engine.model.sizes import MEGABYTE, parse_memory_size, parse_size
+from engine.model.trigger_spec import RunKind
+
+PREFIX = "INFLUXDB3_"
+
+_CGROUPS = Path("/sys/fs/cgroup")
+
+Reader = Callable[[str], Any]  # text of a value → value; a ``ValueError`` says what is allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table.
+
+    Attributes:
+        name: the option without its dashes, and the key in a configuration file.
+        default: as somebody would type it; ``None`` = unset, and ``unset`` says what that means.
+        unit: what the attribute of ``Settings`` counts, the end of its name; empty = nothing that has a unit.
+        other_names: further names of the option, from other versions of the product.
+        variables: the environment variables, the first one that is set counts; empty = made from the names.
+        choices: the words that are allowed, where there is a fixed set.
+    """
+
+    name: str
+    read: Reader
+    default: str | None
+    help: str
+    unit: str = ""
+    unset: str = ""
+    other_names: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    is_flag: bool = False
+
+    @property
+    def attribute(self) -> str:
+        """Return the name of the attribute of ``Settings``."""
+        words = self.name.replace("-", "_")
+        return f"{words}_{self.unit}" if self.unit else words
+
+    @property
+    def environment(self) -> tuple[str, ...]:
+        """Return the names of the environment variables, the strongest first."""
+        made = (PREFIX + name.upper().replace("-", "_") for name in (self.name, *self.other_names))
+        return self.variables or tuple(made)
+
+
+def _choice(name: str, words: tuple[str, ...], default: str, help_text: str, **more: Any) -> Setting:
+    def read(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"expected one of {', '.join(words)}")
+        return text.lower()
+
+    return Setting(name, read, default, help_text, choices=words, **more)
+
+
+def _flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("expected exactly true or false")
+    return text == "true"
+
+
+def _seconds(text: str) -> float:
+    return parse_duration(text) / NS_PER_SECOND
+
+
+def _positive_seconds(text: str) -> float:
+    seconds = _seconds(text)
+    if seconds <= 0:
+        raise ValueError("expected a time above 0s, such as 10s")
+    return seconds
+
+
+def _seconds_or_off(text: str) -> float | None:
+    return None if text == "off" else _positive_seconds(text)
+
+
+def _positive_count(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
+        raise ValueError("expected a whole number of at least 1")
+    return int(text)
+
+
+def _size_of_at_least(least_bytes: int, read: Reader = parse_size) -> Reader:
+    def read_checked(text: str) -> int:
+        size: int = read(text)
+        if size < least_bytes:
+            raise ValueError(f"expected at least {least_bytes} bytes")
+        return size
+
+    return read_checked
+
+
+def _memory_size(text: str) -> int:
+    return parse_memory_size(text, machine_memory_bytes)
+
+
+def machine_memory_bytes() -> int:
+    """Return the memory that this process may use at most: what the machine has, or the limit of its control group."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    membership = Path("/proc/self/cgroup")
+    lines = membership.read_text().splitlines() if membership.is_file() else []
+    groups = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
+    limits = [_CGROUPS / group / "memory.max" for group in groups]
+    # A container sees its own group at the root; the last one is that of the older hierarchy.
+    limits += [_CGROUPS / "memory.max", _CGROUPS / "memory" / "memory.limit_in_bytes"]
+    texts = [path.read_text().strip() for path in limits if path.is_file()]
+    return min([physical, *(int(text) for text in texts if text.isdigit())])
+
+
+def _chunk_duration(text: str) -> int:
+    allowed_ns = [minutes * 60 * NS_PER_SECOND for minutes in (1, 5, 10)]
+    duration_ns = parse_duration(text)
+    if duration_ns not in allowed_ns:
+        words = ", ".join(format_duration(ns) for ns in allowed_ns)
+        raise ValueError(f"invalid gen1 duration {text}. Must be one of {words}")
+    return duration_ns
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:  # `~` of somebody whom the machine does not know
+        raise ValueError(str(error)) from error
+
+
+def _node_id(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", text):
+        raise ValueError("expected letters, digits, '.', '_', '-' (not first), at most 200: it names a folder")
+    return text
+
+
+def _repository(text: str) -> str:
+    if not re.match(r"(?:https?|file)://.", text):
+        raise ValueError("expected a URL that begins with http://, https:// or file://")
+    return text
+
+
+_KINDS: dict[str, RunKind] = {"wal": "wal", "wal_flush": "wal", "schedule": "schedule", "request": "request"}
+
+
+def _kinds(text: str) -> frozenset[RunKind]:
+    words = re.split(r"[\s,]+", text.strip())
+    unknown = [word for word in words if word not in _KINDS]
+    if unknown:
+        raise ValueError(f"'{unknown[0]}' is not one of {', '.join(_KINDS)}")
+    return frozenset(_KINDS[word] for word in words)
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "node-id",
+        _node_id,
+        "node0",
+        "Name of this node; its data is in the folder of this name in the data directory.",
+        other_names=("host-id",),
+        variables=("INFLUXDB3_NODE_ID", "INFLUXDB3_NODE_IDENTIFIER_PREFIX"),
+    ),
+    _choice(
+        "object-store",
+        ("file", "memory"),
+        "file",
+        "Where data is kept: in the data directory, or in a private folder that is removed at the end.",
+    ),
+    Setting(
+        "data-dir",
+        _path,
+        "~/.influxdb",
+        "Folder of the data; made if it is missing.",
+        variables=("INFLUXDB3_DATA_DIR", "INFLUXDB3_DB_DIR"),
+    ),
+    Setting(
+        "http-bind",
+        parse_bind,
+        "127.0.0.1:8181",
+        "Address to listen at; port 0 takes any that is free.",
+        variables=("INFLUXDB3_HTTP_BIND_ADDR",),
+    ),
+    Setting(
+        "max-http-request-size",
+        _size_of_at_least(1),
+        "10485760",
+        "Largest body of a request, after decompression too.",
+        unit="bytes",
+    ),
+    Setting(
+        "without-auth",
+        _flag,
+        "false",
+        "Ask nobody for a token. Whoever reaches the server may then run code on it.",
+        variables=("INFLUXDB3_WITHOUT_AUTH", "INFLUXDB3_START_WITHOUT_AUTH"),
+        is_flag=True,
+    ),
+    Setting(
+        "tcp-listener-file-path",
+        _path,
+        None,
+        "File to which the address is written once the server listens.",
+        unset="no such file",
+        variables=("INFLUXDB3_TCP_LISTENER_FILE_PATH", "INFLUXDB3_TCP_LISTINER_FILE_PATH"),
+    ),
+    Setting(
+        "plugin-dir",
+        _path,
+        None,
+        "Folder of the plugins; turns the Processing engine on.",
+        unset="the Processing engine is off",
+    ),
+    Setting(
+        "virtual-env-location",
+        _path,
+        None,
+        "Virtual environment that plugins import packages from; made if it is missing.",
+        unset=".venv in the folder of the plugins",
+        variables=("VIRTUAL_ENV",),
+    ),
+    _choice(
+        "package-manager",
+        ("discover", "pip", "disabled"),
+        "discover",
+        "What installs packages for plugins; `disabled` refuses to install any.",
+    ),
+    Setting(
+        "plugin-repo",
+        _repository,
+        "https://raw.githubusercontent.com/influxdata/influxdb3_plugins/main/",
+        "Where plugins whose name begins with `gh:` come from.",
+    ),
+    _choice(
+        "plugin-isolation",
+        ("shared", "embedded"),
+        "shared",
+        "Where plugins run: in a process that they share, or (for debuggers and tests) inside the server.",
+    ),
+    Setting(
+        "plugin-timeout",
+        _seconds_or_off,
+        None,
+        "Longest time for a run of a plugin, where its trigger does not say another; `off` sets none.",
+        unit="s",
+        unset="runs may take as long as they like",
+    ),
+    Setting(
+        "plugin-freeze-timeout",
+        _positive_seconds,
+        "10s",
+        "A process of plugins that gives no sign of life for so long is ended.",
+        unit="s",
+    ),
+    Setting(
+        "async-trigger-concurrency-limit",
+        _positive_count,
+        "8",
+        "Most runs of one asynchronous trigger side by side.",
+    ),
+    Setting(
+        "restrict-plugin-triggers-to",
+        _kinds,
+        "wal,schedule,request",
+        "Kinds of triggers that may be created: wal, schedule, request, separated by commas or blanks.",
+    ),
+    Setting(
+        "wal-flush-interval",
+        _seconds,
+        "100ms",
+        "Longest time that what nobody waits for, such as log lines of plugins, gathers before it goes to the disk. "
+        "Writes never wait for it: they go at once, together with all that came while the disk was busy.",
+        unit="s",
+    ),
+    Setting(
+        "wal-segment-size",
+        _size_of_at_least(64 * 1024),
+        "64mb",
+        "Size at which a file of the log is closed and the next one begun.",
+        unit="bytes",
+    ),
+    Setting(
+        "wal-retention-size",
+        _size_of_at_least(MEGABYTE),
+        "10gb",
+        "Size of the log up to which it waits for triggers that fell behind.",
+        unit="bytes",
+    ),
+    Setting(
+        "wal-retention-age",
+        _positive_seconds,
+        "7days",
+        "Age up to which the log waits for triggers that fell behind.",
+        unit="s",
+    ),
+    Setting(
+        "force-snapshot-mem-size",
+        _size_of_at_least(MEGABYTE, _memory_size),
+        "128mb",
+        "Size of the rows in memory at which they are written to Parquet files: megabytes, a size with its unit, "
+        "or a percentage of the memory.",
+        unit="bytes",
+        other_names=("force-snapshot-mem-threshold",),
+    ),
+    Setting(
+        "gen1-duration",
+        _chunk_duration,
+        "10m",
+        "Span of time whose rows of a table stand in one chunk: 1m, 5m or 10m.",
+        unit="ns",
+    ),
+    Setting(
+        "exec-mem-pool-size",
+        _size_of_at_least(MEGABYTE, _memory_size),
+        "20%",
+        "Memory that queries may use: megabytes, a size with its unit, or a percentage of the memory.",
+        unit="bytes",
+        other_names=("exec-mem-pool-bytes",),
+    ),
+    _choice(
+        "log-filter",
+        ("error", "warn", "info", "debug"),
+        "info",
+        "The least serious lines that the server's log shows.",
+        variables=("INFLUXDB3_LOG_FILTER", "LOG_FILTER"),
+    ),
+    Setting(
+        "shutdown-timeout",
+        _seconds,
+        "30s",
+        "Longest time that a server which is told to stop waits for runs of plugins.",
+        unit="s",
+    ),
+)
+_BY_NAME = {name: setting for setting in SETTINGS for name in (setting.name, *setting.other_names)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A value as somebody gave it; ``source`` tells that person where."""
+
+    text: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one server, one attribute for each row of ``SETTINGS``.
+
+    Attributes:
+        plugin_dir: ``None`` = the Processing engine is off.
+        virtual_env_location: ``None`` only while the Processing engine is off.
+        plugin_timeout_s: ``None`` = no limit.
+    """
+
+    node_id: str
+    object_store: str
+    data_dir: Path
+    http_bind: Bind
+    max_http_request_size_bytes: int
+    without_auth: bool
+    tcp_listener_file_path: Path | None
+    plugin_dir: Path | None
+    virtual_env_location: Path | None
+    package_manager: str
+    plugin_repo: str
+    plugin_isolation: str
+    plugin_timeout_s: float | None
+    plugin_freeze_timeout_s: float
+    async_trigger_concurrency_limit: int
+    restrict_plugin_triggers_to: frozenset[RunKind]
+    wal_flush_interval_s: float
+    wal_segment_size_bytes: int
+    wal_retention_size_bytes: int
+    wal_retention_age_s: float
+    force_snapshot_mem_size_bytes: int
+    gen1_duration_ns: int
+    exec_mem_pool_size_bytes: int
+    log_filter: str
+    shutdown_timeout_s: float
+
+    def __post_init__(self) -> None:
+        if self.plugin_dir and not self.virtual_env_location:
+            object.__setattr__(self, "virtual_env_location", self.plugin_dir / ".venv")
+
+    @classmethod
+    def resolve(
+        cls, options: Mapping[str, object], environ: Mapping[str, str], file: Mapping[str, object]
+    ) -> "Settings":
+        """Return the settings that ``options`` state, else ``environ``, else the configuration ``file``, else the defaults.
+
+        Keys of ``options`` and ``file`` are names of rows, ``_`` for ``-`` allowed. ``None`` = not given. Values are
+        text as typed, booleans, numbers, or lists of text.
+
+        Raises:
+            InvalidRequest: the text quotes the value, says where it stands and what is allowed.
+        """
+        given = {
+            **_named(file, "{} in the configuration file"),
+            **_from_environment(environ),
+            **_named(options, "--{}"),
+        }
+        values = {setting.attribute: _value(setting, given.get(setting.name)) for setting in SETTINGS}
+        return cls(**values)
+
+    @classmethod
+    def for_tests(cls, tmp_path: Path, **changes: Any) -> "Settings":
+        """Return settings that touch nothing outside ``tmp_path``: any port, no tokens, plugins inside the server.
+
+        The Processing engine is off unless ``plugin_dir`` is among ``changes``, which are attributes and their values.
+        """
+        options = {"data-dir": str(tmp_path / "data"), "http-bind": "127.0.0.1:0", "without-auth": True}
+        small = {"plugin-isolation": "embedded", "wal-segment-size": "1mb", "exec-mem-pool-size": "256mb"}
+        return replace(cls.resolve({**options, **small}, {}, {}), **changes)
+
+
+def _named(values: Mapping[str, object], source: str) -> dict[str, _Given]:
+    """Return what ``values`` give, by name of row; ``source`` is where they stand, with ``{}`` for the name."""
+    found: dict[str, _Given] = {}
+    for key, value in values.items():
+        if value is None:
+            continue
+        place = source.format(key.replace("_", "-"))
+        setting = _BY_NAME.get(key.replace("_", "-"))
+        if setting is None:
+            raise InvalidRequest(f"unknown setting: {place}")
+        if setting.name in found:
+            raise InvalidRequest(f"{place} and {found[setting.name].source} say the same; give one of them")
+        found[setting.name] = _Given(_text(value, place), place)
+    return found
+
+
+def _text(value: object, place: str) -> str:
+    """Return ``value`` as somebody would have typed it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return ",".join(str(item) for item in value)
+    if isinstance(value, str | int | float | Path):
+        return str(value)
+    raise InvalidRequest(f"invalid value for {place}: expected text, a number or a boolean")
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, _Given]:
+    """Return what environment variables give; those without our prefix belong to others, so an empty one is unset."""
+    found: dict[str, _Given] = {}
+    for setting in SETTINGS:
+        for name in setting.environment:
+            if name in environ and (environ[name] or name.startswith(PREFIX)):
+                found[setting.name] = _Given(environ[name], name)
+                break
+    return found
+
+
+def _value(setting: Setting, given: _Given | None) -> Any:
+    if given is None:
+        return None if setting.default is None else setting.read(setting.default)
+    if not given.text.strip():
+        otherwise = setting.unset or f"{setting.default} holds"
+        raise InvalidRequest(
+            f"{given.source} is an empty string, which is no value: leave it out or unset it ({otherwise})"
+        )
+    try:
+        return setting.read(given.text)
+    except ValueError as error:
+        raise InvalidRequest(f"invalid value '{given.text}' for {given.source}: {error}") from error
