@@ -1,0 +1,291 @@
+"""A running server as the commands see it: one method per endpoint, failures in the product's words."""
+
+import json
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from influxdb3_cli.errors import AnswerBroken, AnswerUnusable, CommandFailed, RequestNotSent, ServerRefused
+from influxdb3_cli.texts import quote
+
+_FIRST_ERROR_STATUS = 400
+_JSON = {"Content-Type": "application/json"}
+_JSON_LINES = {"Accept": "application/jsonl"}
+_CONFIGURE = "/api/v3/configure"
+_DATABASE = f"{_CONFIGURE}/database"
+_TABLE = f"{_CONFIGURE}/table"
+_TRIGGER = f"{_CONFIGURE}/processing_engine_trigger"
+_PACKAGES = f"{_CONFIGURE}/plugin_environment"
+_SENT_FORMATS = {"jsonl": "json_lines"}  # where requests and command line use different words
+
+_T = TypeVar("_T")
+Body = AbstractContextManager[Iterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class NewTrigger:
+    """What ``create trigger`` asks for.
+
+    Attributes:
+        timeout_s: after which time a run is ended; ``None`` leaves it to the server's own setting.
+    """
+
+    database: str
+    name: str
+    plugin_filename: str
+    specification: str
+    arguments: Mapping[str, str] | None
+    run_async: bool
+    error_behavior: str
+    disabled: bool
+    timeout_s: float | None
+
+    def as_request(self) -> dict[str, Any]:
+        """Return the body of the request."""
+        request: dict[str, Any] = {
+            "db": self.database,
+            "plugin_filename": self.plugin_filename,
+            "trigger_name": self.name,
+            "trigger_settings": {"run_async": self.run_async, "error_behavior": self.error_behavior},
+            "trigger_specification": self.specification,
+            "trigger_arguments": self.arguments,
+            "disabled": self.disabled,
+        }
+        if self.timeout_s is not None:
+            request["timeout_s"] = self.timeout_s
+        return request
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """How lines are to be taken; what is not given is left out, so that the server's own default holds.
+
+    Attributes:
+        precision: the long word of a precision.
+        gzip: compress the bodies.
+    """
+
+    precision: str | None = None
+    accept_partial: bool = False
+    no_sync: bool = False
+    gzip: bool = False
+
+
+class InfluxClient:
+    """A connection to one server. Every method raises ``CommandFailed`` when the server refuses or cannot be reached."""
+
+    def __init__(self, host: str, token: str | None) -> None:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}".rstrip()}
+        try:
+            self._http = httpx.Client(
+                base_url=host,
+                headers=headers,
+                verify=_certificates(host),
+                timeout=None,  # a query or an installation takes as long as it takes
+                limits=httpx.Limits(max_connections=None),
+            )
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise CommandFailed(f"{quote(host)} is not a URL: {error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def create_database(self, name: str) -> None:
+        """Create the database ``name``."""
+        self._call("POST", _DATABASE, body={"db": name, "retention_period": None})
+
+    def delete_database(self, name: str) -> None:
+        """Delete the database ``name``."""
+        self._call("DELETE", _DATABASE, params={"db": name}, headers=_JSON)
+
+    def databases(self, fmt: str, *, show_deleted: bool) -> Body:
+        """List the databases in the format ``fmt``."""
+        params = {"format": _SENT_FORMATS.get(fmt, fmt), "show_deleted": str(show_deleted).lower()}
+        return self._stream("GET", _DATABASE, params=params, headers=_JSON)
+
+    def create_table(self, database: str, name: str, tags: list[str], fields: list[tuple[str, str]]) -> None:
+        """Create a table; ``fields`` are pairs of name and type."""
+        described = [{"name": field, "type": kind} for field, kind in fields]
+        self._call("POST", _TABLE, body={"db": database, "table": name, "tags": tags, "fields": described})
+
+    def delete_table(self, database: str, name: str) -> None:
+        """Delete the table ``name``."""
+        self._call("DELETE", _TABLE, params={"db": database, "table": name}, headers=_JSON)
+
+    def create_trigger(self, trigger: NewTrigger) -> None:
+        """Create a trigger."""
+        self._call("POST", _TRIGGER, body=trigger.as_request())
+
+    def delete_trigger(self, database: str, name: str, *, force: bool) -> None:
+        """Delete the trigger ``name``, also while it is enabled if ``force``."""
+        self._call("DELETE", _TRIGGER, body={"db": database, "trigger_name": name, "force": force})
+
+    def enable_trigger(self, database: str, name: str) -> None:
+        """Start the trigger ``name``."""
+        self._call("POST", f"{_TRIGGER}/enable", params={"db": database, "trigger_name": name}, headers=_JSON)
+
+    def disable_trigger(self, database: str, name: str) -> None:
+        """Stop the trigger ``name``."""
+        self._call("POST", f"{_TRIGGER}/disable", params={"db": database, "trigger_name": name}, headers=_JSON)
+
+    def upload_plugin_file(self, database: str, plugin_name: str, content: str) -> None:
+        """Put a plugin file into the server's plugin folder; one of that name is overwritten."""
+        body = {"plugin_name": plugin_name, "content": content}
+        self._call("POST", "/api/v3/plugins/files", params={"db": database}, body=body)
+
+    def create_admin_token(self) -> str:
+        """Create the operator token and return it."""
+        answer = self._call_json("POST", f"{_CONFIGURE}/token/admin", headers=_JSON)
+        return _member(answer, "token", str)
+
+    def catalog(self) -> dict[str, Any]:
+        """Return the state of the catalog: ``path``, ``problem`` (a refused edit, or null) and ``databases``."""
+        answer = self._call_json("GET", f"{_CONFIGURE}/catalog", headers=_JSON)
+        _member(answer, "databases", list)
+        return answer
+
+    def query_sql(self, database: str, sql: str, fmt: str) -> Body:
+        """Run ``sql``; the rows come in the format ``fmt``, while the server makes them."""
+        body = {"db": database, "q": sql, "format": _SENT_FORMATS.get(fmt, fmt), "params": None}
+        return self._stream("POST", "/api/v3/query_sql", body=body)
+
+    def write_lp(self, database: str, lines: bytes, options: WriteOptions) -> None:
+        """Write line protocol; return when the server has taken it."""
+        params = {"db": database}
+        if options.precision is not None:
+            params["precision"] = options.precision
+        if options.accept_partial:
+            params["accept_partial"] = "true"
+        if options.no_sync:
+            params["no_sync"] = "true"
+        headers = {}
+        if options.gzip:
+            import gzip  # here: start-up time of every other command
+
+            lines = gzip.compress(lines, compresslevel=6)
+            headers["Content-Encoding"] = "gzip"
+        self._call("POST", "/api/v3/write_lp", params=params, headers=headers, content=lines)
+
+    def install_packages(self, packages: list[str]) -> Iterator[str]:
+        """Install packages for the plugins; yield pip's lines while it runs."""
+        return self._install(f"{_PACKAGES}/install_packages", {"packages": packages})
+
+    def install_requirements(self, location: str) -> Iterator[str]:
+        """Install what a requirements file lists; the server reads it. Yield pip's lines while it runs."""
+        return self._install(f"{_PACKAGES}/install_requirements", {"requirements_location": location})
+
+    def test_plugin(self, kind: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Run a plugin without effects; ``kind`` is ``wal`` or ``schedule``. Return logs, would-be writes and errors."""
+        answer = self._call_json("POST", f"/api/v3/plugin_test/{kind}", body=request)
+        _member(answer, "errors", list)
+        return answer
+
+    def _install(self, path: str, request: Mapping[str, Any]) -> Iterator[str]:
+        with self._send("POST", path, body=request, headers=_JSON_LINES) as response:
+            if not response.headers.get("Content-Type", "").startswith(_JSON_LINES["Accept"]):
+                return  # a server that does not tell its progress: its status says it all
+            for line in _lines(_pieces(response)):
+                event = _decoded(line)
+                if event.get("status") == "ok":
+                    return
+                if event.get("status") == "error":
+                    raise CommandFailed(_member(event, "message", str))
+                yield _member(event, "line", str)
+        raise AnswerBroken("it does not say whether the packages are installed")
+
+    def _call(self, method: str, path: str, **parts: Any) -> bytes:
+        """Return the whole body of the answer."""
+        with self._send(method, path, **parts) as response:
+            return b"".join(_pieces(response))
+
+    def _call_json(self, method: str, path: str, **parts: Any) -> dict[str, Any]:
+        return _decoded(self._call(method, path, **parts))
+
+    @contextmanager
+    def _stream(self, method: str, path: str, **parts: Any) -> Iterator[Iterator[bytes]]:
+        with self._send(method, path, **parts) as response:
+            yield _pieces(response)
+
+    @contextmanager
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[httpx.Response]:
+        """Give the answer, its body unread; raise if its status tells of a failure."""
+        request = self._http.build_request(method, path, params=params, json=body, content=content, headers=headers)
+        try:
+            response = self._http.send(request, stream=True)
+        except httpx.RequestError as error:
+            stage = "Connect" if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)) else "SendRequest"
+            raise RequestNotSent(method, str(request.url.copy_with(query=None)), stage) from error
+        try:
+            if response.status_code >= _FIRST_ERROR_STATUS:
+                raise ServerRefused(response.status_code, _told(b"".join(_pieces(response))))
+            yield response
+        finally:
+            response.close()
+
+
+def _certificates(host: str) -> ssl.SSLContext:
+    """Return whom to trust. Reading the certificates takes 40 ms; without TLS, trusting nobody is enough."""
+    return ssl.create_default_context() if host.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _pieces(response: httpx.Response) -> Iterator[bytes]:
+    try:
+        yield from response.iter_bytes()
+    except httpx.RequestError as error:
+        raise AnswerBroken(str(error)) from error
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for piece in pieces:
+        *complete, rest = (rest + piece).split(b"\n")
+        yield from filter(None, complete)
+    if rest:
+        yield rest
+
+
+def _told(body: bytes) -> str:
+    """Return what an error's body says: its ``message`` if it is an object with one, else the body itself."""
+    text = body.decode(errors="replace")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    message = value.get("message") if isinstance(value, dict) else None
+    return message if isinstance(message, str) else text
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except ValueError as error:
+        raise AnswerUnusable(str(error)) from error
+    if not isinstance(value, dict):
+        raise AnswerUnusable("expected an object")
+    return value
+
+
+def _member(value: dict[str, Any], key: str, kind: type[_T]) -> _T:
+    member = value.get(key)
+    if not isinstance(member, kind):
+        raise AnswerUnusable(f"no {kind.__name__} under {quote(key)}")
+    return member

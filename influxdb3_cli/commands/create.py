@@ -1,0 +1,203 @@
+"""``influxdb3 create``: databases, tables, triggers, tokens."""
+
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.model.trigger_spec import format_trigger_spec, parse_trigger_spec
+from influxdb3_cli import output
+from influxdb3_cli.errors import CommandFailed
+from influxdb3_cli.options import (
+    DEFAULT_HOST,
+    Database,
+    DatabaseName,
+    Host,
+    TableName,
+    Token,
+    TriggerName,
+    checked,
+    comma_list,
+    connect,
+    key_values,
+)
+from influxdb3_cli.texts import quote
+from influxdb3_cli.uploads import read_plugin
+
+if TYPE_CHECKING:
+    from influxdb3_cli.client import InfluxClient, NewTrigger
+
+app = typer.Typer(help="Create a database, a table, a trigger or a token.", no_args_is_help=True)
+
+_FIELD_TYPES = ("int64", "uint64", "float64", "utf8", "bool")
+
+
+class ErrorBehavior(StrEnum):
+    """What follows when a plugin fails."""
+
+    LOG = "log"
+    RETRY = "retry"
+    DISABLE = "disable"
+
+
+class TokenFormat(StrEnum):
+    """How a new token is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def _canonical_spec(text: str) -> str:
+    return format_trigger_spec(parse_trigger_spec(text))
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise typer.BadParameter(f"{text!r}: not a number of seconds above 0")
+    return value
+
+
+@app.command("database")
+def create_database(name: DatabaseName, host: Host = DEFAULT_HOST, token: Token = None) -> None:
+    """Create a database; a write creates it too."""
+    with connect(host, token) as client:
+        client.create_database(name)
+    output.line(f"Database {quote(name)} created successfully")
+
+
+@app.command("table")
+def create_table(
+    name: TableName,
+    database: Database,
+    tags: Annotated[list[str] | None, typer.Option("--tags", metavar="TAG,…", help="Names of the tags.")] = None,
+    fields: Annotated[
+        list[str] | None,
+        typer.Option("--fields", "-f", metavar="FIELD:TYPE,…", help=f"Fields; types are {', '.join(_FIELD_TYPES)}."),
+    ] = None,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Create a table; a write creates it too."""
+    columns = [_field(text) for text in comma_list(fields)]
+    with connect(host, token) as client:
+        client.create_table(database, name, comma_list(tags), columns)
+    output.line(f"Table {quote(database)}.{quote(name)} created successfully")
+
+
+@app.command("trigger")
+def create_trigger(
+    name: TriggerName,
+    database: Database,
+    trigger_spec: Annotated[
+        str,
+        typer.Option(
+            metavar="SPEC",
+            callback=checked(_canonical_spec),
+            help="When to run: table:<TABLE>, all_tables, every:<DURATION>, cron:<5, 6 or 7 fields>, request:<PATH>.",
+        ),
+    ],
+    path: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="Plugin file or folder, in the server's plugin folder; with --upload a local one."
+        ),
+    ] = None,
+    plugin_filename: Annotated[str | None, typer.Option(metavar="PATH", help="The same as --path.")] = None,
+    upload: Annotated[
+        bool, typer.Option("--upload", help="Send the local file or folder to the server first.")
+    ] = False,
+    trigger_arguments: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE,…", help="Arguments for the plugin.")
+    ] = None,
+    disabled: Annotated[bool, typer.Option("--disabled", help="Create the trigger without starting it.")] = False,
+    run_asynchronous: Annotated[
+        bool, typer.Option("--run-asynchronous", help="Let several runs go on at the same time.")
+    ] = False,
+    error_behavior: Annotated[ErrorBehavior, typer.Option(help="What follows a failed run.")] = ErrorBehavior.LOG,
+    timeout: Annotated[
+        float | None, typer.Option(parser=_seconds, metavar="SECONDS", help="End a run that takes longer.")
+    ] = None,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Create a trigger: run a plugin on writes, on a schedule or on requests."""
+    from influxdb3_cli.client import NewTrigger  # here: start-up time, as in options.connect
+
+    trigger = NewTrigger(
+        database=database,
+        name=name,
+        plugin_filename=_plugin(path, plugin_filename),
+        specification=trigger_spec,
+        arguments=key_values(trigger_arguments, "--trigger-arguments"),
+        run_async=run_asynchronous,
+        error_behavior=error_behavior.value,
+        disabled=disabled,
+        timeout_s=timeout,
+    )
+    with connect(host, token) as client:
+        _create(client, _uploaded(client, trigger) if upload else trigger)
+    output.line(f"Trigger {name} created successfully")
+
+
+@app.command("token")
+def create_token(
+    admin: Annotated[bool, typer.Option("--admin", help="Create the operator token, which may do everything.")] = False,
+    fmt: Annotated[TokenFormat, typer.Option("--format", help="How the token is printed.")] = TokenFormat.TEXT,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Create a new auth token. It is shown once; the server keeps a hash of it."""
+    if not admin:
+        output.note("error: Missing required subcommand. Use: influxdb3 create token --admin [OPTIONS]")
+        raise typer.Exit(2)
+    try:
+        with connect(host, token) as client:
+            new_token = client.create_admin_token()
+    except CommandFailed as error:
+        output.token_failure(error)
+        raise typer.Exit(1) from error
+    (output.token_json if fmt is TokenFormat.JSON else output.token_block)(new_token)
+
+
+def _field(text: str) -> tuple[str, str]:
+    """Return name and type of ``<name>:<type>``."""
+    name, colon, kind = text.partition(":")
+    if not colon:
+        raise typer.BadParameter(f"invalid FIELD:VALUE. No `:` found in `{text}`", param_hint="--fields")
+    if kind not in _FIELD_TYPES:
+        raise typer.BadParameter(
+            f"{kind} is not a valid data type, values are int64, uint64, float64, utf8, and bool", param_hint="--fields"
+        )
+    return name, kind
+
+
+def _plugin(path: str | None, plugin_filename: str | None) -> str:
+    """Return the plugin that one of the two options names."""
+    if path is not None and plugin_filename is not None:
+        raise typer.BadParameter(f"{path!r}: cannot be used with --plugin-filename", param_hint="--path")
+    chosen = path if path is not None else plugin_filename
+    if chosen is None:
+        raise CommandFailed("Either --path or --plugin-filename must be provided")
+    return chosen
+
+
+def _uploaded(client: "InfluxClient", trigger: "NewTrigger") -> "NewTrigger":
+    """Send the local files of ``trigger``; return it with the name that they have on the server."""
+    plugin = read_plugin(Path(trigger.plugin_filename))
+    for name, content in plugin.files:
+        client.upload_plugin_file(trigger.database, name, content)
+    return replace(trigger, plugin_filename=plugin.plugin_filename)
+
+
+def _create(client: "InfluxClient", trigger: "NewTrigger") -> None:
+    try:
+        client.create_trigger(trigger)
+    except CommandFailed as error:
+        output.note(f"Failed to create trigger: {error}")
+        raise

@@ -1,0 +1,63 @@
+"""``influxdb3 delete``: databases, tables, triggers."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from influxdb3_cli import output
+from influxdb3_cli.errors import CommandFailed
+from influxdb3_cli.options import DEFAULT_HOST, Database, DatabaseName, Host, TableName, Token, TriggerName, connect
+from influxdb3_cli.texts import quote
+
+app = typer.Typer(help="Delete a database, a table or a trigger.", no_args_is_help=True)
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@app.command("database")
+def delete_database(name: DatabaseName, yes: Yes = False, host: Host = DEFAULT_HOST, token: Token = None) -> None:
+    """Delete a database."""
+    _confirm(quote(name), is_confirmed=yes)
+    with connect(host, token) as client:
+        client.delete_database(name)
+    output.line(f"Database {quote(name)} deleted successfully")
+
+
+@app.command("table")
+def delete_table(
+    name: TableName, database: Database, yes: Yes = False, host: Host = DEFAULT_HOST, token: Token = None
+) -> None:
+    """Delete a table."""
+    full_name = f"{quote(database)}.{quote(name)}"
+    _confirm(full_name, is_confirmed=yes)
+    with connect(host, token) as client:
+        client.delete_table(database, name)
+    output.line(f"Table {full_name} deleted successfully")
+
+
+@app.command("trigger")
+def delete_trigger(
+    name: TriggerName,
+    database: Database,
+    force: Annotated[bool, typer.Option("--force", help="Delete it also while it is enabled.")] = False,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Delete a trigger."""
+    with connect(host, token) as client:
+        client.delete_trigger(database, name, force=force)
+    output.line(f"Trigger {name} deleted successfully")
+
+
+def _confirm(what: str, *, is_confirmed: bool) -> None:
+    """Ask whether ``what`` shall be deleted, unless the caller said so already.
+
+    Raises:
+        CommandFailed: the answer is not yes.
+    """
+    if is_confirmed:
+        return
+    output.note(f"Are you sure you want to delete {what}? Enter 'yes' or 'y' to confirm")
+    if sys.stdin.readline().strip().lower() not in ("yes", "y"):
+        raise CommandFailed("Cannot proceed without confirmation")

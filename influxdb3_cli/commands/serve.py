@@ -1,0 +1,49 @@
+"""``influxdb3 serve``: run a server; its options are the rows of the table of settings."""
+
+import inspect
+import os
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from engine.errors import EngineError, InvalidRequest
+from engine.settings import SETTINGS, Setting, Settings
+from influxdb3_cli import output
+from influxdb3_cli.errors import CommandFailed
+
+
+def run_server(options: Mapping[str, object]) -> None:
+    """Run a server until it is told to stop; ``options`` are values of settings by name, ``None`` = not given."""
+    try:
+        settings = Settings.resolve(options, os.environ, {})
+    except InvalidRequest as error:
+        output.note(f"error: {error}")
+        raise typer.Exit(2) from error
+    from engine.server.main import run  # here: only this command needs the engine, which takes long to import
+
+    try:
+        raise SystemExit(run(settings))
+    except EngineError as error:
+        raise CommandFailed(str(error)) from error
+
+
+def command(**options: object) -> None:
+    """Run a server until it is told to stop. Every option has a default."""
+    run_server(options)
+
+
+def _parameter(setting: Setting) -> inspect.Parameter:
+    """Return ``setting`` as a parameter that Typer makes an option of."""
+    options = [f"--{name}" for name in (setting.name, *setting.other_names)]
+    metavar = "|".join(setting.choices) or "VALUE"
+    variables = ", ".join(setting.environment)
+    otherwise = setting.unset if setting.default is None else setting.default
+    info = typer.Option(*options, metavar=metavar, help=f"{setting.help} [env var: {variables}; default: {otherwise}]")
+    annotation = Annotated[bool | None, info] if setting.is_flag else Annotated[str | None, info]
+    name = setting.name.replace("-", "_")
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+# Typer reads parameters from the signature.
+command.__signature__ = inspect.Signature([_parameter(setting) for setting in SETTINGS])  # type: ignore[attr-defined]

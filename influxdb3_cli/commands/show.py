@@ -1,0 +1,69 @@
+"""``influxdb3 show``: what a server has."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from influxdb3_cli import output
+from influxdb3_cli.commands import show_system
+from influxdb3_cli.options import DEFAULT_HOST, Database, Format, Host, OutputFormat, Token, connect
+
+app = typer.Typer(help="Show databases, plugins, triggers, the catalog or system tables.", no_args_is_help=True)
+app.add_typer(show_system.app, name="system")
+app.add_typer(show_system.app, name="s", hidden=True)
+
+_INTERNAL = "_internal"
+_PLUGINS = "SELECT * FROM system.plugin_files"
+_TRIGGERS = (
+    "SELECT trigger_name, trigger_specification, plugin_filename, "
+    "CASE WHEN disabled THEN 'disabled' ELSE 'enabled' END AS state, error_behavior "
+    "FROM system.processing_engine_triggers ORDER BY trigger_name"
+)
+
+
+class CatalogFormat(StrEnum):
+    """How the catalog is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@app.command()
+def databases(
+    show_deleted: Annotated[bool, typer.Option("--show-deleted", help="Show deleted databases too.")] = False,
+    fmt: OutputFormat = Format.PRETTY,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Show the databases."""
+    with connect(host, token) as client, client.databases(fmt.value, show_deleted=show_deleted) as body:
+        output.emit(body)
+
+
+@app.command()
+def plugins(fmt: OutputFormat = Format.PRETTY, host: Host = DEFAULT_HOST, token: Token = None) -> None:
+    """Show the plugin files of all triggers."""
+    with connect(host, token) as client, client.query_sql(_INTERNAL, _PLUGINS, fmt.value) as body:
+        output.emit(body)
+
+
+@app.command()
+def triggers(
+    database: Database, fmt: OutputFormat = Format.PRETTY, host: Host = DEFAULT_HOST, token: Token = None
+) -> None:
+    """Show the triggers of a database."""
+    with connect(host, token) as client, client.query_sql(database, _TRIGGERS, fmt.value) as body:
+        output.emit(body)
+
+
+@app.command()
+def catalog(
+    fmt: Annotated[CatalogFormat, typer.Option("--format", help="How the catalog is printed.")] = CatalogFormat.TEXT,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Show the catalog: its file, the reason why an edit of it was refused, databases and triggers."""
+    with connect(host, token) as client:
+        state = client.catalog()
+    (output.emit_json if fmt is CatalogFormat.JSON else output.catalog)(state)

@@ -1,0 +1,105 @@
+"""``influxdb3 write``: send line protocol to a server."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.errors import InvalidRequest
+from engine.model.precision import Precision
+from influxdb3_cli import output
+from influxdb3_cli.errors import CommandFailed
+from influxdb3_cli.options import DEFAULT_HOST, Database, Host, Token, check_url, checked, connect, whole_number
+from influxdb3_cli.texts import os_error
+from influxdb3_cli.transfer import Progress, cut_at_lines, send_all
+
+_BLOCK_BYTES = 1 << 20
+
+
+def _sent_precision(word: str) -> str:
+    """Return the long word that requests use."""
+    try:
+        return Precision.parse(word).value
+    except InvalidRequest as error:
+        raise InvalidRequest(f"unrecognized precision unit: {word}") from error
+
+
+def write(
+    database: Database,
+    lines: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="LINE_PROTOCOL", help="The lines, in one pair of quotes; else --file, else standard input."
+        ),
+    ] = None,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+    write_host: Annotated[
+        str | None,
+        typer.Option(envvar="INFLUXDB3_WRITE_HOST_URL", metavar="URL", callback=check_url, help="Goes before --host."),
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="Read the lines from this file.")] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision",
+            "-p",
+            metavar="auto|s|ms|us|ns",
+            callback=checked(_sent_precision),
+            help="Unit of the timestamps; if not given, the server guesses it.",
+        ),
+    ] = None,
+    accept_partial: Annotated[
+        bool,
+        typer.Option("--accept-partial", help="Keep the good lines when others are bad, as the server does anyway."),
+    ] = False,
+    no_sync: Annotated[bool, typer.Option("--no-sync", help="Do not wait until the lines are durable.")] = False,
+    gzip: Annotated[bool, typer.Option("--gzip", help="Compress the requests.")] = False,
+    max_request_size: Annotated[
+        int, typer.Option(parser=whole_number(1), metavar="BYTES", help="Most bytes of a request.")
+    ] = 10_485_760,
+    max_concurrent_requests: Annotated[
+        int, typer.Option(parser=whole_number(1), metavar="N", help="Most requests at the same time.")
+    ] = 32,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not tell the progress.")] = False,
+) -> None:
+    """Write line protocol. Short: w."""
+    from influxdb3_cli.client import WriteOptions  # here: start-up time, as in options.connect
+
+    options = WriteOptions(precision, accept_partial, no_sync, gzip)
+    pieces = cut_at_lines(_input(lines, file), max_request_size)
+    progress, start_ns = Progress(), time.monotonic_ns()
+    with connect(write_host or host, token) as client:
+        for piece in send_all(lambda piece: client.write_lp(database, piece, options), pieces, max_concurrent_requests):
+            progress = progress.after(piece)
+            if not quiet:
+                output.note(progress.report(time.monotonic_ns() - start_ns))
+
+
+def _input(lines: list[str] | None, file: Path | None) -> Iterator[bytes]:
+    """Yield what there is to write, block by block."""
+    if lines:
+        if len(lines) > 1:
+            raise CommandFailed(
+                "ensure that a single protocol line string is provided as the final argument, enclosed in quotes"
+            )
+        yield lines[0].encode(errors="surrogateescape")
+    elif file is not None:
+        yield from _blocks(file)
+    elif sys.stdin.isatty():
+        raise CommandFailed("No input from stdin detected, no string was passed in, and no file path was given")
+    else:
+        while block := sys.stdin.buffer.read(_BLOCK_BYTES):
+            yield block
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                yield block
+    except OSError as error:
+        raise CommandFailed(f"error reading file: {os_error(error)}") from error

@@ -1,0 +1,66 @@
+"""Why a command fails; each text completes the line ``<Verb> command failed: …``."""
+
+from http import HTTPStatus
+
+from influxdb3_cli.texts import os_error, quote
+
+
+class CommandFailed(Exception):
+    """A command cannot do what was asked."""
+
+    def debug_form(self) -> str:
+        """Return the form that the answer of ``create token`` holds, as scripts know it."""
+        return quote(str(self))
+
+
+class ServerRefused(CommandFailed):
+    """The server answered with a status of 400 or above."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"server responded with error [{status} {_reason(status)}]: {message}")
+        self.status = status
+        self.message = message
+
+    def debug_form(self) -> str:
+        """See ``CommandFailed``."""
+        return f"ApiError {{ code: {self.status}, message: {quote(self.message)}, error_code: None }}"
+
+
+class RequestNotSent(CommandFailed):
+    """No answer came: nobody listens there, or the connection broke; ``stage`` is ``Connect`` or ``SendRequest``."""
+
+    def __init__(self, method: str, url: str, stage: str) -> None:
+        super().__init__(f"failed to send {method} {url} request: client error ({stage})")
+        self._sent = f"method: {method}, url: {quote(url)}, source: client error ({stage})"
+
+    def debug_form(self) -> str:
+        """See ``CommandFailed``."""
+        return f"RequestSend {{ {self._sent} }}"
+
+
+class AnswerUnusable(CommandFailed):
+    """The server's answer is not the JSON that it should be."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"failed to parse JSON response: {detail}")
+
+
+class AnswerBroken(CommandFailed):
+    """The server's answer ended before it was complete."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"the server's answer ended early: {detail}")
+
+
+class FileTrouble(CommandFailed):
+    """A file of the caller cannot be read or written."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"io error: {os_error(error)}")
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "<unknown status code>"

@@ -1,0 +1,35 @@
+"""Small pure renderings that messages share: quoted names, sizes, system errors."""
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+_SIZE_STEP = 1024
+
+
+def quote(text: str) -> str:
+    """Return ``text`` as messages quote a name: in double quotes, with escapes for what cannot be printed."""
+    return '"' + "".join(_ESCAPES.get(char) or _printable(char) for char in text) + '"'
+
+
+def quote_all(names: list[str]) -> str:
+    """Return a list of names as messages show it: ``["a", "b"]``."""
+    return "[" + ", ".join(quote(name) for name in names) + "]"
+
+
+def format_size(size_bytes: float) -> str:
+    """Return ``size_bytes`` for people: ``18B``, ``1.50KiB``, ``2.00GiB``."""
+    if size_bytes < _SIZE_STEP:
+        return f"{round(size_bytes)}B"
+    size = size_bytes / _SIZE_STEP
+    for unit in ("KiB", "MiB"):
+        if size < _SIZE_STEP:
+            return f"{size:.2f}{unit}"
+        size /= _SIZE_STEP
+    return f"{size:.2f}GiB"
+
+
+def os_error(error: OSError) -> str:
+    """Return the cause that the operating system gives, with its number."""
+    return f"{error.strerror or error} (os error {error.errno})"
+
+
+def _printable(char: str) -> str:
+    return char if char.isprintable() else f"\\u{{{ord(char):x}}}"

@@ -1,0 +1,71 @@
+from collections.abc import Mapping
+
+import pytest
+
+from engine.settings import SETTINGS
+from influxdb3_cli.commands import serve
+from tests.support.cli import RunCli
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, object]]:
+    """Note the options of every start, instead of starting."""
+    starts: list[Mapping[str, object]] = []
+    monkeypatch.setattr(serve, "run_server", starts.append)
+    return starts
+
+
+def given(options: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def test_every_setting_is_an_option_with_its_variables(cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    text = cli("serve", "--help").stdout
+    words = text.replace(",", " ").replace(";", " ").split()
+    for setting in SETTINGS:
+        assert {f"--{name}" for name in (setting.name, *setting.other_names)} <= set(words)
+        assert set(setting.environment) <= set(words)
+        assert setting.help.split()[0] in words
+
+
+@pytest.mark.parametrize("command", [[], ["serve"]])
+def test_no_option_is_needed(cli: RunCli, started: list[Mapping[str, object]], command: list[str]) -> None:
+    """Differs from row cli 86."""
+    assert cli(*command).code == 0
+    assert [given(options) for options in started] == [{}]
+
+
+def test_options_are_handed_on_as_typed(cli: RunCli, started: list[Mapping[str, object]]) -> None:
+    options = ["--host-id", "n1", "--http-bind=127.0.0.1:0", "--without-auth", "--object-store", "file"]
+    assert cli("serve", *options).code == 0
+    assert [given(options) for options in started] == [
+        {"node_id": "n1", "http_bind": "127.0.0.1:0", "without_auth": True, "object_store": "file"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "error"),
+    [
+        (["--http-bind", "x"], {}, "error: invalid value 'x' for --http-bind: "),
+        (
+            [],
+            {"INFLUXDB3_WITHOUT_AUTH": "1"},
+            "error: invalid value '1' for INFLUXDB3_WITHOUT_AUTH: expected exactly true",
+        ),
+        (["--gen1-duration", "2m"], {}, "error: invalid value '2m' for --gen1-duration: invalid gen1 duration 2m. "),
+    ],
+)
+def test_a_bad_setting_is_named_with_its_value(
+    cli: RunCli, monkeypatch: pytest.MonkeyPatch, arguments: list[str], environment: dict[str, str], error: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    result = cli("serve", *arguments)
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.startswith(error)
+
+
+def test_an_unknown_option_is_named(cli: RunCli) -> None:
+    result = cli("serve", "--tls-key", "x")
+    assert (result.code, "--tls-key" in result.stderr) == (2, True)

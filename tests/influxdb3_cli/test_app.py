@@ -1,0 +1,117 @@
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import RunCli
+from tests.support.scripted_server import Reply, ScriptedServer
+
+
+def test_help_names_every_command(cli: RunCli) -> None:
+    result = cli("--help")
+    assert result.code == 0
+    listed = result.stdout.partition("Commands:\n")[2].splitlines()
+    names = "serve, query, write, create, show, delete, enable, disable, install, test"
+    assert ", ".join(line.split()[0] for line in listed) == names
+    assert "..." not in "".join(listed)
+
+
+@pytest.mark.parametrize("group", ["create", "show", "delete", "enable", "disable", "install", "test", "show system"])
+def test_a_group_alone_shows_its_help_on_stderr(cli: RunCli, group: str) -> None:
+    result = cli(*group.split())
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"Usage: influxdb3 {group}")
+
+
+def test_variables_stand_in_for_options(cli: RunCli, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFLUXDB3_HOST_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("INFLUXDB3_AUTH_TOKEN", "from-environment")
+    monkeypatch.setenv("INFLUXDB3_DATABASE_NAME", "foo")
+    assert cli("delete", "database", "--yes", "-H", server.url).code == 0
+    assert cli("write", "-H", server.url, "--token", "given", "m f=1").code == 0
+    assert [request.parameters["db"] for request in server.requests] == ["foo", "foo"]
+    tokens = [request.headers["authorization"] for request in server.requests]
+    assert tokens == ["Bearer from-environment", "Bearer given"]
+
+
+def test_a_file_gives_variables_that_are_not_set(
+    cli: RunCli, server: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text(f"INFLUXDB3_HOST_URL={server.url}\nINFLUXDB3_DATABASE_NAME=from-file\n")
+    monkeypatch.setenv("INFLUXDB3_DATABASE_NAME", "from-environment")
+    monkeypatch.setenv("INFLUXDB3_HOST_URL", "")
+    monkeypatch.delenv("INFLUXDB3_HOST_URL")
+    assert cli("write", "m f=1").code == 0
+    assert server.request.parameters == {"db": "from-environment"}
+
+
+def test_a_file_that_does_not_parse_stops_every_command(cli: RunCli, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("nonsense")
+    result = cli("--version")
+    assert (result.code, result.stdout) == (1, "")
+    first, second = result.stderr.splitlines()
+    assert first == "FATAL Error loading config from: Error parsing line: 'nonsense', error at line index: 0"
+    assert second == "Aborting"
+
+
+@pytest.mark.parametrize(
+    ("command", "verb"),
+    [
+        ("create database foo", "Create"),
+        ("delete database foo -y", "Delete"),
+        ("enable trigger t -d foo", "Enable"),
+        ("disable trigger t -d foo", "Disable"),
+        ("show plugins", "Show"),
+        ("show s -d foo summary", "Show"),
+        ("query -d foo q", "Query"),
+        ("q -d foo q", "Query"),
+        ("write -d foo lp", "Write"),
+        ("w -d foo lp", "Write"),
+        ("install package a", "Install"),
+        ("test schedule_plugin p.py -d foo", "Test"),
+    ],
+)
+def test_a_failure_is_one_line_and_1(connected: RunCli, server: ScriptedServer, command: str, verb: str) -> None:
+    server.replies.append(Reply(401, b'{"error": "the request was not authenticated"}'))
+    result = connected(*command.split())
+    assert (result.code, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"{verb} command failed: server responded with error [401 Unauthorized]: "
+        '{"error": "the request was not authenticated"}\n'
+    )
+
+
+def test_verbose_shows_where_it_failed(cli: RunCli) -> None:
+    result = cli("--verbose", "show", "databases", "-H", "http://127.0.0.1:9")
+    assert result.stderr.startswith("Traceback (most recent call last):\n")
+    assert result.stderr.splitlines()[-1].startswith("Show command failed: failed to send GET")
+
+
+class ClosedPipe(io.RawIOBase):
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(
+    connected: RunCli, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.replies.append(Reply(body=b"rows" * 10_000))
+    pipe = io.BufferedWriter(ClosedPipe())
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(pipe))
+    result = connected("query", "-d", "foo", "q")
+    assert (result.code, result.stderr) == (1, "")
+
+
+def test_an_interrupt_ends_it_quietly(cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(io.TextIOWrapper):
+        def readline(self, *_: object) -> str:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("tests.support.cli.io.TextIOWrapper", Interrupted)
+    result = cli("delete", "database", "foo")
+    assert (result.code, result.stdout) == (130, "")
+    assert result.stderr.count("\n") == 1
