@@ -1,0 +1,69 @@
+"""The rows of one table that no Parquet file holds yet, between two positions of the log."""
+
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from engine.columns.chunks import split_by_window
+from engine.columns.keys import Hashes, KeySet, hash_keys
+from engine.columns.payload import decode_payloads
+from engine.model.schema import TableSchema
+from engine.wal.format import RowsPayload
+
+
+@dataclass(slots=True)
+class BufferedChunk:
+    """The buffered rows of one window, older first.
+
+    Attributes:
+        keys: the keys of these rows.
+        repeats_itself: two of these rows have one key.
+        repeats_older: a row has the key of a row in an older source of the window.
+        version: grows with each addition, for caches.
+    """
+
+    batches: list[pa.RecordBatch] = field(default_factory=list)
+    keys: KeySet = field(default_factory=KeySet)
+    repeats_itself: bool = False
+    repeats_older: bool = False
+    version: int = 0
+
+
+class TableBuffer:
+    """Takes the payloads of one table in the order of the log; sorts them into windows only when somebody looks.
+
+    ``add`` is called by the log's writer between a sync and the acknowledgement, so it does next to nothing.
+    Everything else is called under the lock of the table.
+    """
+
+    def __init__(self) -> None:
+        self.chunks: dict[int, BufferedChunk] = {}
+        self._pending: list[RowsPayload] = []
+
+    def add(self, rows: RowsPayload) -> None:
+        """Append rows; they are seen by the next ``settle``."""
+        self._pending.append(rows)
+
+    def settle(self, schema: TableSchema, window_ns: int) -> list[tuple[int, BufferedChunk, Hashes]]:
+        """Sort what came since the last call into chunks.
+
+        Returns (window, its chunk, the hashes of the keys that were added to it), so that the caller can compare the
+        new keys with older sources.
+        """
+        taken = len(self._pending)
+        pending, self._pending[:taken] = self._pending[:taken], []
+        settled = []
+        for batch in decode_payloads([(p.encoding, p.data, p.version) for p in pending], schema):
+            for window, part in split_by_window(batch, window_ns):
+                hashes = hash_keys(part, schema.at(part.num_columns).tags)
+                chunk = self.chunks.setdefault(window, BufferedChunk())
+                chunk.repeats_itself |= chunk.keys.add(hashes)
+                chunk.batches.append(part)
+                chunk.version += 1
+                settled.append((window, chunk, hashes))
+        return settled
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether no row came since this buffer was made."""
+        return not self.chunks and not self._pending

@@ -1,0 +1,116 @@
+"""Folders of hard links that queries read: one folder per set of Parquet files, checked once, removed when no query uses it."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import google_crc32c
+import pyarrow as pa
+
+from engine.disk import Disk
+from engine.model.schema import TableSchema
+from engine.storage.manifest import FileEntry
+from engine.storage.parquet import decode_parquet, no_rows
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Set:
+    folder: Path
+    names: tuple[str, ...]
+    users: int = 0
+    is_current: bool = True
+
+
+class FileSets:
+    """Gives each table the folder of its present files.
+
+    A file is read once and compared with its checksum before it is first linked; a missing or damaged file is left out
+    and named in the log and in ``losses``, so the intact data is served.
+    """
+
+    def __init__(self, disk: Disk, root: Path, files_of: Callable[[int], Path]) -> None:
+        self._disk = disk
+        self._root = root
+        self._files_of = files_of
+        self._lock = threading.Lock()
+        self._current: dict[int, _Set] = {}
+        self._checked: dict[tuple[int, str], bool] = {}
+        self._next = 0
+        self.losses: dict[str, str] = {}
+
+    def open_set(self, table_id: int, files: Sequence[FileEntry]) -> tuple[Path, Callable[[], None]] | None:
+        """Return a folder of exactly ``files`` and what to call when it is not read any more; ``None`` if there are none."""
+        names = tuple(sorted(f.name for f in files if self.is_intact(f)))
+        if not names:
+            return None
+        with self._lock:
+            present = self._current.get(table_id)
+            if present is None or present.names != names:
+                present = self._replace(table_id, names)
+            present.users += 1
+        return present.folder, lambda: self._release(present)
+
+    def read(self, file: FileEntry, schema: TableSchema, columns: list[str] | None = None) -> pa.RecordBatch:
+        """Return the rows of ``file`` (all columns, or those that ``columns`` names), none if it is missing or damaged."""
+        if not self.is_intact(file):
+            return no_rows(schema, columns)
+        return decode_parquet(self._disk.read(self._files_of(file.table_id) / file.name), schema, columns)
+
+    def is_intact(self, file: FileEntry) -> bool:
+        """Return whether the file is what the manifest says; it is looked at once."""
+        known = self._checked.get((file.table_id, file.name))
+        if known is None:
+            known = self._checked[file.table_id, file.name] = self._check(file)
+        return known
+
+    def forget(self, table_id: int) -> None:
+        """Let go of the folder of a deleted table."""
+        with self._lock:
+            gone = self._current.pop(table_id, None)
+            if gone is not None:
+                self._retire(gone)
+
+    def _replace(self, table_id: int, names: tuple[str, ...]) -> _Set:
+        self._next += 1
+        folder = self._root / f"{table_id}-{self._next}"
+        self._disk.make_folder(folder)
+        for name in names:
+            self._disk.link(self._files_of(table_id) / name, folder / name)
+        old, new = self._current.get(table_id), _Set(folder, names)
+        self._current[table_id] = new
+        if old is not None:
+            self._retire(old)
+        return new
+
+    def _retire(self, old: _Set) -> None:
+        old.is_current = False
+        if old.users == 0:
+            self._disk.remove_folder(old.folder)
+
+    def _release(self, used: _Set) -> None:
+        with self._lock:
+            used.users -= 1
+            if used.users == 0 and not used.is_current:
+                self._disk.remove_folder(used.folder)
+
+    def _check(self, file: FileEntry) -> bool:
+        path = self._files_of(file.table_id) / file.name
+        reason = damage(self._disk, path, file)
+        if reason is not None:
+            self.losses[str(path)] = reason
+            logger.error("rows are missing from queries: %s", reason)
+        return reason is None
+
+
+def damage(disk: Disk, path: Path, file: FileEntry) -> str | None:
+    """Return what is wrong with the file at ``path``, ``None`` if it is what the manifest says."""
+    if not disk.exists(path):
+        return f"Parquet file {path} is missing ({file.row_count} rows)"
+    data = disk.read(path)
+    if len(data) != file.size_bytes or google_crc32c.value(data) != file.crc32c:
+        return f"Parquet file {path} is damaged ({file.row_count} rows): size or checksum differ from the manifest"
+    return None

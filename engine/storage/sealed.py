@@ -1,0 +1,31 @@
+"""Wraps the bytes of a whole file so that damage and newer formats are noticed: magic, version, CRC32C, content."""
+
+import struct
+
+import google_crc32c
+
+from engine.errors import ManifestCorrupt
+
+_HEAD = struct.Struct("<4sBxxxI")
+
+
+def seal(magic: bytes, version: int, content: bytes) -> bytes:
+    """Return ``content`` with its head in front."""
+    return _HEAD.pack(magic, version, google_crc32c.value(content)) + content
+
+
+def open_sealed(magic: bytes, version: int, data: bytes, where: str) -> bytes:
+    """Return the content of sealed ``data``; ``where`` is named in errors.
+
+    Raises:
+        ManifestCorrupt: the data is damaged, or its format is newer than ``version``.
+    """
+    if len(data) < _HEAD.size or data[:4] != magic:
+        raise ManifestCorrupt(f"{where} is damaged: it does not begin as such a file does")
+    _, found, checksum = _HEAD.unpack_from(data)
+    if found > version:
+        raise ManifestCorrupt(f"{where} has format {found}, this version reads up to {version}: use a newer influxdb3")
+    content = data[_HEAD.size :]
+    if google_crc32c.value(content) != checksum:
+        raise ManifestCorrupt(f"{where} is damaged: its checksum does not match")
+    return content

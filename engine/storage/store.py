@@ -1,0 +1,242 @@
+"""The rows, schemas and trigger states of a node, as manifest, checkpoint and log leave them."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from engine.clock import Clock
+from engine.disk import Disk
+from engine.errors import ManifestCorrupt
+from engine.model.schema import TableSchema
+from engine.paths import NodePaths
+from engine.storage.consumers import Consumers
+from engine.storage.filesets import FileSets
+from engine.storage.manifest import FileEntry, Manifest, decode_manifest, encode_manifest
+from engine.storage.schemas import Schemas
+from engine.storage.snapshot import SnapshotFiles, write_chunks
+from engine.storage.table import TableData, TableView
+from engine.wal.format import CommitRecord, RowsPayload, RowsRecord, SchemaRecord
+from engine.wal.ports import DurableRecord
+
+logger = logging.getLogger(__name__)
+
+OVERHEAD_BYTES = 200
+"""What a buffered payload costs besides its data, roughly."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """How rows are kept: ``window_ns`` is the length of a chunk's window."""
+
+    window_ns: int
+
+
+class Store:
+    """Owns manifest, Parquet files, buffers, schemas and consumers.
+
+    ``apply`` takes the records of the log in their order, when they are replayed as well as when they have just become
+    durable (port ``FlushObserver``). ``snapshot`` moves the buffer to Parquet and says by a new manifest what the log
+    need not hold any more.
+    """
+
+    def __init__(self, disk: Disk, paths: NodePaths, config: StoreConfig, clock: Clock) -> None:
+        self.schemas = Schemas()
+        self.consumers = Consumers()
+        self._disk = disk
+        self._paths = paths
+        self._config = config
+        self._clock = clock
+        self.file_sets = FileSets(disk, paths.file_sets, paths.table_folder)
+        self._apply_lock = threading.Lock()
+        self._snapshot_lock = threading.Lock()
+        self._tables: dict[int, TableData] = {}
+        self._manifest = Manifest()
+        self._applied_until = 0
+        self._frozen_until: int | None = None
+        self._live_bytes = 0
+
+    @property
+    def manifest(self) -> Manifest:
+        """Return what the last manifest on disk says."""
+        return self._manifest
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Return about how much memory the rows take that the next snapshot would write."""
+        return self._live_bytes
+
+    def open(self) -> Manifest:
+        """Read manifest and checkpoint; make them in a new folder; remove files that the manifest does not name.
+
+        Raises:
+            ManifestCorrupt: the folder holds data and no readable manifest.
+        """
+        for folder in (self._paths.root, self._paths.parquet, self._paths.checkpoints, self._paths.file_sets):
+            self._disk.make_folder(folder)
+        if self._disk.exists(self._paths.manifest):
+            self._load(decode_manifest(self._disk.read(self._paths.manifest), str(self._paths.manifest)))
+        else:
+            self._refuse_orphaned_data()
+            self._replace_manifest(Manifest())
+        self._remove_unnamed()
+        return self._manifest
+
+    def apply(self, records: Sequence[DurableRecord]) -> None:
+        """Take over records of the log in their order."""
+        for durable in records:
+            record = durable.record
+            if isinstance(record, SchemaRecord):
+                self._apply_schema(record)
+            with self._apply_lock:
+                if durable.position > self._manifest.rows_until:
+                    for rows in rows_of(record):
+                        self._add(rows)
+                self._applied_until = durable.position
+            if durable.position > self._manifest.state_until:
+                self.consumers.apply(durable.position, record)
+
+    on_durable = apply
+
+    def view(self, schema: TableSchema) -> TableView:
+        """Return all rows of a table, each key once; the caller calls ``release`` when it has read them."""
+        return self._table(schema.table_id).view(schema)
+
+    def files(self, table_id: int) -> tuple[FileEntry, ...]:
+        """Return the Parquet files of a table."""
+        table = self._tables.get(table_id)
+        return table.files if table else ()
+
+    def snapshot(self, idle_low: Callable[[int], int | None]) -> Manifest:
+        """Write the buffer to Parquet, progress and state to a checkpoint, and a manifest that names them.
+
+        If the disk fails on the way, the old manifest holds, and the next call tries the same rows again.
+        ``idle_low``: see ``Consumers.checkpoint``.
+        """
+        with self._snapshot_lock:
+            until = self._freeze()
+            written = write_chunks(
+                self._disk, self._paths, self._frozen_chunks(), (self._manifest.rows_until + 1, until)
+            )
+            state_until, checkpoint = self._write_checkpoint(idle_low)
+            before = self._manifest
+            self._replace_manifest(self._next_manifest(until, state_until, checkpoint, written))
+            for table_id, table in list(self._tables.items()):
+                table.stored(written.added.get(table_id, ()), written.replaced.get(table_id, ()))
+            self._frozen_until = None
+            self._remove_old(before, written)
+            return self._manifest
+
+    def _load(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._applied_until = manifest.rows_until
+        self.schemas.load(manifest.schemas)
+        for schema in manifest.schemas:
+            files = [f for f in manifest.files if f.table_id == schema.table_id]
+            self._tables[schema.table_id] = TableData(self.file_sets, self._config.window_ns, files)
+        if manifest.checkpoint is not None:
+            path = self._paths.checkpoints / manifest.checkpoint
+            if not self._disk.exists(path):
+                raise ManifestCorrupt(f"checkpoint {path}, which the manifest names, is missing")
+            self.consumers.load(self._disk.read(path), str(path))
+
+    def _refuse_orphaned_data(self) -> None:
+        segments = self._disk.list_folder(self._paths.wal) if self._disk.exists(self._paths.wal) else []
+        if segments or self._disk.list_folder(self._paths.parquet):
+            raise ManifestCorrupt(
+                f"{self._paths.root} holds data and no manifest: restore {self._paths.manifest} from a backup, "
+                "or choose another --data-dir; nothing was changed"
+            )
+
+    def _apply_schema(self, record: SchemaRecord) -> None:
+        self.schemas.apply(record)
+        if record.deleted:
+            with self._apply_lock:
+                self._tables.pop(record.table_id, None)
+            self.file_sets.forget(record.table_id)
+
+    def _table(self, table_id: int) -> TableData:
+        table = self._tables.get(table_id)
+        if table is None:
+            with self._apply_lock:
+                table = self._tables.setdefault(table_id, TableData(self.file_sets, self._config.window_ns))
+        return table
+
+    def _add(self, rows: RowsPayload) -> None:
+        if self.schemas.by_id(rows.table_id) is None:
+            return  # the table was deleted meanwhile
+        table = self._tables.get(rows.table_id)
+        if table is None:
+            table = self._tables[rows.table_id] = TableData(self.file_sets, self._config.window_ns)
+        table.add(rows)
+        self._live_bytes += len(rows.data) + OVERHEAD_BYTES
+
+    def _freeze(self) -> int:
+        with self._apply_lock:
+            if self._frozen_until is None:
+                self._frozen_until = self._applied_until
+                self._live_bytes = 0
+                for table in self._tables.values():
+                    table.freeze()
+            return self._frozen_until
+
+    def _frozen_chunks(self) -> Iterable[tuple[TableSchema, TableData]]:
+        for table_id, table in list(self._tables.items()):
+            schema = self.schemas.by_id(table_id)
+            if schema is not None:
+                yield schema, table
+
+    def _write_checkpoint(self, idle_low: Callable[[int], int | None]) -> tuple[int, str]:
+        until, data = self.consumers.checkpoint(self._clock.now_ns(), idle_low)
+        name = f"{until:020d}-{self._clock.now_ns()}"
+        path = self._paths.checkpoints / name
+        self._disk.write(path, data)
+        self._disk.sync_file(path)
+        self._disk.sync_folder(self._paths.checkpoints)
+        return until, name
+
+    def _next_manifest(self, until: int, state_until: int, checkpoint: str, written: SnapshotFiles) -> Manifest:
+        schemas = tuple(self.schemas.all_tables())
+        alive = {s.table_id for s in schemas}
+        gone = {(f.table_id, f.name) for files in written.replaced.values() for f in files}
+        kept = [f for t in self._tables.values() for f in t.files if (f.table_id, f.name) not in gone]
+        added = [f for files in written.added.values() for f in files]
+        files = tuple(f for f in [*kept, *added] if f.table_id in alive)
+        return Manifest(until, state_until, checkpoint, files, schemas)
+
+    def _replace_manifest(self, manifest: Manifest) -> None:
+        aside = self._paths.manifest.with_suffix(".new")
+        self._disk.write(aside, encode_manifest(manifest))
+        self._disk.sync_file(aside)
+        self._disk.replace(aside, self._paths.manifest)
+        self._disk.sync_folder(self._paths.root)
+        self._manifest = manifest
+
+    def _remove_old(self, before: Manifest, written: SnapshotFiles) -> None:
+        named = {(f.table_id, f.name) for f in self._manifest.files}
+        added = [f for files in written.added.values() for f in files]
+        for file in [*before.files, *added]:
+            path = self._paths.table_folder(file.table_id) / file.name
+            if (file.table_id, file.name) not in named and self._disk.exists(path):
+                self._disk.remove(path)
+        if before.checkpoint is not None and before.checkpoint != self._manifest.checkpoint:
+            self._disk.remove(self._paths.checkpoints / before.checkpoint)
+
+    def _remove_unnamed(self) -> None:
+        named = {(str(f.table_id), f.name) for f in self._manifest.files}
+        for folder in self._disk.list_folder(self._paths.parquet):
+            for name in self._disk.list_folder(self._paths.parquet / folder):
+                if (folder, name) not in named:
+                    self._disk.remove(self._paths.parquet / folder / name)
+        for name in self._disk.list_folder(self._paths.checkpoints):
+            if name != self._manifest.checkpoint:
+                self._disk.remove(self._paths.checkpoints / name)
+        for name in self._disk.list_folder(self._paths.file_sets):
+            self._disk.remove_folder(self._paths.file_sets / name)
+
+
+def rows_of(record: object) -> tuple[RowsPayload, ...]:
+    """Return the row payloads of a record."""
+    if isinstance(record, RowsRecord):
+        return (record.rows,)
+    return record.rows if isinstance(record, CommitRecord) else ()

@@ -1,0 +1,193 @@
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.errors import ManifestCorrupt
+from engine.paths import NodePaths
+from engine.wal.format import SchemaRecord
+from tests.support.batches import table_schema
+from tests.support.stores import FedStore
+
+SCHEMA = table_schema({"host": "tag", "a": "float", "b": "integer", "time": "time"})
+KEY = ("host", "time")
+
+row = st.fixed_dictionaries(
+    {"time": st.integers(0, 350)},
+    optional={"host": st.sampled_from(["x", "y"]), "a": st.floats(allow_nan=False), "b": st.integers(0, 9)},
+)
+step = st.lists(row, min_size=1, max_size=5) | st.just("snapshot") | st.just("reopen") | st.just("look")
+
+
+def merged(writes: list[list[dict[str, Any]]]) -> dict[Any, dict[str, Any]]:
+    """What a database of plain dicts would hold."""
+    table: dict[Any, dict[str, Any]] = {}
+    for rows in writes:
+        for r in rows:
+            table.setdefault(tuple(r.get(k) for k in KEY), {}).update(r)
+    return table
+
+
+def by_key(rows: list[dict[str, Any]]) -> dict[Any, dict[str, Any]]:
+    found = {tuple(r.get(k) for k in KEY): r for r in rows}
+    assert len(found) == len(rows), "a key is there twice"
+    return found
+
+
+@settings(max_examples=60)
+@given(st.lists(step, max_size=12))
+def test_a_table_equals_a_dict_of_dicts_through_snapshots_and_restarts(steps: list[Any]) -> None:
+    with TemporaryDirectory() as folder:
+        fed = FedStore(Path(folder))
+        fed.create(SCHEMA)
+        writes: list[list[dict[str, Any]]] = []
+        for one in [*steps, "look"]:
+            if one == "snapshot":
+                fed.snapshot()
+            elif one == "reopen":
+                fed = fed.reopened()
+            elif one == "look":
+                assert by_key(fed.rows(SCHEMA)) == merged(writes)
+            else:
+                fed.write(SCHEMA, one)
+                writes.append(one)
+
+
+def test_windows_that_share_no_key_are_read_from_their_files(tmp_path: Path) -> None:
+    fed = FedStore(tmp_path)
+    fed.create(SCHEMA)
+    fed.write(SCHEMA, [{"time": 1, "a": 1.0}, {"time": 150, "a": 2.0}])
+    fed.snapshot()
+    fed.write(SCHEMA, [{"time": 2, "a": 3.0}])
+    view = fed.store.view(SCHEMA)
+    assert (len(list(view.folders[0].iterdir())), sum(b.num_rows for b in view.batches)) == (2, 1)
+    view.release()
+
+
+def test_a_window_with_a_repeated_key_leaves_only_that_file_out(tmp_path: Path) -> None:
+    fed = FedStore(tmp_path)
+    fed.create(SCHEMA)
+    fed.write(SCHEMA, [{"time": 1, "a": 1.0}, {"time": 150, "a": 2.0}])
+    fed.snapshot()
+    fed.write(SCHEMA, [{"time": 1, "b": 3}])
+    view = fed.store.view(SCHEMA)
+    assert (len(list(view.folders[0].iterdir())), sum(b.num_rows for b in view.batches)) == (1, 1)
+    view.release()
+
+
+def test_many_snapshots_of_one_window_leave_few_files(tmp_path: Path) -> None:
+    fed = FedStore(tmp_path)
+    fed.create(SCHEMA)
+    for i in range(30):
+        fed.write(SCHEMA, [{"time": i}])
+        fed.snapshot()
+    assert len(fed.store.files(SCHEMA.table_id)) <= 9
+    assert len(fed.rows(SCHEMA)) == 30
+
+
+def test_files_that_no_manifest_names_are_removed_at_the_next_start(tmp_path: Path) -> None:
+    fed = FedStore(tmp_path)
+    fed.create(SCHEMA)
+    fed.write(SCHEMA, [{"time": 1}])
+    fed.snapshot()
+    paths = NodePaths(tmp_path, "node")
+    stray = paths.table_folder(SCHEMA.table_id) / "0.stray.parquet"
+    stray.write_bytes(b"half a snapshot")
+    (paths.file_sets / "7-1").mkdir(exist_ok=True)
+    fed.reopened()
+    assert not stray.exists()
+    assert not list(paths.file_sets.iterdir())
+
+
+def test_rows_of_a_deleted_table_do_not_come_back(tmp_path: Path) -> None:
+    fed = FedStore(tmp_path)
+    fed.create(SCHEMA)
+    fed.write(SCHEMA, [{"time": 1}])
+    fed.snapshot()
+    fed.apply(SchemaRecord(SCHEMA.database_id, SCHEMA.table_id, SCHEMA.name, 4, (), deleted=True))
+    fed.write(SCHEMA, [{"time": 2}])
+    assert fed.rows(SCHEMA) == []
+    assert fed.reopened().rows(SCHEMA) == []
+    fed.snapshot()
+    again = fed.reopened()
+    assert again.rows(SCHEMA) == []
+    assert again.store.schemas.find(SCHEMA.database_id, SCHEMA.name) is None
+    assert not list(NodePaths(tmp_path, "node").table_folder(SCHEMA.table_id).iterdir())
+
+
+def test_a_folder_with_data_and_no_manifest_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
+    fed = FedStore(tmp_path)
+    fed.create(SCHEMA)
+    fed.write(SCHEMA, [{"time": 1}])
+    fed.snapshot()
+    NodePaths(tmp_path, "node").manifest.unlink()
+    with pytest.raises(ManifestCorrupt, match="holds data and no manifest"):
+        FedStore(tmp_path)
+    assert len(list(NodePaths(tmp_path, "node").table_folder(SCHEMA.table_id).iterdir())) == 1
+
+
+@pytest.mark.parametrize("hurt", ["flip", "remove"])
+def test_a_damaged_file_is_named_and_the_rest_is_served(hurt: str, tmp_path: Path, caplog: Any) -> None:
+    fed = FedStore(tmp_path)
+    fed.create(SCHEMA)
+    fed.write(SCHEMA, [{"time": 1}, {"time": 150}])
+    fed.snapshot()
+    first = min(NodePaths(tmp_path, "node").table_folder(SCHEMA.table_id).iterdir())
+    if hurt == "flip":
+        data = bytearray(first.read_bytes())
+        data[len(data) // 2] ^= 1
+        first.write_bytes(data)
+    else:
+        first.unlink()
+    again = fed.reopened()
+    assert [r["time"] for r in again.rows(SCHEMA)] == [150]
+    assert str(first) in caplog.text
+    again.write(SCHEMA, [{"time": 1, "b": 5}])
+    again.snapshot()
+    assert sorted(r["time"] for r in again.rows(SCHEMA)) == [1, 150]
+    assert first.name in {f.name for f in again.store.manifest.files}, "what is damaged is not thrown away"
+
+
+@pytest.mark.parametrize(
+    ("part", "text"), [(0, "does not begin as such a file does"), (40, "its checksum does not match")]
+)
+def test_a_damaged_manifest_stops_the_start_with_one_line(part: int, text: str, tmp_path: Path) -> None:
+    fed = FedStore(tmp_path)
+    fed.create(SCHEMA)
+    fed.snapshot()
+    manifest = NodePaths(tmp_path, "node").manifest
+    data = bytearray(manifest.read_bytes())
+    data[part] ^= 1
+    manifest.write_bytes(data)
+    with pytest.raises(ManifestCorrupt, match=text):
+        FedStore(tmp_path)
+
+
+def test_a_manifest_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    FedStore(tmp_path)
+    manifest = NodePaths(tmp_path, "node").manifest
+    data = bytearray(manifest.read_bytes())
+    data[4] = 9
+    manifest.write_bytes(data)
+    with pytest.raises(ManifestCorrupt, match="has format 9"):
+        FedStore(tmp_path)
+
+
+def test_a_failed_snapshot_loses_nothing_and_is_tried_again(tmp_path: Path) -> None:
+    fed = FedStore(tmp_path)
+    fed.create(SCHEMA)
+    fed.write(SCHEMA, [{"time": 1}])
+    folder = NodePaths(tmp_path, "node").parquet
+    folder.rmdir()
+    folder.write_text("in the way")
+    with pytest.raises(OSError, match="parquet"):
+        fed.snapshot()
+    fed.write(SCHEMA, [{"time": 2}])
+    assert [r["time"] for r in fed.rows(SCHEMA)] == [1, 2]
+    folder.unlink()
+    fed.snapshot()
+    fed.snapshot()
+    assert sorted(r["time"] for r in fed.reopened().rows(SCHEMA)) == [1, 2]
