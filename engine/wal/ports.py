@@ -1,0 +1,120 @@
+"""What the log is given, what it tells, and what it needs of others."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from engine.errors import EngineError
+from engine.wal.format import Record, SchemaRecord
+
+
+class GenerationClosed(EngineError):
+    """The trigger was disabled, deleted or changed meanwhile: nothing of this run is kept."""
+
+    def __init__(self, trigger_id: int, generation: int) -> None:
+        super().__init__(f"generation {generation} of trigger {trigger_id} is closed")
+        self.trigger_id = trigger_id
+        self.generation = generation
+
+
+class TableGone(EngineError):
+    """The table was deleted meanwhile: whoever writes to it has to look it up again."""
+
+    def __init__(self, table_id: int) -> None:
+        super().__init__(f"table {table_id} was deleted")
+        self.table_id = table_id
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Records that go to the log together: all of them stand in one frame.
+
+    Attributes:
+        admit: called in the writer's thread just before the frame is made; what it raises refuses this entry alone.
+        lazy: nobody waits for it; it goes with the next group, at the latest after ``WalConfig.lazy_ns``.
+        no_sync: its future resolves as soon as it is written, before the sync.
+    """
+
+    records: Sequence[Record]
+    admit: Callable[[], None] | None = None
+    lazy: bool = False
+    no_sync: bool = False
+
+
+class PayloadLocation(NamedTuple):
+    """Where the data of a row payload stands: ``length`` bytes at ``offset`` of the file ``path``, for whoever maps it."""
+
+    path: str
+    offset: int
+    length: int
+
+
+class DurableRecord(NamedTuple):
+    """A record that no crash takes away; ``locations`` has one item per row payload."""
+
+    position: int
+    record: Record
+    locations: tuple[PayloadLocation, ...]
+
+
+class RowsRef(NamedTuple):
+    """A row payload as the log's index knows it; fields as in ``RowsPayload``, ``position`` that of its record."""
+
+    position: int
+    table_id: int
+    version: int
+    row_count: int
+    encoding: int
+    chain: tuple[int, ...]
+    location: PayloadLocation
+
+
+class FlushObserver(Protocol):
+    """Is told what became durable."""
+
+    def on_durable(self, records: Sequence[DurableRecord]) -> None:
+        """Take the records of one frame.
+
+        Called in the writer's thread after the sync, in the order of the log, before the futures of the frame resolve.
+        While it runs, nothing is written; it must not wait for the log.
+        """
+
+
+class FramePlanner(Protocol):
+    """Knows which schema records the log lacks."""
+
+    def before_group(self, entries: Sequence[Entry]) -> Sequence[SchemaRecord]:
+        """Return the schema records that must stand before ``entries``; called in the writer's thread."""
+
+    def group_done(self, ok: bool) -> None:
+        """Learn whether what ``before_group`` returned is durable; if not, it is to be planned again."""
+
+
+class NoPlanner:
+    """For a log whose entries bring their schema records themselves."""
+
+    def before_group(self, entries: Sequence[Entry]) -> Sequence[SchemaRecord]:
+        """See ``FramePlanner``."""
+        return ()
+
+    def group_done(self, ok: bool) -> None:
+        """See ``FramePlanner``."""
+
+
+@dataclass(frozen=True, slots=True)
+class WalConfig:
+    """How the log is kept.
+
+    Attributes:
+        segment_bytes: a segment is sealed before it grows past this; the space is reserved when it is begun.
+        frame_bytes: a group that waits is split when it is larger (an entry never is).
+        waiting_bytes: more than this does not wait; further entries are refused.
+        lazy_ns: how long a lazy entry may wait for company.
+        cached_indexes: of how many sealed segments the index stays in memory.
+    """
+
+    segment_bytes: int = 64 << 20
+    frame_bytes: int = 8 << 20
+    waiting_bytes: int = 256 << 20
+    lazy_ns: int = 100_000_000
+    cached_indexes: int = 8
