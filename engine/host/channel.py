@@ -1,4 +1,4 @@
-"""Messages over a stream socket, one after the other, in both directions; used at either end."""
+"""Messages over a stream socket, one after the other, in both directions."""
 
 import contextlib
 import socket
@@ -22,6 +22,10 @@ class Channel(Generic[Incoming]):
     """One end of a connection between the server and a plugin host.
 
     ``send`` may be called from any thread, ``receive`` from one.
+
+    Args:
+        sock: a connected stream socket that blocks; the channel closes it.
+        decoder: reads what the other end sends.
     """
 
     def __init__(self, sock: socket.socket, decoder: msgspec.msgpack.Decoder[Incoming]) -> None:
@@ -31,16 +35,6 @@ class Channel(Generic[Incoming]):
         self._sending = threading.Lock()
         self._out = bytearray()
         self._reader = sock.makefile("rb", buffering=READ_AHEAD_BYTES)
-
-    @classmethod
-    def of_host(cls, sock: socket.socket) -> "Channel[ToHost]":
-        """Return the host's end."""
-        return Channel(sock, msgspec.msgpack.Decoder(ToHost))
-
-    @classmethod
-    def of_server(cls, sock: socket.socket) -> "Channel[FromHost]":
-        """Return the server's end."""
-        return Channel(sock, msgspec.msgpack.Decoder(FromHost))
 
     def send(self, message: ToHost | FromHost) -> None:
         """Send ``message`` whole; wait while the other end does not read.

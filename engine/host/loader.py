@@ -1,0 +1,148 @@
+"""From a plugin's files to the function that a run calls; files that changed are read anew between runs."""
+
+import builtins
+import importlib
+import os
+import stat
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from engine.clock import Clock
+from engine.host.errors import PLUGIN_CODE, RunFailed, details_of, rendered
+from engine.host.packages import Package, PackageFinder
+from engine.host.protocol import PluginSource, RunKind
+from engine.host.stamps import Stamp
+from engine.lineprotocol.builder import LineBuilder
+from engine.model.trigger_spec import entry_function
+
+PARAMETERS: dict[RunKind, str] = {
+    "wal": "(influxdb3_local, table_batches, args=None)",
+    "schedule": "(influxdb3_local, call_time, args=None)",
+    "request": "(influxdb3_local, query_parameters, request_headers, request_body, args=None)"
+    " -> Tuple[str, Optional[Dict[str, str]]]",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SingleFile:
+    """One version of a plugin that is one file; ``stamp`` is ``None`` while the file may still change unnoticed."""
+
+    stamp: Stamp | None
+    text: str
+    code: CodeType
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A plugin's function, ready to be called; ``source`` is the text of a single file, for tracebacks."""
+
+    function: Callable[..., Any]
+    source: str | None = None
+    package: Package | None = None
+
+
+class PluginLoader:
+    """All plugins of this process; may be used by several threads."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._files: dict[Path, SingleFile] = {}
+        self._packages: dict[str, Package] = {}
+        self._finder = PackageFinder()
+        self._lock = threading.Lock()
+        self._must_look_again = False
+        builtins.LineBuilder = LineBuilder  # type: ignore[attr-defined] # plugins use the bare name
+
+    def load(self, source: PluginSource, kind: RunKind, log: Callable[[str, str], None]) -> Loaded:
+        """Return the function of the plugin that runs of ``kind`` call, after the plugin's top-level code ran.
+
+        What cannot be read any more keeps working as it was read last.
+
+        Raises:
+            RunFailed: there is no such plugin or no such function, or a folder cannot be imported.
+            BaseException: whatever the top-level code of a file raises.
+        """
+        if self._must_look_again:
+            self._must_look_again = False
+            importlib.invalidate_caches()
+        status = _status(source.path)
+        if stat.S_ISDIR(status.st_mode) if status else source.path in self._packages:
+            return self._from_folder(source, kind)
+        return self._from_file(source, kind, log)
+
+    def note_import_error(self) -> None:
+        """Look for new packages before the next load: one was missing."""
+        self._must_look_again = True
+
+    def close(self) -> None:
+        """Take the packages out of Python's tables."""
+        self._finder.close()
+
+    def _from_file(self, source: PluginSource, kind: RunKind, log: Callable[[str, str], None]) -> Loaded:
+        file = self._current(Path(source.path), log)
+        names: dict[str, Any] = {}
+        exec(file.code, names)
+        function = names.get(entry_function(kind))
+        if function is None:
+            raise _missing(kind)
+        return Loaded(function, file.text)
+
+    def _current(self, path: Path, log: Callable[[str, str], None]) -> SingleFile:
+        known = self._files.get(path)
+        try:
+            stamp = Stamp.of(path.stat())
+            if known and known.stamp == stamp:
+                return known
+            text = path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            if known is None:
+                raise _unreadable(path, error) from error
+            if not isinstance(error, FileNotFoundError):
+                log("ERROR", f"error reading plugin file {path}, its last version goes on: {error}")
+            return known
+        if "\0" in text:
+            raise RunFailed("load", "plugin code contains null bytes")
+        same = known is not None and known.text == text
+        code = known.code if known and same else compile(text, PLUGIN_CODE, "exec", dont_inherit=True)
+        file = SingleFile(stamp if stamp.is_settled(self._clock.now_ns()) else None, text, code)
+        self._files[path] = file
+        return file
+
+    def _from_folder(self, source: PluginSource, kind: RunKind) -> Loaded:
+        with self._lock:
+            package = self._packages.get(source.path)
+            if package is None:
+                package = self._packages[source.path] = Package(source.path, self._finder, self._clock)
+        module = package.current()
+        name = entry_function(kind)
+        try:
+            function = getattr(module, name)
+        except AttributeError:
+            raise _missing(kind) from None
+        except Exception as error:
+            text = f"Failed to load function '{name}' from plugin module '{package.public_name}': {rendered(error)}"
+            raise RunFailed("load", text, details_of(error, None)) from error
+        return Loaded(function, package=package)
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return Path(path).stat()
+    except OSError:
+        return None
+
+
+def _missing(kind: RunKind) -> RunFailed:
+    name = entry_function(kind)
+    should = f"Should be defined as: {name}{PARAMETERS[kind]}"
+    return RunFailed("entry_point", f"the {name} function is not present in the plugin. {should}")
+
+
+def _unreadable(path: Path, error: Exception) -> RunFailed:
+    if isinstance(error, FileNotFoundError):
+        return RunFailed("load", f"reading plugin file: Plugin not found: {path}")
+    return RunFailed("load", f"reading plugin file: {error}")
