@@ -2,12 +2,14 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command
 
 from influxdb3_cli import dotenv, output
 from influxdb3_cli.commands import create, delete, disable, enable, install, query, serve, show, test, write
@@ -37,7 +39,6 @@ app = typer.Typer(
     cls=Root,
     rich_markup_mode=None,
     add_completion=False,
-    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.command)
@@ -79,6 +80,12 @@ def root(
         serve.run_server({})
 
 
+@cache
+def _command_line() -> Callable[..., None]:
+    """Return the commands, built once for all that run in this process."""
+    return get_command(app)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; ``arguments`` stand in for those of the process.
 
@@ -92,4 +99,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except dotenv.DotenvError as error:
         output.note(f"FATAL Error loading config from: {error}\nAborting")
         sys.exit(1)
-    app(arguments, prog_name="influxdb3")
+    _command_line()(arguments, prog_name="influxdb3")

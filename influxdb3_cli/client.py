@@ -13,7 +13,7 @@ import httpx
 from influxdb3_cli.errors import AnswerBroken, AnswerUnusable, CommandFailed, RequestNotSent, ServerRefused
 from influxdb3_cli.texts import quote
 
-_FIRST_ERROR_STATUS = 400
+_FIRST_REFUSAL = 300  # a redirection is not followed, so nothing was done
 _JSON = {"Content-Type": "application/json"}
 _JSON_LINES = {"Accept": "application/jsonl"}
 _CONFIGURE = "/api/v3/configure"
@@ -228,14 +228,17 @@ class InfluxClient:
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[httpx.Response]:
         """Give the answer, its body unread; raise if its status tells of a failure."""
-        request = self._http.build_request(method, path, params=params, json=body, content=content, headers=headers)
+        try:
+            request = self._http.build_request(method, path, params=params, json=body, content=content, headers=headers)
+        except UnicodeEncodeError as error:
+            raise CommandFailed(f"what was given is not UTF-8: {error}") from error
         try:
             response = self._http.send(request, stream=True)
         except httpx.RequestError as error:
             stage = "Connect" if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)) else "SendRequest"
             raise RequestNotSent(method, str(request.url.copy_with(query=None)), stage) from error
         try:
-            if response.status_code >= _FIRST_ERROR_STATUS:
+            if response.status_code >= _FIRST_REFUSAL:
                 raise ServerRefused(response.status_code, _told(b"".join(_pieces(response))))
             yield response
         finally:

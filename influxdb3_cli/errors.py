@@ -14,7 +14,7 @@ class CommandFailed(Exception):
 
 
 class ServerRefused(CommandFailed):
-    """The server answered with a status of 400 or above."""
+    """The server answered, but did not do what it was asked for."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"server responded with error [{status} {_reason(status)}]: {message}")

@@ -39,6 +39,20 @@ def test_a_refusal_tells_what_the_body_says(
     assert (refused.value.status, refused.value.message) == (401, message)
 
 
+@pytest.mark.parametrize("status", [301, 307, 400, 404, 500, 503])
+def test_no_other_answer_passes_for_success(client: InfluxClient, server: ScriptedServer, status: int) -> None:
+    server.replies.append(Reply(status))
+    with pytest.raises(ServerRefused):
+        client.write_lp("foo", b"m f=1", WriteOptions())
+
+
+def test_what_is_not_utf_8_is_not_sent(client: InfluxClient, server: ScriptedServer) -> None:
+    for call in (client.create_database, client.delete_database):
+        with pytest.raises(CommandFailed, match="not UTF-8"):
+            call("\udcff")
+    assert not server.requests
+
+
 @pytest.mark.parametrize(("token", "header"), [(None, None), ("apiv3_x", "Bearer apiv3_x"), ("", "Bearer ")])
 def test_the_token_goes_with_every_request(server: ScriptedServer, token: str | None, header: str | None) -> None:
     with InfluxClient(server.url, token) as client:

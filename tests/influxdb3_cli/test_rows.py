@@ -58,7 +58,7 @@ class Row:
 ROWS = {
     "cli 1": Row("--version", stdout=r"/influxdb3 InfluxDB 3 Core, \d+\.\d+\.\d+, revision [0-9a-f]{40}/"),
     "cli 2": Row("help", code=2, stderr="/No such command 'help'/"),
-    "cli 3": Row("querry", code=2, stderr="/No such command 'querry'. Did you mean 'query'/"),
+    "cli 3": Row("querry", code=2, stderr="/Did you mean 'query'/"),  # codespell:ignore
     "cli 4": Row("create", code=2, stderr=r"/Usage: influxdb3 create (.|\n)*trigger/"),
     "cli 5": Row("create token", code=2, stderr="/Missing required subcommand. Use: influxdb3 create token --admin/"),
     "cli 6": Row("create token --name test", code=2, stderr="/No such option.*--name/"),

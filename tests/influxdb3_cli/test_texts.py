@@ -12,7 +12,7 @@ from influxdb3_cli.texts import format_size, os_error, quote, quote_all
         pytest.param("it's", '"it\'s"', id="a-single-quote-is-not"),
         pytest.param("a\nb\tc\rd", r'"a\nb\tc\rd"', id="line-break-tab-return"),
         pytest.param("\x1b[1m\x7f", r'"\u{1b}[1m\u{7f}"', id="what-cannot-be-printed-is-hexadecimal"),
-        pytest.param("Temperatur °C 温度", '"Temperatur °C 温度"', id="printable-unicode-stays"),
+        pytest.param("Grad °C 温度", '"Grad °C 温度"', id="printable-unicode-stays"),
     ],
 )
 def test_a_name_is_quoted_as_the_product_does(text: str, expected: str) -> None:

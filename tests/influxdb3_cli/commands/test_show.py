@@ -5,7 +5,7 @@ from tests.support.scripted_server import Reply, ScriptedServer
 
 CATALOG = {
     "path": "/data/node0/catalog.toml",
-    "problem": "catalog.toml, line 3: unknown key `triger`",
+    "problem": "catalog.toml, line 3: unknown key `nonsense`",
     "databases": [
         {
             "name": "foo",
@@ -34,7 +34,7 @@ def test_the_catalog_tells_a_refused_edit(connected: RunCli, server: ScriptedSer
     server.replies.append(Reply(body=json.dumps(CATALOG).encode()))
     assert connected("show", "catalog").stdout.splitlines() == [
         "catalog: /data/node0/catalog.toml",
-        "refused edit: catalog.toml, line 3: unknown key `triger`",
+        "refused edit: catalog.toml, line 3: unknown key `nonsense`",
         'database "foo"',
         '  trigger "t", all_tables, p.py, enabled',
         'database "old-20250101T000000" (deleted)',
