@@ -34,7 +34,7 @@ def encode_rows(batch: pa.RecordBatch) -> tuple[Encoding, bytes]:
     return Encoding.IPC, sink.getvalue().to_pybytes()
 
 
-def decode_rows(encoding: int, payload: bytes | memoryview | pa.Buffer, schema: TableSchema) -> pa.RecordBatch:
+def decode_rows(encoding: int, payload: bytes | bytearray | memoryview | pa.Buffer, schema: TableSchema) -> pa.RecordBatch:
     """Return the rows of ``payload`` with exactly the columns of ``schema``, which may be newer than the payload.
 
     IPC columns point into ``payload`` without a copy.
@@ -57,7 +57,7 @@ def compact_values(payload: bytes | memoryview, width: int) -> list[list[object]
 
 
 def decode_payloads(
-    payloads: Sequence[tuple[int, bytes | memoryview, int]], schema: TableSchema
+    payloads: Sequence[tuple[int, bytes | bytearray | memoryview, int]], schema: TableSchema
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of many (encoding, payload, schema version) in their order.
 

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ class _Set:
 
 
 class FileSets:
-    """Gives each table the folder of its present files.
+    """Gives each table the folder of its present files; no folder is ever given another content.
 
     A file is read once and compared with its checksum before it is first linked; a missing or damaged file is left out
     and named in the log and in ``losses``, so the intact data is served.
@@ -40,6 +41,7 @@ class FileSets:
         self._current: dict[int, _Set] = {}
         self._checked: dict[tuple[int, str], bool] = {}
         self._next = 0
+        self._prefix = uuid.uuid4().hex[:8]
         self.losses: dict[str, str] = {}
 
     def open_set(self, table_id: int, files: Sequence[FileEntry]) -> tuple[Path, Callable[[], None]] | None:
@@ -76,7 +78,7 @@ class FileSets:
 
     def _replace(self, table_id: int, names: tuple[str, ...]) -> _Set:
         self._next += 1
-        folder = self._root / f"{table_id}-{self._next}"
+        folder = self._root / f"{self._prefix}-{table_id}-{self._next}"
         self._disk.make_folder(folder)
         for name in names:
             self._disk.link(self._files_of(table_id) / name, folder / name)

@@ -1,0 +1,99 @@
+"""Keeps memory and log within their limits: snapshots when the buffer is full, then lets segments of the log go."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from engine.clock import Clock
+from engine.errors import EngineError
+from engine.storage.store import Store
+from engine.storage.truncation import LogRetention, Reader, SealedSegment, decide_truncation
+from engine.wal.wal import Wal
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceConfig:
+    """``buffer_bytes``: a buffer of this size is written to Parquet."""
+
+    buffer_bytes: int
+    retention: LogRetention
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerSide:
+    """What the triggers know that storage does not.
+
+    ``idle_low``: see ``Consumers.checkpoint``. ``readers``: the consumers that the log is kept for. ``missed``: is told
+    (trigger id, position up to which the log goes) before rows go that a trigger has not read.
+    """
+
+    idle_low: Callable[[int], int | None]
+    readers: Callable[[], Iterable[Reader]]
+    missed: Callable[[int, int], None]
+
+
+class Maintenance:
+    """Snapshots and truncates; ``tick`` decides, a thread calls it."""
+
+    def __init__(self, store: Store, wal: Wal, config: MaintenanceConfig, side: TriggerSide, clock: Clock) -> None:
+        self._store = store
+        self._wal = wal
+        self._config = config
+        self._side = side
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look after the store."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Return when the thread has ended."""
+        self._stopping.set()
+        self._thread.join()
+
+    def tick(self) -> None:
+        """Snapshot if the buffer has reached its limit."""
+        if self._store.buffered_bytes >= self._config.buffer_bytes:
+            self.snapshot()
+
+    def snapshot(self) -> None:
+        """Move the buffer to Parquet and let go of what the log need not hold any more."""
+        began_ns = self._clock.monotonic_ns()
+        self._wal.rotate().result()
+        manifest = self._store.snapshot(self._side.idle_low)
+        removed = self._truncate(min(manifest.rows_until, manifest.state_until))
+        took_ms = (self._clock.monotonic_ns() - began_ns) // 1_000_000
+        logger.info(
+            "snapshot: files=%d rows_until=%d segments_removed=%d took_ms=%d",
+            len(manifest.files),
+            manifest.rows_until,
+            removed,
+            took_ms,
+        )
+
+    def _truncate(self, stored_until: int) -> int:
+        segments = [
+            SealedSegment(s.last_position, s.size_bytes, s.sealed_ns, frozenset(self._wal.tables_in(s)))
+            for s in self._wal.sealed_segments()
+        ]
+        decision = decide_truncation(
+            segments, stored_until, self._side.readers(), self._config.retention, self._clock.now_ns()
+        )
+        for trigger_id in decision.missed:
+            self._side.missed(trigger_id, decision.until)
+        return self._wal.remove_before(decision.until + 1)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(LOOK_EVERY_S):
+            try:
+                self.tick()
+            except (EngineError, OSError):
+                logger.exception("a snapshot failed; the log keeps everything, and it is tried again")
+                self._stopping.wait(5.0)
