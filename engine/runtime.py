@@ -1,0 +1,511 @@
+"""The engine: builds all its parts, wires them, and offers what a server or a program may ask of it."""
+
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+
+from engine.auth.tokens import check_token, create_token, hash_token, presented_token
+from engine.catalog.catalog import Catalog
+from engine.catalog.changes import (
+    CreateDatabase,
+    CreateToken,
+    CreateTrigger,
+    DeleteDatabase,
+    DeleteToken,
+    DeleteTrigger,
+    ReplaceTokenHash,
+    SetTriggerEnabled,
+)
+from engine.catalog.edits import EditWatcher
+from engine.catalog.state import OPERATOR_TOKEN, Database
+from engine.clock import Clock, SystemClock
+from engine.disk import Disk, RealDisk
+from engine.errors import (
+    AlreadyExists,
+    DatabaseNotFound,
+    EngineError,
+    EngineOff,
+    InternalDatabase,
+    InvalidRequest,
+    NotFound,
+    PluginError,
+    TableNotFound,
+)
+from engine.host.protocol import RequestData, Response
+from engine.model.schema import TIME_COLUMN, Column, ColumnType, TableSchema
+from engine.model.trigger import TriggerDefinition
+from engine.model.trigger_spec import plugin_type_name, reading_note, run_kind
+from engine.paths import NodePaths
+from engine.plugins.dry_run import DryRunRequest, DryRuns
+from engine.plugins.environment import PluginEnvironment
+from engine.plugins.executors.embedded import EmbeddedExecutor
+from engine.plugins.executors.host import ExecutorConfig, HostExecutor
+from engine.plugins.ports import Executor
+from engine.plugins.registry import PluginRegistry
+from engine.query.executor import QueryExecutor, QueryResult
+from engine.query.stored import StoredTables
+from engine.settings import Settings
+from engine.storage.maintenance import Maintenance, MaintenanceConfig, TriggerSide
+from engine.storage.schemas import SchemaMoved
+from engine.storage.store import Store, StoreConfig
+from engine.storage.truncation import LogRetention
+from engine.system_tables.ports import PluginFile
+from engine.system_tables.registry import DatabaseSystemTables
+from engine.system_tables.sources import EngineSources
+from engine.triggers.activation import Toolbox
+from engine.triggers.dead_letters import input_of
+from engine.triggers.journal import Journal, Stamps
+from engine.triggers.manager import LogSide, TriggerManager
+from engine.triggers.services import ServiceKit
+from engine.triggers.timers import TimerLoop, Timers
+from engine.triggers.wakeups import WakeUps
+from engine.wal.format import SchemaRecord
+from engine.wal.ports import Entry, WalConfig
+from engine.wal.replay import LogReplay, LogTail
+from engine.wal.wal import Wal, WalPorts, WalStart
+from engine.write.service import WriteOutcome, WriteParams, WriteService
+
+logger = logging.getLogger(__name__)
+
+Params = Mapping[str, str | int | float | bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token that was just made; its text is shown once and kept nowhere."""
+
+    token_id: int
+    name: str
+    token: str
+    hash: str
+    created_ns: int
+    expires_ns: int | None
+
+
+class Engine:
+    """One node, open: ``with Engine.open(settings) as engine: …``. All methods may be called from any thread."""
+
+    def __init__(self, settings: Settings, clock: Clock, disk: Disk) -> None:
+        self.settings = settings
+        self.clock = clock
+        self._disk = disk
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        data_dir = settings.data_dir
+        if settings.object_store == "memory":
+            self._temporary = tempfile.TemporaryDirectory(prefix="influxdb3-memory-")
+            data_dir = Path(self._temporary.name)
+        self.paths = NodePaths(data_dir, settings.node_id)
+        self._is_open = False
+        self._replay: LogReplay | None = None
+
+    @classmethod
+    def open(cls, settings: Settings, *, clock: Clock | None = None, disk: Disk | None = None) -> Self:
+        """Return the engine on its data folder, recovered, with its triggers running.
+
+        Raises:
+            EngineError: the folder is in use, damaged, or was written by a newer version; the text says how to go on.
+            OSError: the folder cannot be written.
+        """
+        engine = cls(settings, clock or SystemClock(), disk or RealDisk())
+        engine.start()
+        return engine
+
+    def start(self) -> None:
+        """Recover and start, in the order of log-and-recovery, "Recovery"; see ``open``."""
+        self._disk.make_folder(self.paths.root)
+        self._lock = self._disk.lock(self.paths.lock)
+        try:
+            self.store = Store(self._disk, self.paths, StoreConfig(self.settings.gen1_duration_ns), self.clock)
+            tail = self._replay_log()
+            self.registry = PluginRegistry(
+                self.settings.plugin_dir, self.settings.plugin_repo, self.paths.root / "plugin-cache"
+            )
+            self.catalog = Catalog.open(self._disk, self.paths, self.clock, _Checks(self.store, self.registry))
+            self._open_log(tail)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._build()
+        self._is_open = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop triggers, write the buffer to Parquet, let the folder go; a second call does nothing."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        self._watcher.stop()
+        self.triggers.close()
+        self._executor.close(self.settings.shutdown_timeout_s)
+        self._timer_loop.stop()
+        self._journal.flush()
+        self._maintenance.stop()
+        try:
+            self._maintenance.snapshot()
+        except (EngineError, OSError):
+            logger.exception("the last snapshot failed; the log holds everything")
+        self.wal.close()
+        self._lock.release()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    # ---- what tells how it is
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether the engine is open."""
+        return self._is_open
+
+    @property
+    def progress(self) -> str:
+        """Return how far opening is, for people."""
+        replay = self._replay
+        if replay is None:
+            return "starting"
+        return f"reading the log: {replay.done_bytes >> 20} of {replay.total_bytes >> 20} MiB"
+
+    def warm_up(self) -> None:
+        """Load what the first query and the first run would wait for."""
+        self._queries.warm_up()
+
+    # ---- data
+
+    def write(self, params: WriteParams, body: bytes) -> "Future[WriteOutcome]":
+        """Write line protocol; see ``WriteService.write``."""
+        return self._writes.write(params, body)
+
+    def query(self, database: str, sql: str, params: Params) -> QueryResult:
+        """Run one SQL statement.
+
+        Raises:
+            DatabaseNotFound: there is no such database.
+            EngineError: it cannot be planned or run.
+        """
+        found = self._database(database)
+        tables = StoredTables(self.store, found.database_id)
+        return self._queries.sql(tables, DatabaseSystemTables(self._sources, found), sql, params)
+
+    def plugin_query(self, database: str, sql: str, params: dict[str, str | int | float | bool | None]) -> bytes:
+        """Return rows as an Arrow IPC stream; names of tables may be parameters (architecture §8.11)."""
+        sql, values = self._queries.bind_table_names(sql, params)
+        sink = pa.BufferOutputStream()
+        with self.query(database, sql, values) as result, pa.ipc.new_stream(sink, result.schema) as stream:
+            for batch in result.batches:
+                stream.write_batch(batch)
+        data: bytes = sink.getvalue().to_pybytes()
+        return data
+
+    # ---- databases and tables
+
+    def databases(self, show_deleted: bool) -> list[tuple[str, bool]]:
+        """Return (name, deleted) of all databases, live ones first, by name."""
+        found = [(d.name, d.is_deleted) for d in self.catalog.state.databases if show_deleted or not d.is_deleted]
+        return sorted(found, key=lambda entry: (entry[1], entry[0]))
+
+    def create_database(self, name: str) -> None:
+        """Make a database."""
+        self.catalog.apply(CreateDatabase(name))
+
+    def delete_database(self, name: str) -> None:
+        """Mark a database deleted and drop its rows."""
+        found = self.catalog.state.database(name)
+        self.catalog.apply(DeleteDatabase(name))
+        for schema in self.store.schemas.tables_of(found.database_id) if found else []:
+            self._drop(schema)
+
+    def create_table(self, database: str, table: str, tags: Sequence[str], fields: Sequence[tuple[str, str]]) -> None:
+        """Make an empty table; the database too, if it is missing (server-api §3.4).
+
+        Raises:
+            AlreadyExists: the table is there.
+            InvalidRequest: a column is reserved or named twice, or its type is unknown.
+        """
+        if not table:
+            raise InvalidRequest("table name cannot be empty")
+        columns = _table_columns(tags, fields)
+        found = self.catalog.state.database(database)
+        if found is None:
+            self.catalog.apply(CreateDatabase(database))
+            found = self._database(database)
+        if found.is_internal:
+            raise InternalDatabase("cannot modify internal db")
+        try:
+            schema = self.store.schemas.reserve(None, found.database_id, table, columns)
+        except SchemaMoved as there:
+            raise AlreadyExists("attempted to create a resource that already exists") from there
+        described = tuple((c.name, c.type.short) for c in schema.columns)
+        record = SchemaRecord(found.database_id, schema.table_id, table, 0, described, deleted=False)
+        self.wal.append(Entry([record])).result()
+
+    def delete_table(self, database: str, table: str) -> None:
+        """Drop a table and its rows.
+
+        Raises:
+            DatabaseNotFound, TableNotFound: there is no such thing.
+        """
+        found = self.catalog.state.database(database)
+        if found is None:
+            raise DatabaseNotFound(f"Database not found {database}")
+        if found.is_internal:
+            raise InternalDatabase("cannot modify internal db")
+        schema = self.store.schemas.find(found.database_id, table)
+        if schema is None:
+            raise TableNotFound(f"Table {table} not in DB schema for {database}")
+        self._drop(schema)
+
+    # ---- triggers and plugins
+
+    def create_trigger(self, database: str, definition: TriggerDefinition) -> list[str]:
+        """Make a trigger, and start it unless it is disabled; return warnings.
+
+        Raises:
+            PluginError: its plugin is not there.
+            InvalidRequest: triggers of this kind are not allowed here.
+        """
+        kind = run_kind(definition.spec)
+        if kind not in self.settings.restrict_plugin_triggers_to:
+            name = plugin_type_name(definition.spec)
+            raise InvalidRequest(f"invalid request: server is configured to reject {name} plugin triggers")
+        warnings = self.registry.warnings(self.registry.resolve(definition.plugin_filename), kind)
+        note = reading_note(definition.spec)
+        self.catalog.apply(CreateTrigger(database, replace(definition, trigger_id=0)))
+        return [*warnings, *([note] if note else [])]
+
+    def delete_trigger(self, database: str, name: str, force: bool) -> None:
+        """Take a trigger out."""
+        self.catalog.apply(DeleteTrigger(database, name, force))
+
+    def set_trigger_enabled(self, database: str, name: str, enabled: bool) -> None:
+        """Enable or disable a trigger."""
+        self.catalog.apply(SetTriggerEnabled(database, name, enabled))
+
+    def request(self, path: str, data: RequestData) -> "Future[Response]":
+        """Hand a request to the trigger of ``path``; see ``TriggerManager.request``."""
+        return self.triggers.request(path, data)
+
+    def install_packages(self, packages: Sequence[str]) -> Iterator[str]:
+        """Install packages for plugins; yields pip's lines; see ``PluginEnvironment``."""
+        return self._plugin_environment().install(packages)
+
+    def install_requirements(self, location: str) -> Iterator[str]:
+        """Install what a requirements file lists; yields pip's lines."""
+        return self._plugin_environment().install_requirements(location)
+
+    def test_wal(
+        self, filename: str, database: str, input_lp: str, cache_name: str | None, arguments: dict[str, str] | None
+    ) -> dict[str, Any]:
+        """Run a plugin on rows that are not written; see ``DryRuns.wal``."""
+        return self._dry_runs.wal(DryRunRequest(filename, database, cache_name, arguments), input_lp)
+
+    def test_schedule(
+        self,
+        filename: str,
+        database: str,
+        schedule: str | None,
+        cache_name: str | None,
+        arguments: dict[str, str] | None,
+    ) -> dict[str, Any]:
+        """Run a schedule plugin now; see ``DryRuns.schedule``."""
+        found = self.catalog.state.database(database)
+        request = DryRunRequest(filename, database, cache_name, arguments)
+        return self._dry_runs.schedule(request, schedule, database_exists=found is not None)
+
+    # ---- tokens
+
+    def authenticate(self, authorization: bytes | None, query_token: str | None = None) -> None:
+        """Accept a request that presents a valid token; without authentication any that is not malformed.
+
+        Raises:
+            Unauthorized: no valid token.
+            AuthorizationMalformed: the header has none of the forms that are understood.
+        """
+        presented = presented_token(authorization, query_token)
+        if not self.settings.without_auth:
+            check_token(self.catalog.state.tokens, presented, self.clock.now_ns())
+
+    def create_admin_token(self) -> NewToken:
+        """Make the operator token, once."""
+        return self._new_token(OPERATOR_TOKEN, lambda hashed: CreateToken(OPERATOR_TOKEN, hashed))
+
+    def create_named_token(self, name: str, expiry_s: int | None) -> NewToken:
+        """Make a further admin token that is valid for ``expiry_s`` seconds (``None``: for ever)."""
+        expires_ns = None if expiry_s is None else self.clock.now_ns() + expiry_s * 10**9
+        return self._new_token(name, lambda hashed: CreateToken(name, hashed, expires_ns))
+
+    def regenerate_admin_token(self) -> NewToken:
+        """Give the operator token a new text."""
+        return self._new_token(OPERATOR_TOKEN, lambda hashed: ReplaceTokenHash(OPERATOR_TOKEN, hashed))
+
+    def delete_token(self, name: str) -> None:
+        """Take a token out."""
+        self.catalog.apply(DeleteToken(name))
+
+    # ---- inside
+
+    def _replay_log(self) -> LogTail:
+        manifest = self.store.open()
+        self._replay = LogReplay(self._disk, self.paths.wal, after=min(manifest.rows_until, manifest.state_until))
+        for batch in self._replay.batches():
+            self.store.apply(batch)
+        return self._replay.finish()
+
+    def _open_log(self, tail: LogTail) -> None:
+        self._wake_ups = WakeUps(self.store.schemas)
+        manifest = self.store.manifest
+        start = WalStart(
+            tail,
+            next_position=max(manifest.rows_until, manifest.state_until) + 1,
+            open_generations={c.trigger_id: c.generation for c in self.store.consumers.open_ones()},
+            live_tables=[s.table_id for s in self.store.schemas.all_tables()],
+        )
+        config = WalConfig(
+            segment_bytes=self.settings.wal_segment_size_bytes, lazy_ns=int(self.settings.wal_flush_interval_s * 1e9)
+        )
+        ports = WalPorts(self.store.schemas, (self.store, self._wake_ups))
+        self.wal = Wal.open(self._disk, self.clock, config, start, ports)
+
+    def _build(self) -> None:
+        settings = self.settings
+        self._writes = WriteService(self.catalog, self.store.schemas, self.wal, self.clock)
+        self._queries = QueryExecutor(settings.exec_mem_pool_size_bytes)
+        self._sources = EngineSources(self.catalog, self.store, self.paths, self._plugin_files)
+        self._timers = Timers(self.clock)
+        self._timer_loop = TimerLoop(self._timers, self.clock)
+        self._environment = PluginEnvironment(settings.virtual_env_location, settings.package_manager)
+        self._executor = self._make_executor()
+        stamps = Stamps(self.clock)
+        self._journal = Journal(self._writes, self.wal, self._timers, stamps, settings.node_id)
+        self._dry_runs = DryRuns(self._executor, self.registry, self._writes, self, self.clock)
+        log = LogSide(self.wal, self.wal.reader, self.store.schemas, self.store.consumers, self._wake_ups)
+        self.triggers = TriggerManager(self.catalog, log, self._toolbox(stamps) if settings.plugin_dir else None)
+        retention = LogRetention(settings.wal_retention_size_bytes, int(settings.wal_retention_age_s * 1e9))
+        self._maintenance = Maintenance(
+            self.store,
+            self.wal,
+            MaintenanceConfig(settings.force_snapshot_mem_size_bytes, retention),
+            TriggerSide(self.triggers.idle_low, self.triggers.readers, self.triggers.missed),
+            self.clock,
+        )
+        self._watcher = EditWatcher(self.catalog.poll_edits, self.paths.catalog)
+        self._timer_loop.start()
+        self.triggers.start()
+        self._maintenance.start()
+        self._watcher.start()
+
+    def _toolbox(self, stamps: Stamps) -> Toolbox:
+        return Toolbox(
+            clock=self.clock,
+            timers=self._timers,
+            executor=self._executor,
+            sources=self.registry,
+            wal=self.wal,
+            writes=self._writes,
+            journal=self._journal,
+            stamps=stamps,
+            services=ServiceKit(self._journal, self, self._writes, self.store.consumers),
+            input_text=input_of,
+            default_timeout_s=self.settings.plugin_timeout_s,
+            most_side_by_side=self.settings.async_trigger_concurrency_limit,
+        )
+
+    def _make_executor(self) -> Executor:
+        if self.settings.plugin_isolation == "embedded":
+            return EmbeddedExecutor(self.clock)
+        return HostExecutor(ExecutorConfig(freeze_timeout_s=self.settings.plugin_freeze_timeout_s), self.clock)
+
+    def _database(self, name: str) -> Database:
+        found = self.catalog.state.database(name)
+        if found is None:
+            raise DatabaseNotFound(f"database not found: {name}")
+        return found
+
+    def _drop(self, schema: TableSchema) -> None:
+        self.store.schemas.hide(schema)
+        record = SchemaRecord(schema.database_id, schema.table_id, schema.name, schema.version, (), deleted=True)
+        try:
+            self.wal.append(Entry([record])).result()
+        except EngineError:
+            self.store.schemas.show_again(schema)
+            raise
+
+    def _plugin_files(self, plugin_filename: str) -> list[PluginFile]:
+        return [
+            PluginFile(f.name, str(f.path), f.size_bytes, f.modified_ms)
+            for f in self.registry.list_files(plugin_filename)
+        ]
+
+    def _plugin_environment(self) -> PluginEnvironment:
+        if self.settings.plugin_dir is None:
+            raise EngineOff("No plugin directory configured")
+        return self._environment
+
+    def _new_token(self, name: str, change: Any) -> NewToken:
+        text = create_token()
+        stored = self.catalog.apply(change(hash_token(text))).token(name)
+        if stored is None:
+            raise NotFound(f"the requested resource was not found: {name}")
+        return NewToken(stored.token_id, name, text, stored.hash, stored.created_ns, stored.expires_ns)
+
+
+class _Checks:
+    """What storage and plugins say about an edit of the catalog by hand (port ``EditChecks``)."""
+
+    def __init__(self, store: Store, registry: PluginRegistry) -> None:
+        self._store = store
+        self._registry = registry
+
+    def plugin_problem(self, trigger: TriggerDefinition) -> str | None:
+        """See ``EditChecks``."""
+        try:
+            self._registry.resolve(trigger.plugin_filename)
+        except PluginError as problem:
+            return str(problem)
+        return None
+
+    def databases_with_data(self) -> frozenset[int]:
+        """See ``EditChecks``."""
+        return frozenset(s.database_id for s in self._store.schemas.all_tables())
+
+
+_FIELD_TYPES = {
+    "utf8": ColumnType.STRING,
+    "int64": ColumnType.INTEGER,
+    "uint64": ColumnType.UINTEGER,
+    "float64": ColumnType.FLOAT,
+    "bool": ColumnType.BOOLEAN,
+}
+
+
+def _table_columns(tags: Sequence[str], fields: Sequence[tuple[str, str]]) -> list[Column]:
+    """Return the columns of a new table, the time last.
+
+    Raises:
+        InvalidRequest: a column is reserved or named twice, or its type is unknown.
+    """
+    columns: dict[str, Column] = {}
+    wanted = [*((tag, ColumnType.TAG) for tag in tags), *((name, _FIELD_TYPES.get(word)) for name, word in fields)]
+    for name, kind in wanted:
+        if kind is None:
+            word = dict(fields)[name]
+            raise InvalidRequest(f"{word} is not a valid data type, values are {', '.join(_FIELD_TYPES)}")
+        if name in (TIME_COLUMN, "__chunk_order"):
+            raise InvalidRequest(f"'{name}' is a reserved column")
+        if name in columns:
+            known = columns[name].type.value
+            raise InvalidRequest(f"cannot add column {name} because it already exists with type {known}")
+        columns[name] = Column(name, kind)
+    return [*columns.values(), Column(TIME_COLUMN, ColumnType.TIME)]

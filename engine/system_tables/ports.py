@@ -1,0 +1,55 @@
+"""What system tables are made from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+from engine.catalog.state import CatalogState
+
+
+@dataclass(frozen=True, slots=True)
+class PluginFile:
+    """One file of a plugin on disk; ``last_modified_ms`` since the epoch."""
+
+    file_name: str
+    file_path: str
+    size_bytes: int
+    last_modified_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One Parquet file of a table; times are of its rows, in ns."""
+
+    path: str
+    size_bytes: int
+    row_count: int
+    min_time: int
+    max_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTable:
+    """A table, its columns as (name, InfluxDB's type word) and its Parquet files."""
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+    files: tuple[StoredFile, ...]
+
+
+class SystemSources(Protocol):
+    """Where the rows of system tables come from."""
+
+    def catalog(self) -> CatalogState:
+        """Return the catalog's state."""
+
+    def internal_rows(self, table: str, database: str | None) -> pa.Table | None:
+        """Return the rows of a table of ``_internal`` about ``database`` (``None``: any); ``None`` if there is no such table."""
+
+    def plugin_files(self, plugin_filename: str) -> Sequence[PluginFile]:
+        """Return the files of a plugin, none if it is not there."""
+
+    def stored_tables(self, database_id: int) -> Sequence[StoredTable]:
+        """Return the tables of a database."""

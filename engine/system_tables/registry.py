@@ -1,0 +1,56 @@
+"""Which system tables there are, and in which databases."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from engine.catalog.state import Database
+from engine.system_tables import processing_engine, storage
+from engine.system_tables.ports import SystemSources
+
+
+@dataclass(frozen=True, slots=True)
+class SystemTable:
+    """One system table; ``only_internal`` ones are seen from the database ``_internal`` alone."""
+
+    name: str
+    schema: pa.Schema
+    read: Callable[[SystemSources, Database], pa.Table]
+    only_internal: bool = False
+
+
+SYSTEM_TABLES = (
+    SystemTable("databases", storage.DATABASES, storage.databases, only_internal=True),
+    SystemTable("influxdb_schema", storage.INFLUXDB_SCHEMA, storage.influxdb_schema),
+    SystemTable("parquet_files", storage.PARQUET_FILES, storage.parquet_files),
+    SystemTable("plugin_files", processing_engine.PLUGIN_FILES, processing_engine.plugin_files, only_internal=True),
+    SystemTable("processing_engine_dead_letters", processing_engine.DEAD_LETTERS, processing_engine.dead_letters),
+    SystemTable("processing_engine_logs", processing_engine.LOGS, processing_engine.logs),
+    SystemTable("processing_engine_runs", processing_engine.RUNS, processing_engine.runs),
+    SystemTable("processing_engine_trigger_arguments", processing_engine.ARGUMENTS, processing_engine.arguments),
+    SystemTable("processing_engine_triggers", processing_engine.TRIGGERS, processing_engine.triggers),
+    SystemTable("tables", storage.TABLES, storage.tables, only_internal=True),
+    SystemTable("tokens", storage.TOKENS, storage.tokens, only_internal=True),
+)
+
+
+class DatabaseSystemTables:
+    """The system tables that queries of one database see."""
+
+    def __init__(self, sources: SystemSources, database: Database) -> None:
+        self._sources = sources
+        self._database = database
+        self._tables = {t.name: t for t in SYSTEM_TABLES if database.is_internal or not t.only_internal}
+
+    def names(self) -> list[str]:
+        """Return the names of the tables, sorted."""
+        return sorted(self._tables)
+
+    def schema(self, name: str) -> pa.Schema:
+        """Return the columns of the table ``name``, which is one of ``names``."""
+        return self._tables[name].schema
+
+    def read(self, name: str) -> pa.Table:
+        """Return the rows of the table ``name``, which is one of ``names``."""
+        return self._tables[name].read(self._sources, self._database)

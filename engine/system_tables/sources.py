@@ -1,0 +1,69 @@
+"""Reads what system tables show from catalog and storage."""
+
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from engine.catalog.catalog import Catalog
+from engine.catalog.state import INTERNAL_DATABASE, CatalogState
+from engine.columns.types import storage_schema
+from engine.model.schema import TableSchema
+from engine.paths import NodePaths
+from engine.storage.store import Store
+from engine.system_tables.ports import PluginFile, StoredFile, StoredTable
+
+
+class EngineSources:
+    """The running engine as the source of system tables (port ``SystemSources``)."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: Store,
+        paths: NodePaths,
+        list_plugin_files: Callable[[str], Sequence[PluginFile]],
+    ) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._paths = paths
+        self._list_plugin_files = list_plugin_files
+
+    def catalog(self) -> CatalogState:
+        """See ``SystemSources``."""
+        return self._catalog.state
+
+    def internal_rows(self, table: str, database: str | None) -> pa.Table | None:
+        """See ``SystemSources``."""
+        internal = self._catalog.state.database(INTERNAL_DATABASE)
+        schema = self._store.schemas.find(internal.database_id, table) if internal else None
+        if schema is None:
+            return None
+        wanted = None if database is None else pc.field("database_name") == database
+        view = self._store.view(schema)
+        try:
+            arrow = storage_schema(schema)
+            parts = [ds.dataset(folder, schema=arrow, format="parquet") for folder in view.folders]
+            tables = [part.to_table(filter=wanted) for part in parts]
+            in_memory = pa.Table.from_batches(view.batches, schema=arrow)
+        finally:
+            view.release()
+        return pa.concat_tables([*tables, in_memory if wanted is None else in_memory.filter(wanted)])
+
+    def plugin_files(self, plugin_filename: str) -> Sequence[PluginFile]:
+        """See ``SystemSources``."""
+        return self._list_plugin_files(plugin_filename)
+
+    def stored_tables(self, database_id: int) -> Sequence[StoredTable]:
+        """See ``SystemSources``."""
+        return [self._stored(schema) for schema in self._store.schemas.tables_of(database_id)]
+
+    def _stored(self, schema: TableSchema) -> StoredTable:
+        folder = self._paths.table_folder(schema.table_id)
+        files = tuple(
+            StoredFile(str(folder / f.name), f.size_bytes, f.row_count, f.min_time, f.max_time)
+            for f in self._store.files(schema.table_id)
+        )
+        columns = tuple((c.name, c.type.short) for c in schema.columns)
+        return StoredTable(schema.name, columns, files)

@@ -1,0 +1,101 @@
+"""The system tables about what is stored: schemas, files, databases, tables, tokens."""
+
+import pyarrow as pa
+
+from engine.catalog.state import Database
+from engine.system_tables.ports import SystemSources
+
+TEXT = pa.string()
+COUNT = pa.uint64()
+
+INFLUXDB_SCHEMA = pa.schema([("measurement", TEXT), ("key", TEXT), ("data_type", TEXT)])
+PARQUET_FILES = pa.schema(
+    [
+        ("table_name", TEXT),
+        ("path", TEXT),
+        ("size_bytes", COUNT),
+        ("row_count", COUNT),
+        ("min_time", pa.int64()),
+        ("max_time", pa.int64()),
+    ]
+)
+DATABASES = pa.schema([("database_name", TEXT), ("deleted", pa.bool_())])
+TABLES = pa.schema(
+    [("database_name", TEXT), ("table_name", TEXT), ("column_count", COUNT), ("series_key_columns", TEXT)]
+)
+TOKENS = pa.schema(
+    [
+        ("token_id", COUNT),
+        ("name", TEXT),
+        ("hash", TEXT),
+        ("created_at", pa.timestamp("ms")),
+        ("expiry", pa.timestamp("ms")),
+        ("permissions", TEXT),
+    ]
+)
+
+HASH_DIGITS_SHOWN = 9
+
+
+def influxdb_schema(sources: SystemSources, database: Database) -> pa.Table:
+    """Return each column of each table of ``database``."""
+    rows = [
+        {"measurement": table.name, "key": name, "data_type": kind}
+        for table in sources.stored_tables(database.database_id)
+        for name, kind in table.columns
+    ]
+    return pa.Table.from_pylist(rows, schema=INFLUXDB_SCHEMA)
+
+
+def parquet_files(sources: SystemSources, database: Database) -> pa.Table:
+    """Return the Parquet files of ``database``."""
+    rows = [
+        {
+            "table_name": table.name,
+            "path": f.path,
+            "size_bytes": f.size_bytes,
+            "row_count": f.row_count,
+            "min_time": f.min_time,
+            "max_time": f.max_time,
+        }
+        for table in sources.stored_tables(database.database_id)
+        for f in table.files
+    ]
+    return pa.Table.from_pylist(rows, schema=PARQUET_FILES)
+
+
+def databases(sources: SystemSources, database: Database) -> pa.Table:
+    """Return all databases."""
+    rows = [{"database_name": d.name, "deleted": d.is_deleted} for d in sources.catalog().databases]
+    return pa.Table.from_pylist(rows, schema=DATABASES)
+
+
+def tables(sources: SystemSources, database: Database) -> pa.Table:
+    """Return all tables of all databases."""
+    rows = [
+        {
+            "database_name": d.name,
+            "table_name": table.name,
+            "column_count": len(table.columns),
+            "series_key_columns": ", ".join(name for name, kind in table.columns if kind == "tag"),
+        }
+        for d in sources.catalog().databases
+        for table in sources.stored_tables(d.database_id)
+    ]
+    return pa.Table.from_pylist(rows, schema=TABLES)
+
+
+def tokens(sources: SystemSources, database: Database) -> pa.Table:
+    """Return all tokens, of their hashes only the beginning."""
+    rows = [
+        {
+            "token_id": t.token_id,
+            "name": t.name,
+            "hash": t.hash[:HASH_DIGITS_SHOWN],
+            "created_at": t.created_ns // 1_000_000,
+            "expiry": None if t.expires_ns is None else t.expires_ns // 1_000_000,
+            "permissions": "*:*:*",
+        }
+        for t in sources.catalog().tokens
+    ]
+    return pa.Table.from_pylist(rows, schema=TOKENS)

@@ -1,0 +1,163 @@
+"""Feeds a data-write trigger from the log: forms batches from its position on, keeps several under way if it may."""
+
+import logging
+import threading
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.host.protocol import PayloadRef, TableBatch
+from engine.model.progress import Progress
+from engine.storage.schemas import Schemas
+from engine.triggers.activation import Activation
+from engine.triggers.timers import Timer
+from engine.triggers.work import Work
+from engine.wal.ports import RowsRef
+
+logger = logging.getLogger(__name__)
+
+MOST_ROWS = 10_000
+"""A batch ends with the record that reaches this number of rows."""
+
+LOOP_PACE_NS = 1_000_000_000
+"""How long a batch that only the trigger itself led to waits after the last such batch."""
+
+
+class RowsSource(Protocol):
+    """Reads rows back from the log."""
+
+    def rows_after(self, position: int, table_ids: Container[int], limit_rows: int | None = None) -> Iterator[RowsRef]:
+        """Yield references to the rows above ``position`` in log order, whole records, until ``limit_rows`` are reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Where a consumer's rows come from, and which of them concern it."""
+
+    rows: RowsSource
+    schemas: Schemas
+    tables: Callable[[], Container[int]]
+
+
+class WriteConsumer:
+    """Delivers what is written to a trigger's tables.
+
+    It is woken after each sync that concerns it, and pumps: while a run may begin and rows wait, a batch goes out. A
+    slow plugin just falls behind; the log is its queue.
+    """
+
+    def __init__(self, activation: Activation, feed: Feed, progress: Progress) -> None:
+        self._activation = activation
+        self._feed = feed
+        self._lock = threading.Lock()
+        self._skip = progress
+        self._next = progress.low + 1
+        self._under_way = 0
+        self._is_dirty = True
+        self._pumping = False
+        self._last_loop_ns = 0
+        self._told_of_loop = False
+        self._pace: Timer | None = None
+
+    def wake(self) -> None:
+        """Note that rows came; called by the log's writer before it acknowledges them."""
+        with self._lock:
+            self._is_dirty = True
+        self.pump()
+
+    def idle_low(self, seen_until: int) -> int | None:
+        """Return the position up to which nothing is left to do, if the consumer has caught up with ``seen_until``."""
+        with self._lock:
+            if self._is_dirty or self._under_way:
+                return None
+            self._next = max(self._next, seen_until + 1)
+            return seen_until
+
+    def pump(self) -> None:
+        """Send out as many batches as may run now."""
+        while True:
+            with self._lock:
+                work = self._next_work() if self._is_dirty and self._may_run() and not self._pumping else None
+                if work is None:
+                    return
+                self._pumping = True
+                self._under_way += 1
+            try:
+                self._activation.execute(work, self._finished)
+            finally:
+                with self._lock:
+                    self._pumping = False
+
+    def _may_run(self) -> bool:
+        return self._under_way < self._activation.side_by_side
+
+    def _finished(self, work: Work) -> None:
+        with self._lock:
+            self._under_way -= 1
+        self.pump()
+
+    def _next_work(self) -> Work | None:
+        """Return the next batch, ``None`` if there is none or its time has not come."""
+        found = list(self._feed.rows.rows_after(self._next - 1, self._feed.tables(), MOST_ROWS))
+        refs = [ref for ref in found if not self._skip.contains(ref.position)]
+        if not found:
+            self._is_dirty = False
+            return None
+        last = found[-1].position
+        if not refs:
+            self._next = last + 1
+            return None if not self._is_dirty else self._next_work()
+        if self._must_wait(refs):
+            return None
+        ranges = ((self._next, last),)
+        self._next = last + 1
+        return self._work(refs, ranges)
+
+    def _must_wait(self, refs: Sequence[RowsRef]) -> bool:
+        """Hold back a batch that only this trigger led to, so that a plugin that feeds itself turns once a second."""
+        own = self._activation.subject.definition.trigger_id
+        if not all(own in ref.chain for ref in refs):
+            return False
+        tools = self._activation.tools
+        now_ns = tools.clock.now_ns()
+        self._tell_of_loop()
+        due_ns = self._last_loop_ns + LOOP_PACE_NS
+        if due_ns > now_ns:
+            if self._pace is not None:
+                self._pace.cancel()
+            self._pace = tools.timers.at(due_ns, self.pump)
+            return True
+        self._last_loop_ns = now_ns
+        return False
+
+    def _tell_of_loop(self) -> None:
+        if not self._told_of_loop:
+            self._told_of_loop = True
+            self._activation.tell(
+                "WARN",
+                f"trigger {self._activation.subject.definition.name} is triggered by its own writes; "
+                "such batches are delivered once a second",
+            )
+
+    def _work(self, refs: Sequence[RowsRef], ranges: tuple[tuple[int, int], ...]) -> Work:
+        by_table: dict[int, list[RowsRef]] = {}
+        for ref in refs:
+            by_table.setdefault(ref.table_id, []).append(ref)
+        batches = [b for table_id, group in by_table.items() if (b := self._batch(table_id, group)) is not None]
+        return Work(
+            kind="wal",
+            asked_ns=self._activation.tools.clock.now_ns(),
+            ranges=ranges,
+            batches=batches,
+            rows_in=sum(ref.row_count for ref in refs),
+            chain=tuple(sorted({t for ref in refs for t in ref.chain})),
+        )
+
+    def _batch(self, table_id: int, refs: Sequence[RowsRef]) -> TableBatch | None:
+        schema = self._feed.schemas.by_id(table_id)
+        if schema is None:
+            return None  # deleted meanwhile: its rows are skipped
+        payloads = [
+            PayloadRef(r.location.path, r.location.offset, r.location.length, int(r.encoding), r.version) for r in refs
+        ]
+        return TableBatch(schema.name, [(c.name, c.type.short) for c in schema.columns], payloads)

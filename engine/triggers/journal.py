@@ -1,0 +1,98 @@
+"""Keeps what plugins log, a few lines at a time, in the engine's own tables."""
+
+import logging
+import threading
+from concurrent.futures import Future
+from typing import Protocol
+
+from engine.clock import Clock
+from engine.triggers.records import Origin, log_line
+from engine.triggers.timers import Timers
+from engine.wal.format import RowsPayload, RowsRecord
+from engine.wal.ports import Entry
+from engine.wal.wal import Wal
+
+logger = logging.getLogger(__name__)
+
+INTERNAL_DATABASE = "_internal"
+FLUSH_AFTER_S = 0.05
+MOST_WAITING_LINES = 10_000
+
+
+class RowsMaker(Protocol):
+    """Turns line protocol into rows for a record of the log."""
+
+    def prepare(self, database: str, lines: str, *, chain: tuple[int, ...] = ()) -> tuple[RowsPayload, ...]:
+        """See ``WriteService.prepare``."""
+
+
+class Stamps:
+    """Times for rows that have nothing else to tell them apart: wall clock, strictly rising."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._last_ns = 0
+
+    def next(self) -> int:
+        """Return the time, later than any that was given before."""
+        with self._lock:
+            self._last_ns = max(self._last_ns + 1, self._clock.now_ns())
+            return self._last_ns
+
+
+class Journal:
+    """Takes log lines at once and writes them some tens of milliseconds later, without a sync of their own."""
+
+    def __init__(self, rows: RowsMaker, wal: Wal, timers: Timers, stamps: Stamps, node_id: str) -> None:
+        self._rows = rows
+        self._wal = wal
+        self._timers = timers
+        self._stamps = stamps
+        self._node_id = node_id
+        self._lock = threading.Lock()
+        self._waiting: list[str] = []
+        self._dropped = 0
+
+    def log(self, origin: Origin, level: str, text: str, details: str = "") -> None:
+        """Keep a log line, and show it in the server's own log; never blocks.
+
+        When too many wait, because the disk does not take them, further ones are counted and dropped.
+        """
+        logger.log(_LEVELS[level], "processing engine: %s", text)
+        stored = log_line(origin, self._node_id, level, text, details, self._stamps.next())
+        with self._lock:
+            if len(self._waiting) >= MOST_WAITING_LINES:
+                self._dropped += 1
+                return
+            self._waiting.append(stored)
+            is_first = len(self._waiting) == 1
+        if is_first:
+            self._timers.after(FLUSH_AFTER_S, self.flush)
+
+    def flush(self) -> None:
+        """Put the waiting lines into the log."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+            dropped, self._dropped = self._dropped, 0
+        if dropped:
+            logger.warning("dropped plugin log lines, too many were waiting: count=%d", dropped)
+        if waiting:
+            self.append("\n".join(waiting))
+
+    def append(self, lines: str) -> None:
+        """Put rows for the engine's own tables into the log, without waiting for them."""
+        payloads = self._rows.prepare(INTERNAL_DATABASE, lines)
+        future = self._wal.append(Entry([RowsRecord(p) for p in payloads], lazy=True))
+        future.add_done_callback(
+            lambda f: f.exception() and logger.error("rows about plugins are lost: %s", f.exception())
+        )
+
+
+def _tell_of_loss(appended: "Future[tuple[int, ...]]") -> None:
+    error = appended.exception()
+    if error is not None:
+        logger.error("rows about plugins are lost: %s", error)
+
+
+_LEVELS = {"INFO": logging.INFO, "WARN": logging.WARNING, "ERROR": logging.ERROR}

@@ -1,0 +1,222 @@
+"""Makes what runs agree with the catalog: opens and closes consumers, starts and stops triggers."""
+
+import logging
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from engine.catalog.catalog import Catalog
+from engine.catalog.changes import SetTriggerEnabled
+from engine.catalog.state import CatalogState, Database
+from engine.errors import EngineError
+from engine.host.protocol import RequestData, Response
+from engine.model.trigger import TriggerDefinition
+from engine.model.trigger_spec import AllTablesSpec, CronSpec, EverySpec, RequestSpec, TableSpec
+from engine.storage.consumers import Consumer, Consumers
+from engine.storage.schemas import Schemas
+from engine.storage.truncation import Reader
+from engine.triggers.activation import Activation, Toolbox
+from engine.triggers.consumer import Feed, RowsSource, WriteConsumer
+from engine.triggers.requests import RequestQueue, Routes
+from engine.triggers.scheduler import Schedule
+from engine.triggers.wakeups import TablesOfTrigger, WakeUps
+from engine.triggers.work import Subject
+from engine.wal.format import ConsumerRecord
+from engine.wal.ports import Entry
+from engine.wal.wal import Wal
+
+logger = logging.getLogger(__name__)
+
+OPEN_AT_HEAD = 0
+"""As the start of a consumer: the position of the record that opens it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Active:
+    """A trigger that is on, with the one source of its work."""
+
+    activation: Activation
+    source: WriteConsumer | Schedule | RequestQueue
+
+
+@dataclass(frozen=True, slots=True)
+class LogSide:
+    """The parts of the engine that know what the log says; ``wake_ups`` is told of everything that becomes durable."""
+
+    wal: Wal
+    rows: RowsSource
+    schemas: Schemas
+    consumers: Consumers
+    wake_ups: WakeUps
+
+
+class TriggerManager:
+    """Carries out what the catalog says of triggers: first the catalog changes, then the log, then what runs.
+
+    Without ``tools`` (a server without plugin folder) consumers are opened and closed all the same, and nothing runs.
+    """
+
+    def __init__(self, catalog: Catalog, log: LogSide, tools: Toolbox | None) -> None:
+        self._catalog = catalog
+        self._log = log
+        self._tools = tools
+        self._lock = threading.RLock()
+        self._active: dict[int, _Active] = {}
+        self._closed = False
+        self.routes = Routes()
+        self.wake_ups = log.wake_ups
+
+    def start(self) -> None:
+        """Bring consumers and triggers to what the catalog says, and follow its changes from now on."""
+        self.wake_ups.seen_until = self._log.wal.next_position - 1
+        self._reconcile(self._catalog.state)
+        self._catalog.subscribe(lambda old, new: self._reconcile(new))
+
+    def request(self, path: str, request: RequestData) -> "Future[Response]":
+        """Hand ``request`` to the trigger of ``path``.
+
+        Raises:
+            NotFound: no trigger is enabled for it.
+            Unavailable: too many requests wait for it.
+        """
+        return self.routes.owner(path).submit(request)
+
+    def idle_low(self, trigger_id: int) -> int | None:
+        """Return how far a trigger got past records that do not concern it; see ``Consumers.checkpoint``."""
+        return self.wake_ups.idle_low(trigger_id)
+
+    def readers(self) -> list[Reader]:
+        """Return the write triggers that the log is kept for, as the last committed progress has them."""
+        found = []
+        for consumer in self._log.consumers.open_ones():
+            known = self._catalog.state.trigger_by_id(consumer.trigger_id)
+            if known is not None and isinstance(known[1].spec, TableSpec | AllTablesSpec):
+                low = max(consumer.progress.low, self.idle_low(consumer.trigger_id) or 0)
+                found.append(Reader(consumer.trigger_id, low, self._tables(known[0].database_id, known[1])))
+        return found
+
+    def missed(self, trigger_id: int, until: int) -> None:
+        """Say, in the trigger's log, that rows up to ``until`` go from the log before the trigger has read them."""
+        one = self._active.get(trigger_id)
+        consumer = self._log.consumers.get(trigger_id)
+        known = self._catalog.state.trigger_by_id(trigger_id)
+        if consumer is None or known is None:
+            return
+        tables = self._tables(known[0].database_id, known[1])
+        rows = 0
+        for ref in self._log.rows.rows_after(consumer.progress.low, tables):
+            if ref.position > until:
+                break
+            rows += ref.row_count
+        text = (
+            f"trigger {known[1].name} is too far behind: {rows} rows left the log before it read them (--wal-retention)"
+        )
+        logger.error("%s", text)
+        if one is not None:
+            one.activation.tell("ERROR", text)
+
+    def _tables(self, database_id: int, definition: TriggerDefinition) -> TablesOfTrigger:
+        table = definition.spec.table if isinstance(definition.spec, TableSpec) else None
+        return TablesOfTrigger(self._log.schemas, database_id, table)
+
+    def close(self) -> None:
+        """Give no more work to plugins; what runs is interrupted when the executor is closed."""
+        with self._lock:
+            self._closed = True
+            active, self._active = self._active, {}
+        for trigger_id, one in active.items():
+            self._detach(trigger_id, one)
+
+    def _reconcile(self, state: CatalogState) -> None:
+        """Open, close, start and stop what differs from ``state``."""
+        with self._lock:
+            if self._closed:
+                return
+            wanted = {
+                t.trigger_id: (d, t) for d in state.databases if not d.is_deleted for t in d.triggers if t.enabled
+            }
+            for trigger_id in [i for i in self._active if i not in wanted]:
+                self._stop(trigger_id)
+            for consumer in self._log.consumers.open_ones():
+                if consumer.trigger_id not in wanted:
+                    self._close_consumer(consumer)
+            for trigger_id, (database, definition) in wanted.items():
+                self._bring_up(trigger_id, database, definition)
+
+    def _bring_up(self, trigger_id: int, database: Database, definition: TriggerDefinition) -> None:
+        present = self._active.get(trigger_id)
+        if present is not None:
+            known = present.activation.subject.definition
+            if known == definition and present.activation.subject.database == database.name:
+                return
+            self._stop(trigger_id)
+            if known.spec != definition.spec:
+                self._close_consumer(self._log.consumers.get(trigger_id))
+        consumer = self._log.consumers.get(trigger_id) or self._open_consumer(trigger_id)
+        if self._tools is not None and consumer is not None:
+            self._start(
+                Subject(database.database_id, database.name, definition, consumer.generation), consumer, self._tools
+            )
+
+    def _start(self, subject: Subject, consumer: Consumer, tools: Toolbox) -> None:
+        activation = Activation(subject, tools, lambda reason: self._disable_for_error(subject, reason))
+        trigger_id, spec = subject.definition.trigger_id, subject.definition.spec
+        logger.info("trigger is on: database=%s trigger=%s", subject.database, subject.definition.name)
+        if isinstance(spec, TableSpec | AllTablesSpec):
+            tables = self._tables(subject.database_id, subject.definition)
+            feed = Feed(self._log.rows, self._log.schemas, lambda: tables)
+            writes = WriteConsumer(activation, feed, consumer.progress)
+            self._active[trigger_id] = _Active(activation, writes)
+            self.wake_ups.add(trigger_id, writes, tables)
+            writes.pump()
+        elif isinstance(spec, CronSpec | EverySpec):
+            schedule = Schedule(activation, spec)
+            self._active[trigger_id] = _Active(activation, schedule)
+            schedule.start(tools.clock.now_ns(), consumer.started.values())
+        else:
+            queue = RequestQueue(activation)
+            self._active[trigger_id] = _Active(activation, queue)
+            self.routes.claim(spec.path, queue)
+
+    def _stop(self, trigger_id: int) -> None:
+        one = self._active.pop(trigger_id, None)
+        if one is not None:
+            self._detach(trigger_id, one)
+            one.activation.stop()
+            subject = one.activation.subject
+            logger.info("trigger is off: database=%s trigger=%s", subject.database, subject.definition.name)
+
+    def _detach(self, trigger_id: int, one: _Active) -> None:
+        """Let no more work reach a trigger."""
+        self.wake_ups.remove(trigger_id)
+        spec = one.activation.subject.definition.spec
+        if isinstance(one.source, RequestQueue) and isinstance(spec, RequestSpec):
+            self.routes.release(spec.path, one.source)
+        if isinstance(one.source, RequestQueue | Schedule):
+            one.source.stop()
+
+    def _open_consumer(self, trigger_id: int) -> Consumer | None:
+        self._log.wal.append(Entry([ConsumerRecord(trigger_id, opened=True, start=OPEN_AT_HEAD)])).result()
+        return self._log.consumers.get(trigger_id)
+
+    def _close_consumer(self, consumer: Consumer | None) -> None:
+        if consumer is not None:
+            record = ConsumerRecord(consumer.trigger_id, opened=False, generation=consumer.generation)
+            self._log.wal.append(Entry([record])).result()
+
+    def _disable_for_error(self, subject: Subject, reason: str) -> None:
+        """Switch a trigger off whose error behaviour is ``disable``; it stays off until somebody enables it."""
+        threading.Thread(target=self._disable_now, args=(subject, reason), name="disable-trigger", daemon=True).start()
+
+    def _disable_now(self, subject: Subject, reason: str) -> None:
+        definition = subject.definition
+        origin_text = f"disabling trigger {definition.name} due to error: {reason}"
+        with self._lock:
+            one = self._active.get(definition.trigger_id)
+            if one is None or one.activation.subject.generation != subject.generation:
+                return
+        one.activation.tell("ERROR", origin_text)
+        try:
+            self._catalog.apply(SetTriggerEnabled(subject.database, definition.name, False, definition.trigger_id))
+        except EngineError:
+            logger.exception("trigger could not be disabled: trigger=%s", definition.name)

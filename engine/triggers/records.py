@@ -1,0 +1,120 @@
+"""The rows that the engine writes about plugins: log lines, runs, dead letters – as line protocol for ``_internal``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+LOGS = "processing_engine_logs"
+RUNS = "processing_engine_runs"
+DEAD_LETTERS = "processing_engine_dead_letters"
+
+MOST_TEXT_BYTES = 256 * 1024
+"""A longer text is cut, for a line of line protocol has a limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What each such row says of where it comes from."""
+
+    database: str
+    trigger_name: str
+    plugin_filename: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run as it is kept.
+
+    Attributes:
+        started_ns: wall-clock time at which the plugin's function was called, of its end if it never was.
+        queue_delay_ns: from the moment it could have begun until then.
+        due_ns: the scheduled time of a schedule's run.
+        attempt: counted from 1.
+        outcome: ``success``, ``error``, ``timeout``, ``crash``, ``cancelled``.
+    """
+
+    kind: str
+    started_ns: int
+    queue_delay_ns: int
+    duration_ns: int
+    cpu_ns: int
+    rows_in: int
+    lines_out: int
+    attempt: int
+    outcome: str
+    error: str = ""
+    details: str = ""
+    due_ns: int | None = None
+
+
+def log_line(origin: Origin, node_id: str, level: str, text: str, details: str, time_ns: int) -> str:
+    """Return a row of ``processing_engine_logs`` (processing-engine §6.3, the columns of 3.11)."""
+    fields = {
+        "database_name": origin.database,
+        "trigger_name": origin.trigger_name,
+        "plugin_filename": origin.plugin_filename,
+        "run_id": origin.run_id,
+        "node_id": node_id,
+        "log_level": level,
+        "log_text": text,
+        "error_details": details,
+    }
+    return line(LOGS, fields, time_ns)
+
+
+def run_line(origin: Origin, run: RunRecord, time_ns: int) -> str:
+    """Return a row of ``processing_engine_runs``."""
+    fields: dict[str, str | int] = {
+        "database_name": origin.database,
+        "trigger_name": origin.trigger_name,
+        "plugin_filename": origin.plugin_filename,
+        "run_id": origin.run_id,
+        "kind": run.kind,
+        "started": run.started_ns,
+        "queue_delay": run.queue_delay_ns,
+        "duration": run.duration_ns,
+        "cpu_time": run.cpu_ns,
+        "rows_in": run.rows_in,
+        "lines_out": run.lines_out,
+        "attempt": run.attempt,
+        "outcome": run.outcome,
+        "error": run.error,
+        "traceback": run.details,
+    }
+    if run.due_ns is not None:
+        fields["due"] = run.due_ns
+    return line(RUNS, fields, time_ns)
+
+
+def dead_letter_line(origin: Origin, run: RunRecord, table: str, input_text: str, time_ns: int) -> str:
+    """Return a row of ``processing_engine_dead_letters``; ``input_text`` holds what the run was given, as JSON."""
+    fields: dict[str, str | int] = {
+        "database_name": origin.database,
+        "trigger_name": origin.trigger_name,
+        "plugin_filename": origin.plugin_filename,
+        "run_id": origin.run_id,
+        "kind": run.kind,
+        "attempts": run.attempt,
+        "error": run.error,
+        "traceback": run.details,
+        "input": input_text,
+        "rows": run.rows_in,
+        "table_name": table,
+    }
+    if run.due_ns is not None:
+        fields["due"] = run.due_ns
+    return line(DEAD_LETTERS, fields, time_ns)
+
+
+def line(table: str, fields: Mapping[str, str | int], time_ns: int) -> str:
+    """Return a line of line protocol without tags; table and field names need no escaping."""
+    return f"{table} {','.join(f'{name}={_value(value)}' for name, value in fields.items())} {time_ns}"
+
+
+def _value(value: str | int) -> str:
+    if isinstance(value, int):
+        return f"{value}i"
+    if len(value) > MOST_TEXT_BYTES:
+        value = value[:MOST_TEXT_BYTES] + " … (cut)"
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,54 @@
+"""One piece of work of a trigger: what its plugin is given, and what is known of its runs so far."""
+
+import itertools
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from engine.host.protocol import RequestData, Response, TableBatch
+from engine.model.trigger import TriggerDefinition
+from engine.model.trigger_spec import RunKind
+
+_count = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A trigger in one generation, in its database."""
+
+    database_id: int
+    database: str
+    definition: TriggerDefinition
+    generation: int
+
+
+@dataclass(slots=True)
+class Work:
+    """A batch of rows, a due time or a request; attempts follow one another until it is committed or given up.
+
+    Attributes:
+        ranges: positions of the log that are done with this work.
+        chain: ids of the triggers that led to the rows.
+        asked_ns: wall-clock time at which it could have begun.
+        reply: where a request waits for its response.
+        run_id: that of the present attempt.
+        entered_ns: wall-clock time at which the plugin's function was called, 0 before.
+    """
+
+    kind: RunKind
+    asked_ns: int
+    ranges: tuple[tuple[int, int], ...] = ()
+    batches: list[TableBatch] = field(default_factory=list)
+    rows_in: int = 0
+    chain: tuple[int, ...] = ()
+    due_ns: int | None = None
+    request: RequestData | None = None
+    reply: "Future[Response] | None" = None
+    attempt: int = 0
+    run_id: str = ""
+    entered_ns: int = 0
+
+    def begin_attempt(self, now_ns: int) -> None:
+        """Count one more attempt; it gets a run id of its own."""
+        self.attempt += 1
+        self.run_id = f"{now_ns}-{next(_count)}"
+        self.entered_ns = 0

@@ -1,0 +1,118 @@
+"""Decides which lines a table takes, which columns it gains by them, and what to tell of the others."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from engine.columns.types import storage_schema
+from engine.lineprotocol.groups import LineGroup, ParsedBody, RejectedLine
+from engine.model.schema import TIME_COLUMN, Column, ColumnType, TableSchema
+
+RESERVED = (TIME_COLUMN, "__chunk_order")
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """The lines of one table that were accepted.
+
+    Attributes:
+        base: the schema that they were held against, ``None`` for a table that does not exist yet.
+        added: the columns that they add, in the order of their first appearance.
+        groups: the lines, ordered by the first line of each group.
+    """
+
+    name: str
+    base: TableSchema | None
+    added: tuple[Column, ...]
+    groups: tuple[LineGroup, ...]
+
+    @property
+    def row_count(self) -> int:
+        """Return how many lines were accepted."""
+        return sum(len(group.lines) for group in self.groups)
+
+
+@dataclass(frozen=True, slots=True)
+class WritePlan:
+    """What a body comes to: the accepted lines by table, and all rejected lines in their order."""
+
+    tables: tuple[TablePlan, ...]
+    rejected: tuple[RejectedLine, ...]
+
+
+def plan_write(parsed: ParsedBody, find: Callable[[str], TableSchema | None]) -> WritePlan:
+    """Hold parsed lines against the schemas that ``find`` knows (server-api §2.8).
+
+    A column's type is that of its first appearance; lines that come later and do not fit are rejected, all others stay.
+    """
+    drafts: dict[str, _Draft] = {}
+    rejected = list(parsed.rejected)
+    for group in parsed.groups:
+        draft = drafts.get(group.table)
+        if draft is None:
+            draft = drafts[group.table] = _Draft(group.table, find(group.table))
+        problem = draft.take(group)
+        if problem is not None:
+            rejected += [RejectedLine(n, problem, parsed.original_line(n)) for n in group.lines.tolist()]
+    rejected.sort(key=lambda line: line.line_number)
+    tables = tuple(d.plan() for d in drafts.values() if d.groups)
+    return WritePlan(tables, tuple(rejected))
+
+
+class _Draft:
+    """A table's plan in the making."""
+
+    def __init__(self, name: str, base: TableSchema | None) -> None:
+        self.name = name
+        self.base = base
+        self.types = {c.name: c.type for c in base.columns} if base else {}
+        self.added: list[Column] = []
+        self.groups: list[LineGroup] = []
+
+    def take(self, group: LineGroup) -> str | None:
+        """Accept ``group``, or return why not."""
+        wanted = [*((tag, ColumnType.TAG) for tag in group.tags), *group.fields]
+        if self.groups and group.tags == self.groups[-1].tags and group.fields == self.groups[-1].fields:
+            self.groups.append(group)
+            return None
+        new: dict[str, ColumnType] = {}
+        for name, kind in wanted:
+            known = self.types.get(name) or new.get(name)
+            if known is None and name in RESERVED:
+                return f"'{name}' is a reserved column"
+            if known is not None and known is not kind:
+                return f"invalid column type for column '{name}', expected {known.value}, got {kind.value}"
+            if known is None:
+                new[name] = kind
+        if TIME_COLUMN not in self.types:
+            new[TIME_COLUMN] = ColumnType.TIME
+        self.types.update(new)
+        self.added += [Column(name, kind) for name, kind in new.items()]
+        self.groups.append(group)
+        return None
+
+    def plan(self) -> TablePlan:
+        return TablePlan(self.name, self.base, tuple(self.added), tuple(self.groups))
+
+
+def assemble(groups: Sequence[LineGroup], schema: TableSchema) -> pa.RecordBatch:
+    """Return the rows of ``groups`` in the order of their lines, with all columns of ``schema``."""
+    arrow = storage_schema(schema)
+    if len(groups) == 1:
+        return _group_batch(groups[0], arrow)
+    table = pa.Table.from_batches([_group_batch(g, arrow) for g in groups], schema=arrow).unify_dictionaries()
+    lines = np.concatenate([g.lines for g in groups])
+    if (lines[1:] < lines[:-1]).any():
+        table = table.take(pa.array(np.argsort(lines, kind="stable")))
+    (batch,) = table.combine_chunks().to_batches()
+    return batch
+
+
+def _group_batch(group: LineGroup, arrow: pa.Schema) -> pa.RecordBatch:
+    columns = dict(zip(group.tags, group.tag_columns, strict=True))
+    columns.update(zip((name for name, _ in group.fields), group.field_columns, strict=True))
+    columns[TIME_COLUMN] = group.time
+    arrays = [columns[f.name] if f.name in columns else pa.nulls(len(group.lines), type=f.type) for f in arrow]
+    return pa.RecordBatch.from_arrays(arrays, schema=arrow)
