@@ -24,6 +24,15 @@ test-fast: $(BIN)/influxdb3 ## Run the tests that start no process
 test-all: $(BIN)/influxdb3 ## Run every test, the long properties too
 	$(BIN)/python -m pytest
 
+demo: $(BIN)/influxdb3 ## See the main job: plugins run, the server is killed, nothing is lost or doubled
+	$(BIN)/python demo/run.py
+
+crash: $(BIN)/influxdb3 ## Kill server and host again and again under load: ROUNDS=200 make crash
+	ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/e2e/test_crash.py -s
+
+bench: $(BIN)/influxdb3 ## Measure, and compare with the saved baseline
+	$(BIN)/python -m tests.bench
+
 lint: $(BIN)/influxdb3 ## Check format, style, types, floors of imports, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
