@@ -59,7 +59,8 @@ class PluginSource(msgspec.Struct, frozen=True):
 class StateValue(msgspec.Struct, frozen=True, array_like=True):
     """One key of a cache namespace as it is committed.
 
-    ``pickled`` is the value; ``None`` with ``live`` means a value that cannot be pickled is there, ``None`` without it that the key is gone.
+    ``pickled`` is the value; ``None`` with ``live`` means a value that cannot be pickled is there, ``None`` without it
+    that the key is gone.
     ``expires_ns`` is wall-clock time, ``None`` = never.
     """
 
@@ -70,7 +71,10 @@ class StateValue(msgspec.Struct, frozen=True, array_like=True):
 
 
 class NamespaceSync(msgspec.Struct, frozen=True):
-    """What a host that knows version ``since`` of a namespace lacks of version ``version``; with ``whole`` it starts from nothing."""
+    """What a host that knows version ``since`` of a namespace lacks of version ``version``.
+
+    With ``whole`` it starts from nothing.
+    """
 
     namespace: str
     version: int
@@ -89,7 +93,8 @@ class NamespaceChange(msgspec.Struct, frozen=True):
 class Run(msgspec.Struct, tag="run"):
     """One call of a plugin's function.
 
-    ``namespace`` and ``global_namespace`` name its two cache namespaces, ``default_ttl_s`` holds for keys put without ttl (dry runs).
+    ``namespace`` and ``global_namespace`` name its two cache namespaces, ``default_ttl_s`` holds for keys put without
+    ttl (dry runs).
     ``thread`` names the thread it runs in: equal names never overlap; an empty name means a thread of its own.
     ``call_time_s`` is set for ``schedule`` (seconds since the epoch), ``request`` for ``request``, ``batches`` for ``wal``.
     """
@@ -122,7 +127,8 @@ class Settle(msgspec.Struct, tag="settle"):
     """What became of a finished run.
 
     ``committed``: its state changes are durable, ``versions`` says as which version of each namespace.
-    ``repeat``: it will be repeated, so the keys it touched go back to their last committed values – except keys that another run has put since.
+    ``repeat``: it will be repeated, so the keys it touched go back to their last committed values – except keys that
+    another run has put since.
     """
 
     run_id: str
@@ -221,7 +227,8 @@ class Response(msgspec.Struct, frozen=True):
 class Done(msgspec.Struct, tag="done"):
     """A run ended.
 
-    ``writes`` are its buffered writes in call order, (database or ``None`` for that of the trigger, line protocol); empty after an error.
+    ``writes`` are its buffered writes in call order, (database or ``None`` for that of the trigger, line protocol);
+    empty after an error.
     ``changes`` is what it changed in the cache – also after an error, for a failed run may keep its values.
     ``cpu_ns`` is the CPU time of its thread.
     """

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from engine.host.errors import RunFailed
 from engine.host.protocol import Response
 
 HTML = "text/html"
@@ -22,15 +23,11 @@ OURS = frozenset({"content-length", "transfer-encoding", "connection", "keep-ali
 Headers = dict[str, str]
 
 
-class BadResponse(Exception):
-    """The returned value means no response; the text says why."""
-
-
 def to_response(value: Any) -> Response:
     """Return the response that ``value`` stands for.
 
     Raises:
-        BadResponse: ``value`` is none of the known forms.
+        RunFailed: ``value`` is none of the known forms; the text says why.
         Exception: whatever the value's own code raises, or ``json.dumps``.
     """
     if hasattr(value, "__flask_response__") and value.__flask_response__() is True:
@@ -42,7 +39,7 @@ def to_response(value: Any) -> Response:
         return _finished(200, content_type, {}, body)
     if hasattr(value, "__iter__"):
         return _finished(200, HTML, {}, _joined(value).encode())
-    raise BadResponse("Unsupported return type from Python function")
+    raise _refusal("Unsupported return type from Python function")
 
 
 def _from_tuple(value: tuple[Any, ...]) -> Response:
@@ -56,7 +53,7 @@ def _from_tuple(value: tuple[Any, ...]) -> Response:
             status = _status(value[1])
     if len(value) > 2:
         if not isinstance(value[2], dict):
-            raise BadResponse("expected a dictionary in header item")
+            raise _refusal("expected a dictionary in header item")
         headers = headers | _checked(value[2])
     return _finished(status, content_type, headers, body)
 
@@ -76,7 +73,7 @@ def _flask_body(data: Any) -> bytes:
     if isinstance(data, bytes):
         return data
     if not isinstance(data, str):
-        raise BadResponse(f"TypeError: {type(data).__name__!r} object is not an instance of 'str'")
+        raise _refusal(f"TypeError: {type(data).__name__!r} object is not an instance of 'str'")
     return data.encode()
 
 
@@ -97,16 +94,16 @@ def _text(item: Any) -> str:
 def _status(value: Any) -> int:
     status = operator.index(value)
     if not 0 <= status <= HIGHEST_U16:
-        raise BadResponse("OverflowError: out of range integral type conversion attempted")
+        raise _refusal("OverflowError: out of range integral type conversion attempted")
     return status
 
 
 def _checked(headers: Any) -> Headers:
     if not isinstance(headers, dict):
-        raise BadResponse("expected a dictionary in header item")
+        raise _refusal("expected a dictionary in header item")
     for text in (*headers, *headers.values()):
         if not isinstance(text, str):
-            raise BadResponse(f"TypeError: {type(text).__name__!r} object is not an instance of 'str'")
+            raise _refusal(f"TypeError: {type(text).__name__!r} object is not an instance of 'str'")
     return headers
 
 
@@ -126,3 +123,7 @@ def _finished(status: int, content_type: str | None, headers: Headers, body: byt
 
 def _can_travel(name: str, text: str) -> bool:
     return bool(LEGAL_NAME.fullmatch(name) and LEGAL_VALUE.fullmatch(text)) and name.lower() not in OURS
+
+
+def _refusal(text: str) -> RunFailed:
+    return RunFailed("response", text)

@@ -1,0 +1,199 @@
+"""``influxdb3_local``: what a plugin may ask of the database."""
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import pyarrow as pa
+
+from engine.columns.rows import table_rows
+from engine.errors import EngineError
+from engine.host.cache import CacheStore, RunCache
+from engine.host.errors import RunInterrupted
+from engine.host.ports import Services
+
+Parameter = str | int | float | bool | None
+
+
+class QueryError(Exception):
+    """A query could not be planned or run."""
+
+
+class RunState:
+    """What stands behind one ``influxdb3_local``.
+
+    Attributes:
+        services: the database.
+        store: all caches of this process.
+        cache: the two caches of this run.
+        writes: the buffered writes so far, (database or ``None`` for that of the trigger, line protocol).
+        interruption: what every call raises once the run shall end; ``None`` = go on.
+    """
+
+    def __init__(self, services: Services, store: CacheStore, cache: RunCache) -> None:
+        self.services = services
+        self.store = store
+        self.cache = cache
+        self.writes: list[tuple[str | None, str]] = []
+        self.interruption: RunInterrupted | None = None
+
+    def check(self) -> None:
+        """Raise the interruption, if there is one: also threads that a run started shall end."""
+        if self.interruption is not None:
+            raise type(self.interruption)(*self.interruption.args)
+
+
+class PluginCache:
+    """``influxdb3_local.cache``: objects that outlive a run, in the namespace of the trigger or the global one."""
+
+    __slots__ = ("__run__",)
+
+    def __init__(self, run: RunCache) -> None:
+        self.__run__ = run
+
+    def put(self, key: str, value: Any, ttl: float | None = None, use_global: bool | None = None) -> None:
+        """Keep ``value`` as ``key``, for ``ttl`` seconds if that is given."""
+        seconds = None if ttl is None else float(ttl)
+        self.__run__.put(_text("key", key), value, seconds, use_global=_choice(use_global))
+
+    def get(self, key: str, default: Any = None, use_global: bool | None = None) -> Any:
+        """Return the object kept as ``key``, or ``default``."""
+        return self.__run__.get(_text("key", key), default, use_global=_choice(use_global))
+
+    def delete(self, key: str, use_global: bool | None = None) -> bool:
+        """Remove ``key``; return whether it was there."""
+        return self.__run__.delete(_text("key", key), use_global=_choice(use_global))
+
+
+class PyPluginCallApi:
+    """One object for each run; it may be used by any thread, also after the run."""
+
+    # A name that begins and ends with two underscores is neither mangled nor a public attribute.
+    __slots__ = ("__run__",)
+
+    def __init__(self, run: RunState) -> None:
+        self.__run__ = run
+
+    def info(self, *args: Any) -> None:
+        """Log the texts of ``args`` with blanks between them."""
+        _log(self.__run__, "INFO", args)
+
+    def warn(self, *args: Any) -> None:
+        """Log a warning, see ``info``."""
+        _log(self.__run__, "WARN", args)
+
+    def error(self, *args: Any) -> None:
+        """Log an error, see ``info``."""
+        _log(self.__run__, "ERROR", args)
+
+    def write(self, line_builder: Any) -> None:
+        """Write what ``line_builder.build()`` returns when the run has succeeded."""
+        self.__run__.check()
+        self.__run__.writes.append((None, _built(line_builder)))
+
+    def write_to_db(self, db_name: str, line_builder: Any) -> None:
+        """Write to another database, see ``write``."""
+        self.__run__.check()
+        self.__run__.writes.append((_text("db_name", db_name), _built(line_builder)))
+
+    def write_sync(self, line_builder: Any, no_sync: bool) -> None:
+        """Write at once; return when it is durable, or with ``no_sync`` when it is accepted."""
+        _write_now(self.__run__, None, line_builder, no_sync)
+
+    def write_sync_to_db(self, db_name: str, line_builder: Any, no_sync: bool) -> None:
+        """Write to another database at once, see ``write_sync``."""
+        _write_now(self.__run__, _text("db_name", db_name), line_builder, no_sync)
+
+    def query(
+        self, query: str, args: dict[str, Parameter] | None = None, database: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the rows of a SQL query, ``args`` bound to its ``$name`` placeholders.
+
+        Raises:
+            QueryError: the query cannot be planned or run.
+        """
+        sql = _text("query", query)
+        name = None if database is None else _text("database", database)
+        parameters = _parameters(args)
+        self.__run__.check()
+        try:
+            stream = self.__run__.services.query(name, sql, parameters)
+        except EngineError as error:
+            self.__run__.check()
+            raise QueryError(str(error)) from None
+        with pa.ipc.open_stream(stream) as reader:
+            return table_rows(reader.read_all())
+
+    @property
+    def cache(self) -> PluginCache:
+        """The caches of this run's trigger."""
+        self.__run__.store.sweep()
+        return PluginCache(self.__run__.cache)
+
+
+def _log(run: RunState, level: str, args: tuple[Any, ...]) -> None:
+    text = _encodable(" ".join(map(str, args)))
+    run.check()
+    run.services.log(level, text)
+
+
+def _write_now(run: RunState, database: str | None, line_builder: Any, no_sync: Any) -> None:
+    if type(no_sync) is not bool:
+        _refuse("no_sync", no_sync, "bool")
+    lines = _built(line_builder)
+    run.check()
+    try:
+        run.services.write_now(database, lines, no_sync=no_sync)
+    except EngineError as error:
+        run.check()
+        raise Exception(str(error)) from None
+
+
+def _built(line_builder: Any) -> str:
+    text = line_builder.build()
+    if not isinstance(text, str):
+        raise TypeError(f"{type(text).__name__!r} object is not an instance of 'str'")
+    return _encodable(text)
+
+
+def _parameters(args: Any) -> dict[str, Parameter]:
+    if args is None:
+        return {}
+    if not isinstance(args, dict):
+        _refuse("args", args, "dict")
+    return {_text("args", name): _parameter(value) for name, value in args.items()}
+
+
+def _parameter(value: Any) -> Parameter:
+    """Return ``value`` as exactly one of the types that travel; subclasses (of numpy, enumerations) become those."""
+    if value is None or type(value) is bool:
+        return value
+    plain = next((plain for kind, plain in _PLAIN.items() if isinstance(value, kind)), None)
+    if plain is None:
+        _refuse("args", value, "str")
+    return plain(value)
+
+
+def _text(argument: str, value: Any) -> str:
+    if not isinstance(value, str):
+        _refuse(argument, value, "str")
+    return _encodable(value)
+
+
+def _choice(use_global: Any) -> bool:
+    if use_global is not None and type(use_global) is not bool:
+        _refuse("use_global", use_global, "bool")
+    return bool(use_global)
+
+
+def _encodable(text: str) -> str:
+    """Return ``text`` as a plain ``str``; one that is not Unicode raises here, where the plugin can see it."""
+    if not text.isascii():
+        text.encode()
+    return str.__str__(text)
+
+
+def _refuse(argument: str, value: Any, wanted: str) -> NoReturn:
+    raise TypeError(f"argument '{argument}': {type(value).__name__!r} object is not an instance of {wanted!r}")
+
+
+_PLAIN: dict[type, Callable[[Any], Parameter]] = {str: _encodable, int: int.__int__, float: float.__float__}

@@ -1,0 +1,73 @@
+"""Threads that runs take place in: jobs of one name never overlap, in the order in which they came."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+IDLE_S = 60.0
+"""A named thread without work this long ends."""
+
+Job = Callable[[], None]
+
+
+class Lanes:
+    """Daemon threads by name; may be used by any thread."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, _Lane] = {}
+        self._lock = threading.Lock()
+
+    def submit(self, name: str, job: Job) -> None:
+        """Run ``job`` in the thread called ``name`` after what that has to do already; in a new thread if ``name`` is empty."""
+        if not name:
+            threading.Thread(target=_guarded, args=(job,), name="plugin-run", daemon=True).start()
+            return
+        with self._lock:
+            lane = self._lanes.get(name)
+            if lane is None:
+                lane = self._lanes[name] = _Lane(name, queue.SimpleQueue())
+                self._start(lane)
+            lane.jobs.put(job)
+
+    def leave(self, name: str, job: Job) -> None:
+        """Do not wait any longer for ``job``, if it is what the thread ``name`` is doing: the jobs behind it get a new thread."""
+        with self._lock:
+            lane = self._lanes.get(name)
+            if lane is not None and lane.current == job:
+                self._lanes[name] = _Lane(name, lane.jobs)
+                self._start(self._lanes[name])
+
+    def _start(self, lane: "_Lane") -> None:
+        threading.Thread(target=self._work, args=(lane,), name=f"plugin-{lane.name}", daemon=True).start()
+
+    def _work(self, lane: "_Lane") -> None:
+        while self._lanes.get(lane.name) is lane:
+            try:
+                lane.current = lane.jobs.get(timeout=IDLE_S)
+            except queue.Empty:
+                self._end_if_idle(lane)
+                continue
+            _guarded(lane.current)
+            lane.current = None
+
+    def _end_if_idle(self, lane: "_Lane") -> None:
+        with self._lock:
+            if lane.jobs.empty() and self._lanes.get(lane.name) is lane:
+                del self._lanes[lane.name]
+
+
+class _Lane:
+    def __init__(self, name: str, jobs: "queue.SimpleQueue[Job]") -> None:
+        self.name = name
+        self.jobs = jobs
+        self.current: Job | None = None
+
+
+def _guarded(job: Job) -> None:
+    try:
+        job()
+    except BaseException:
+        logger.exception("a run ended without a word")

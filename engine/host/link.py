@@ -1,0 +1,115 @@
+"""The server as runs in a plugin host see it: their services over the one connection."""
+
+import itertools
+import os
+import queue
+import threading
+from collections.abc import Callable
+from typing import NoReturn
+
+from engine.errors import EngineError
+from engine.host.channel import Channel
+from engine.host.protocol import Entered, FromHost, Interrupt, Log, Query, QueryReply, ToHost, WriteNow, WriteReply
+
+Reply = QueryReply | WriteReply
+Params = dict[str, str | int | float | bool | None]
+
+
+class Link:
+    """The connection to the server; the process ends when it breaks, for a host without server has nothing to do."""
+
+    def __init__(self, channel: Channel[ToHost]) -> None:
+        self._channel = channel
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, _Call] = {}
+        self._lock = threading.Lock()
+
+    def send(self, message: FromHost) -> None:
+        """Send ``message``; may be called from any thread."""
+        try:
+            self._channel.send(message)
+        except OSError:
+            _end_process()
+
+    def receive(self) -> ToHost:
+        """Return the next message; called from one thread."""
+        try:
+            message = self._channel.receive()
+        except OSError:
+            _end_process()
+        if message is None:
+            _end_process()
+        return message
+
+    def services(self, run_id: str) -> "LinkServices":
+        """Return the services of the run ``run_id`` (port ``Services``)."""
+        return LinkServices(self, run_id)
+
+    def ask(self, run_id: str, make: Callable[[int], Query | WriteNow]) -> Reply:
+        """Send the call that ``make`` gives for its number, and wait for the reply.
+
+        Raises:
+            EngineError: the reply tells an error, or the run was interrupted.
+        """
+        call = _Call(run_id)
+        number = next(self._numbers)
+        with self._lock:
+            self._waiting[number] = call
+        try:
+            self.send(make(number))
+            reply = call.replies.get()
+        finally:
+            with self._lock:
+                self._waiting.pop(number, None)
+        if isinstance(reply, str) or reply.error is not None:
+            raise EngineError(reply if isinstance(reply, str) else reply.error)
+        return reply
+
+    def take_reply(self, reply: Reply) -> None:
+        """Hand ``reply`` to the thread that waits for it, if it still does."""
+        with self._lock:
+            call = self._waiting.get(reply.call_id)
+        if call:
+            call.replies.put(reply)
+
+    def release(self, order: Interrupt) -> None:
+        """Let the calls of an interrupted run wait no longer."""
+        with self._lock:
+            calls = [call for call in self._waiting.values() if call.run_id == order.run_id]
+        for call in calls:
+            call.replies.put(order.text)
+
+
+class LinkServices:
+    """See ``ports.Services``."""
+
+    def __init__(self, link: Link, run_id: str) -> None:
+        self._link = link
+        self._run_id = run_id
+
+    def log(self, level: str, text: str) -> None:
+        """See ``Services``."""
+        self._link.send(Log(self._run_id, level, text))
+
+    def entered(self) -> None:
+        """See ``Services``."""
+        self._link.send(Entered(self._run_id))
+
+    def query(self, database: str | None, sql: str, params: Params) -> bytes:
+        """See ``Services``."""
+        reply = self._link.ask(self._run_id, lambda number: Query(number, self._run_id, database, sql, params))
+        return reply.stream if isinstance(reply, QueryReply) else b""
+
+    def write_now(self, database: str | None, lines: str, *, no_sync: bool) -> None:
+        """See ``Services``."""
+        self._link.ask(self._run_id, lambda number: WriteNow(number, self._run_id, database, lines, no_sync))
+
+
+class _Call:
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.replies: queue.SimpleQueue[Reply | str] = queue.SimpleQueue()
+
+
+def _end_process() -> NoReturn:
+    os._exit(0)
