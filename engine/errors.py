@@ -2,12 +2,14 @@
 
 EngineError                  500
 ├── InvalidRequest           400   LineProtocolError · SchemaConflict · TriggerSpecError · QueryError · CatalogEditRefused
+│                                  QueryNotSupported (405) · InternalDatabase · OperatorTokenNeeded · AuthorizationMalformed
 ├── Unauthorized             401
 ├── Forbidden                403
 ├── NotFound                 404   DatabaseNotFound · TableNotFound
 ├── AlreadyExists            409   AlreadyDeleted · StillRunning
 ├── LimitExceeded            422
 ├── Unavailable              503
+├── QueryFailed              500
 ├── PluginError              500   PluginFailed · EntryPointMissing · PluginNotFound · EngineOff
 └── StorageError             500   WalCorrupt · ManifestCorrupt · SyncFailed · FolderInUse
 
@@ -39,8 +41,24 @@ class QueryError(InvalidRequest):
     """A query that cannot be planned."""
 
 
+class QueryNotSupported(QueryError):
+    """A query that asks for something that is not implemented, more than one statement among it."""
+
+
 class CatalogEditRefused(InvalidRequest):
     """An edit of ``catalog.toml`` by hand that does not hold; the text names file, line and reason."""
+
+
+class InternalDatabase(InvalidRequest):
+    """The database in which the engine keeps what happened is not for others to change."""
+
+
+class OperatorTokenNeeded(InvalidRequest):
+    """The operator token can be given a new text, not be deleted."""
+
+
+class AuthorizationMalformed(InvalidRequest):
+    """The ``Authorization`` header has none of the forms that are understood."""
 
 
 class Unauthorized(EngineError):
@@ -81,6 +99,10 @@ class LimitExceeded(EngineError):
 
 class Unavailable(EngineError):
     """Not now: too many wait already, or the server is going down."""
+
+
+class QueryFailed(EngineError):
+    """A query that was understood and could not be carried out: a column that is missing, a value, memory, a file."""
 
 
 class PluginError(EngineError):

@@ -1,0 +1,325 @@
+"""Changes of the catalog as values, and what each of them makes of a state."""
+
+import math
+import re
+from collections.abc import Callable, Container
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from engine.catalog.state import INTERNAL_DATABASE, OPERATOR_TOKEN, CatalogState, Database, Token, by_name
+from engine.errors import (
+    AlreadyDeleted,
+    AlreadyExists,
+    DatabaseNotFound,
+    InternalDatabase,
+    InvalidRequest,
+    NotFound,
+    OperatorTokenNeeded,
+    StillRunning,
+)
+from engine.model.durations import NS_PER_SECOND
+from engine.model.names import check_database_name
+from engine.model.trigger import TriggerDefinition
+from engine.model.trigger_spec import LONGEST_PERIOD_NS
+
+NS_PER_MS = 1_000_000
+NS_PER_US = 1_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_NS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1) * NS_PER_MS
+
+_TOKEN_HASH = re.compile(r"[0-9a-f]{128}")
+
+DrawId = Callable[[Container[int]], int]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateDatabase:
+    """Make a database."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteDatabase:
+    """Mark a database deleted: it gets a name with the time, its triggers are disabled.
+
+    For one that is deleted already: change ``hard_delete_ns``, when its data shall go (``None`` = never).
+    """
+
+    name: str
+    hard_delete_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetDatabase:
+    """Take a deleted database out, now that log and files hold none of its data; an unknown id changes nothing."""
+
+    database_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTrigger:
+    """Make a trigger; it gets an id of its own, whatever ``trigger`` says."""
+
+    database: str
+    trigger: TriggerDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteTrigger:
+    """Take a trigger out, an enabled one only by ``force``."""
+
+    database: str
+    name: str
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetTriggerEnabled:
+    """Enable or disable a trigger; nothing changes if it is so already.
+
+    With ``trigger_id`` only the trigger that has this id is meant, not one made later under the same name.
+    """
+
+    database: str
+    name: str
+    enabled: bool
+    trigger_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateToken:
+    """Make a token of which ``hash`` is the SHA-512 in hex; ``expires_ns`` ``None`` = it never expires."""
+
+    name: str
+    hash: str
+    expires_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceTokenHash:
+    """Give a token a new text: the old one is not valid any more."""
+
+    name: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteToken:
+    """Take a token out."""
+
+    name: str
+
+
+Change = (
+    CreateDatabase
+    | DeleteDatabase
+    | ForgetDatabase
+    | CreateTrigger
+    | DeleteTrigger
+    | SetTriggerEnabled
+    | CreateToken
+    | ReplaceTokenHash
+    | DeleteToken
+)
+
+
+def apply_change(state: CatalogState, change: Change, *, now_ns: int, draw_id: DrawId) -> CatalogState:
+    """Return ``state`` after ``change``; ``state`` itself where nothing changes.
+
+    ``draw_id`` gives an id that is not in the container which it is passed.
+
+    Raises:
+        InvalidRequest: a name or value that is not allowed, or the database is ``_internal``.
+        NotFound: what the change names does not exist.
+        AlreadyExists: the name is taken; the database was deleted before; the trigger is enabled.
+    """
+    match change:
+        case CreateDatabase(name):
+            return _create_database(state, name, draw_id)
+        case DeleteDatabase():
+            return _delete_database(state, change, now_ns)
+        case ForgetDatabase(database_id):
+            return _forget_database(state, database_id)
+        case CreateTrigger(database, trigger):
+            return _create_trigger(state, database, trigger, draw_id)
+        case DeleteTrigger():
+            return _delete_trigger(state, change)
+        case SetTriggerEnabled():
+            return _set_trigger_enabled(state, change)
+        case CreateToken():
+            return _create_token(state, change, now_ns, draw_id)
+        case ReplaceTokenHash(name, token_hash):
+            return _replace_token_hash(state, name, token_hash, now_ns)
+        case DeleteToken(name):
+            return _delete_token(state, name)
+
+
+def timeout_from_ns(timeout_ns: int) -> float | None:
+    """Return the seconds of a timeout, in whole microseconds, ``None`` where it is below one or above a year."""
+    return timeout_ns // NS_PER_US / 1e6 if NS_PER_US <= timeout_ns <= LONGEST_PERIOD_NS else None
+
+
+def is_token_hash(text: str) -> bool:
+    """Return whether ``text`` may be the hash of a token: SHA-512, hex digits in lower case."""
+    return _TOKEN_HASH.fullmatch(text) is not None
+
+
+def whole_ms(time_ns: int) -> int:
+    """Return ``time_ns`` in whole milliseconds, as the file holds times."""
+    return time_ns // NS_PER_MS * NS_PER_MS
+
+
+def time_stamp(time_ns: int) -> str:
+    """Return ``time_ns`` as it stands in names: ``20261121T031500``, UTC."""
+    return (_EPOCH + timedelta(seconds=time_ns // NS_PER_SECOND)).strftime("%Y%m%dT%H%M%S")
+
+
+def _create_database(state: CatalogState, name: str, draw_id: DrawId) -> CatalogState:
+    check_database_name(name)
+    if state.database(name):
+        raise _taken()
+    return replace(state, databases=by_name([*state.databases, Database(draw_id(state.known_ids), name)]))
+
+
+def _delete_database(state: CatalogState, change: DeleteDatabase, now_ns: int) -> CatalogState:
+    if change.name == INTERNAL_DATABASE:
+        raise InternalDatabase("cannot delete internal db")
+    database = state.database(change.name)
+    if database is None:
+        raise DatabaseNotFound(f"the requested resource was not found: {change.name}")
+    hard_delete_ns = _time_in_range(change.hard_delete_ns, "hard_delete_at")
+    if database.is_deleted:
+        if database.hard_delete_ns == hard_delete_ns:
+            raise _deleted_before(change.name)
+        return _with_database(state, replace(database, hard_delete_ns=hard_delete_ns))
+    name = f"{database.name}-{time_stamp(now_ns)}"
+    if state.database(name):
+        name = f"{name}-{database.database_id}"
+    disabled = tuple(t if not t.enabled else replace(t, enabled=False) for t in database.triggers)
+    return _with_database(
+        state, Database(database.database_id, name, whole_ms(now_ns), disabled, hard_delete_ns=hard_delete_ns)
+    )
+
+
+def _forget_database(state: CatalogState, database_id: int) -> CatalogState:
+    database = state.database_by_id(database_id)
+    if database is None:
+        return state
+    if not database.is_deleted:
+        raise InvalidRequest(f"database {database.name} is not deleted")
+    return replace(state, databases=tuple(d for d in state.databases if d is not database))
+
+
+def _create_trigger(state: CatalogState, database: str, trigger: TriggerDefinition, draw_id: DrawId) -> CatalogState:
+    home = _changeable_database(state, database)
+    if home.trigger(trigger.name):
+        raise _taken()
+    own = replace(trigger, trigger_id=draw_id(state.known_ids), timeout_s=_checked_timeout(trigger.timeout_s))
+    return _with_database(state, replace(home, triggers=by_name([*home.triggers, own])))
+
+
+def _delete_trigger(state: CatalogState, change: DeleteTrigger) -> CatalogState:
+    home, trigger = _existing_trigger(state, change.database, change.name)
+    if trigger.enabled and not change.force:
+        raise StillRunning(f"Cannot delete running plugin {change.name}. Disable it first or use --force.")
+    return _with_database(state, replace(home, triggers=tuple(t for t in home.triggers if t is not trigger)))
+
+
+def _set_trigger_enabled(state: CatalogState, change: SetTriggerEnabled) -> CatalogState:
+    home, trigger = _existing_trigger(state, change.database, change.name)
+    if change.trigger_id not in (None, trigger.trigger_id):
+        raise _not_found(change.name)
+    if trigger.enabled == change.enabled:
+        return state
+    changed = replace(trigger, enabled=change.enabled)
+    return _with_database(state, replace(home, triggers=tuple(changed if t is trigger else t for t in home.triggers)))
+
+
+def _create_token(state: CatalogState, change: CreateToken, now_ns: int, draw_id: DrawId) -> CatalogState:
+    if state.token(change.name):
+        raise AlreadyExists(f"token name already exists, {change.name}")
+    expires_ns = _time_in_range(change.expires_ns, "expiry")
+    token = Token(draw_id(state.known_ids), change.name, _checked_hash(change.hash), whole_ms(now_ns), expires_ns)
+    return replace(state, tokens=by_name([*state.tokens, token]))
+
+
+def _replace_token_hash(state: CatalogState, name: str, token_hash: str, now_ns: int) -> CatalogState:
+    token = state.token(name)
+    if token is None:
+        raise NotFound("missing admin token, cannot update" if name == OPERATOR_TOKEN else _not_found_text(name))
+    changed = replace(token, hash=_checked_hash(token_hash), created_ns=whole_ms(now_ns))
+    return replace(state, tokens=tuple(changed if t is token else t for t in state.tokens))
+
+
+def _delete_token(state: CatalogState, name: str) -> CatalogState:
+    if name == OPERATOR_TOKEN:
+        raise OperatorTokenNeeded("cannot delete operator token")
+    token = state.token(name)
+    if token is None:
+        raise _not_found(name)
+    return replace(state, tokens=tuple(t for t in state.tokens if t is not token))
+
+
+def _changeable_database(state: CatalogState, name: str) -> Database:
+    database = state.database(name)
+    if database is None:
+        raise DatabaseNotFound(f"Database not found {name}")
+    if database.is_deleted:
+        raise _deleted_before(name)
+    if database.is_internal:
+        raise InternalDatabase("cannot modify internal db")
+    return database
+
+
+def _existing_trigger(state: CatalogState, database: str, name: str) -> tuple[Database, TriggerDefinition]:
+    home = _changeable_database(state, database)
+    trigger = home.trigger(name)
+    if trigger is None:
+        raise _not_found(name)
+    return home, trigger
+
+
+def _with_database(state: CatalogState, changed: Database) -> CatalogState:
+    others = (d for d in state.databases if d.database_id != changed.database_id)
+    return replace(state, databases=by_name([*others, changed]))
+
+
+def _checked_timeout(timeout_s: float | None) -> float | None:
+    if timeout_s is None:
+        return None
+    checked_s = timeout_from_ns(round(timeout_s * NS_PER_SECOND)) if math.isfinite(timeout_s) else None
+    if checked_s is None:
+        raise InvalidRequest(f"invalid configuration provided: timeout {timeout_s} is not above 0 and at most a year")
+    return checked_s
+
+
+def _checked_hash(token_hash: str) -> str:
+    if not is_token_hash(token_hash):
+        raise InvalidRequest("invalid configuration provided: the hash of a token is 128 hex digits in lower case")
+    return token_hash
+
+
+def _time_in_range(time_ns: int | None, what: str) -> int | None:
+    if time_ns is None:
+        return None
+    if not 0 <= time_ns <= _LATEST_NS:
+        raise InvalidRequest(f"invalid configuration provided: {what} must be in the years 1970 to 9999")
+    return whole_ms(time_ns)
+
+
+def _taken() -> AlreadyExists:
+    return AlreadyExists("attempted to create a resource that already exists")
+
+
+def _deleted_before(name: str) -> AlreadyDeleted:
+    return AlreadyDeleted(f"attempted to modify resource that was already deleted: {name}")
+
+
+def _not_found(name: str) -> NotFound:
+    return NotFound(_not_found_text(name))
+
+
+def _not_found_text(name: str) -> str:
+    return f"the requested resource was not found: {name}"

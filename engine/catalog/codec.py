@@ -1,0 +1,248 @@
+"""The catalog's file: TOML text to state, state to TOML text."""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import tomli
+
+from engine.catalog.changes import is_token_hash, timeout_from_ns
+from engine.catalog.layout import Document, TablePath, header, parse_document, statements
+from engine.catalog.reader import Source, TableReader
+from engine.catalog.revision import DATABASES, TOKENS, TRIGGERS, database_path, revise, token_path, trigger_path
+from engine.catalog.state import CatalogState, Database, Token, by_name
+from engine.errors import CatalogEditRefused, InvalidRequest
+from engine.model.durations import parse_duration
+from engine.model.names import check_database_name
+from engine.model.trigger import ErrorBehavior, TriggerDefinition
+from engine.model.trigger_spec import parse_trigger_spec
+
+FORMAT_VERSION = 1
+
+_TOP_KEYS = ("format_version", "cluster_uuid", DATABASES, TOKENS)
+_DATABASE_KEYS = ("id", "deleted", "hard_delete_at", TRIGGERS)
+_TRIGGER_KEYS = (
+    "id",
+    "spec",
+    "plugin",
+    "arguments",
+    "error_behavior",
+    "run_asynchronous",
+    "enabled",
+    "timeout",
+)
+_TOKEN_KEYS = ("id", "hash", "created", "expires")
+
+_GUIDE = """\
+# What this server holds: databases, their triggers, tokens. Made to be edited: comments and layout stay as they are.
+# The running server takes a good edit within a second and refuses a bad one as a whole; `influxdb3 show catalog` says why.
+#
+# A new trigger needs three lines; the id is added by the server, all other keys have a default:
+#
+#   [databases.NAME.triggers.TRIGGER]
+#   spec = "table:cpu"                  # or all_tables, every:10s, "cron:0 8 * * *", request:path
+#   plugin = "file.py"                  # in the plugin folder
+#   arguments = { threshold = "90" }    # texts; none by default
+#   error_behavior = "log"              # or retry, disable
+#   run_asynchronous = false            # true: runs may overlap
+#   enabled = true
+#   timeout = "30s"                     # the server's own by default
+#
+# Databases are deleted by command (`influxdb3 delete database NAME`), not here.
+
+format_version = 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogFile:
+    """What a catalog file says; an id, ``created`` and ``cluster_uuid`` that it leaves out are 0, 0 and an empty text."""
+
+    source: Source
+    state: CatalogState
+
+
+def decode(data: bytes, name: str) -> CatalogFile:
+    """Return what the file with the content ``data`` says; ``name`` is what messages call it.
+
+    Raises:
+        CatalogEditRefused: it cannot be read; the text names file, line and reason.
+    """
+    text = _decode_text(data, name)
+    values = _load(text, name)
+    source = Source(name, parse_document(text))
+    top = TableReader(source, (), "the catalog", values)
+    _check_version(top)
+    top.allow(_TOP_KEYS)
+    _check_headers(source)
+    state = CatalogState(
+        _read_uuid(top),
+        by_name(_read_database(source, n, v) for n, v in _tables(source, (DATABASES,), values)),
+        by_name(_read_token(source, n, v) for n, v in _tables(source, (TOKENS,), values)),
+    )
+    _check_ids(source, state)
+    return CatalogFile(source, state)
+
+
+def encode(state: CatalogState) -> Document:
+    """Return a new file that says ``state``."""
+    return revise(parse_document(_GUIDE), CatalogState(""), state)
+
+
+def _decode_text(data: bytes, name: str) -> str:
+    if not data.strip():
+        raise CatalogEditRefused(f"{name}, line 1: the file is empty")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise CatalogEditRefused(f"{name}, line {line}: not valid UTF-8") from error
+
+
+def _load(text: str, name: str) -> dict[str, object]:
+    try:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        raise CatalogEditRefused(f"{name}, line {error.lineno}: not valid TOML: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        # Numbers of thousands of digits, brackets within brackets without end.
+        raise CatalogEditRefused(f"{name}, line 1: not valid TOML: {error}") from error
+
+
+def _check_version(top: TableReader) -> None:
+    version = top.integer("format_version")
+    if version > FORMAT_VERSION:
+        raise top.refusal(
+            f"the file has format_version {version}, this server reads up to {FORMAT_VERSION}: use a newer influxdb3",
+            "format_version",
+        )
+    if version < 1:
+        raise top.refusal(f"format_version must be {FORMAT_VERSION}", "format_version")
+
+
+def _check_headers(source: Source) -> None:
+    """Refuse entries without a header of their own, for the engine could not change their lines alone."""
+    for block in source.document.blocks:
+        if len(block.path) < 2 or (block.path[0] == DATABASES and block.path[2:] in ((), (TRIGGERS,))):
+            for statement in statements(block.body):
+                if not statement.is_header and _is_entry(block.path, statement.key[0]):
+                    path = (*block.path, *statement.key, "NAME")
+                    wanted = header(path[: 4 if path[2:3] == (TRIGGERS,) else 2])
+                    reason = f"write this below a header of its own: {wanted}"
+                    raise source.refusal(reason, block.path, statement.key[0])
+
+
+def _is_entry(path: TablePath, key: str) -> bool:
+    """Return whether ``key`` below the header ``path`` is an entry, not a value of one."""
+    if not path:
+        return key in (DATABASES, TOKENS)
+    return len(path) != 2 or key == TRIGGERS
+
+
+def _tables(source: Source, path: TablePath, values: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    tables = values.get(path[-1], {})
+    if not isinstance(tables, dict):
+        raise source.refusal(f"{path[-1]} must be tables with headers such as {header((*path, 'NAME'))}", path)
+    yield from tables.items()
+
+
+def _read_uuid(top: TableReader) -> str:
+    text = top.text_or("cluster_uuid", "")
+    try:
+        return str(uuid.UUID(text)) if text else ""
+    except ValueError:
+        raise top.refusal(f"cluster_uuid {text!r} is not a UUID", "cluster_uuid") from None
+
+
+def _read_database(source: Source, name: str, values: object) -> Database:
+    path = (DATABASES, name)
+    reader = TableReader(source, path, f"database {name!r}", values)
+    reader.allow(_DATABASE_KEYS)
+    bare = Database(reader.id_or_zero(), name, reader.time_ns("deleted"), (), reader.time_ns("hard_delete_at"))
+    if bare.is_internal and bare.is_deleted:
+        raise reader.refusal("cannot delete internal db", "deleted")
+    if not bare.is_deleted and not bare.is_internal:
+        try:
+            check_database_name(name)
+        except InvalidRequest as error:
+            raise reader.refusal(f"bad name {name!r}: {error}") from error
+    if reader.has("hard_delete_at") and not bare.is_deleted:
+        raise reader.refusal(f"database {name!r} is not deleted", "hard_delete_at")
+    tables = values if isinstance(values, dict) else {}
+    triggers = by_name(_read_trigger(source, bare, n, v) for n, v in _tables(source, (*path, TRIGGERS), tables))
+    return Database(bare.database_id, name, bare.deleted_ns, triggers, bare.hard_delete_ns)
+
+
+def _read_trigger(source: Source, database: Database, name: str, values: object) -> TriggerDefinition:
+    what = f"trigger {name!r} of database {database.name!r}"
+    reader = TableReader(source, (DATABASES, database.name, TRIGGERS, name), what, values)
+    if database.is_internal:
+        raise reader.refusal("cannot modify internal db")
+    reader.allow(_TRIGGER_KEYS)
+    trigger_id = reader.id_or_zero()
+    spec, behavior = reader.text("spec"), reader.text_or("error_behavior", ErrorBehavior.LOG.value)
+    enabled = reader.flag_or("enabled", True)
+    if database.is_deleted and enabled:
+        raise reader.refusal(f"database {database.name!r} is deleted, so {name!r} cannot be enabled", "enabled")
+    try:
+        parsed_spec = parse_trigger_spec(spec)
+    except InvalidRequest as error:
+        raise reader.refusal(str(error), "spec") from error
+    if behavior not in (b.value for b in ErrorBehavior):
+        raise reader.refusal(f"error_behavior {behavior!r} of {what} must be log, retry or disable", "error_behavior")
+    return TriggerDefinition(
+        trigger_id,
+        name,
+        reader.text("plugin"),
+        parsed_spec,
+        reader.texts("arguments"),
+        reader.flag_or("run_asynchronous", False),
+        ErrorBehavior(behavior),
+        enabled,
+        _read_timeout(reader),
+    )
+
+
+def _read_timeout(reader: TableReader) -> float | None:
+    if not reader.has("timeout"):
+        return None
+    text = reader.text("timeout")
+    try:
+        timeout_s = timeout_from_ns(parse_duration(text))
+    except ValueError as error:
+        raise reader.refusal(f"timeout {text!r} is not a duration such as 30s: {error}", "timeout") from error
+    if timeout_s is None:
+        raise reader.refusal(f"timeout {text!r} must be at least 1us and at most a year", "timeout")
+    return timeout_s
+
+
+def _read_token(source: Source, name: str, values: object) -> Token:
+    reader = TableReader(source, (TOKENS, name), f"token {name!r}", values)
+    reader.allow(_TOKEN_KEYS)
+    token_hash = reader.text("hash").lower()
+    if not is_token_hash(token_hash):
+        raise reader.refusal(f"hash of token {name!r} must be the SHA-512 of its text, 128 hex digits", "hash")
+    return Token(reader.id_or_zero(), name, token_hash, reader.time_ns("created") or 0, reader.time_ns("expires"))
+
+
+def _check_ids(source: Source, state: CatalogState) -> None:
+    holders: dict[int, list[TablePath]] = {}
+    for path, entry_id in _ids(state):
+        holders.setdefault(entry_id, []).append(path)
+    for entry_id, paths in holders.items():
+        if entry_id and len(paths) > 1:
+            second = max(paths, key=lambda path: source.document.line_of(path, "id"))
+            raise source.refusal(
+                f"id {entry_id} stands there twice; leave the line out of the new entry, and the server adds another",
+                second,
+                "id",
+            )
+
+
+def _ids(state: CatalogState) -> Iterator[tuple[TablePath, int]]:
+    for database in state.databases:
+        yield database_path(database), database.database_id
+        for trigger in database.triggers:
+            yield trigger_path(database, trigger), trigger.trigger_id
+    for token in state.tokens:
+        yield token_path(token), token.token_id

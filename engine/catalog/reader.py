@@ -1,0 +1,123 @@
+"""Takes the values out of one table of a catalog file, and says where it is wrong: file, line and reason."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from engine.catalog.layout import Document, TablePath, header
+from engine.errors import CatalogEditRefused
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_ID = 2**52 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A catalog file while it is read; ``name`` is what messages call it."""
+
+    name: str
+    document: Document
+
+    def refusal(self, reason: str, path: TablePath = (), key: str | None = None) -> CatalogEditRefused:
+        """Return the error that says ``reason`` about ``key`` below the header ``path``."""
+        return CatalogEditRefused(f"{self.name}, line {self.document.line_of(path, key)}: {reason}")
+
+
+class TableReader:
+    """The values below the header ``path``; ``what`` is how messages call the entry."""
+
+    def __init__(self, source: Source, path: TablePath, what: str, values: object) -> None:
+        self._source = source
+        self._path = path
+        self._what = what
+        if not isinstance(values, dict):
+            raise self.refusal(f"{what} must be a table with a header of its own: {header(path)}")
+        self._values: Mapping[str, object] = values
+
+    def refusal(self, reason: str, key: str | None = None) -> CatalogEditRefused:
+        """Return the error that says ``reason`` about ``key``."""
+        return self._source.refusal(reason, self._path, key)
+
+    def allow(self, keys: Iterable[str]) -> None:
+        """Refuse keys other than ``keys``."""
+        allowed = tuple(keys)
+        for key in self._values:
+            if key not in allowed:
+                raise self.refusal(f"unknown key {key!r} in {self._what}; allowed are {', '.join(allowed)}", key)
+
+    def has(self, key: str) -> bool:
+        """Return whether ``key`` stands there."""
+        return key in self._values
+
+    def text(self, key: str) -> str:
+        """Return the string ``key``, which must be there."""
+        if key not in self._values:
+            raise self.refusal(f"{self._what} needs the key {key!r}")
+        value = self._values[key]
+        if not isinstance(value, str):
+            raise self._wrong_type(key, "a text in quotes")
+        return value
+
+    def text_or(self, key: str, default: str) -> str:
+        """Return the string ``key``."""
+        return self.text(key) if key in self._values else default
+
+    def flag_or(self, key: str, default: bool) -> bool:
+        """Return the boolean ``key``."""
+        value = self._values.get(key, default)
+        if not isinstance(value, bool):
+            raise self._wrong_type(key, "true or false")
+        return value
+
+    def integer(self, key: str) -> int:
+        """Return the integer ``key``, which must be there."""
+        if key not in self._values:
+            raise self.refusal(f"{self._what} needs the key {key!r}")
+        value = self._values[key]
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self._wrong_type(key, "a whole number")
+        return value
+
+    def id_or_zero(self) -> int:
+        """Return the entry's id, 0 where it has none yet."""
+        if "id" not in self._values:
+            return 0
+        value = self.integer("id")
+        if not 1 <= value <= _MOST_ID:
+            raise self.refusal(
+                f"id {value} of {self._what} is not in 1 to {_MOST_ID}; leave the line out and the server adds one",
+                "id",
+            )
+        return value
+
+    def time_ns(self, key: str) -> int | None:
+        """Return the time ``key`` in ns since the epoch, ``None`` where it is missing."""
+        value = self._values.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, datetime) or value.tzinfo is None:
+            raise self._wrong_type(key, "a time with its zone, such as 2026-11-21T03:15:00Z")
+        try:
+            since = value.astimezone(UTC) - _EPOCH
+        except OverflowError:
+            since = timedelta(days=-1)
+        if since < timedelta(0):
+            raise self.refusal(f"{key} of {self._what} must be in the years 1970 to 9999 UTC", key)
+        return since // timedelta(microseconds=1) * 1_000
+
+    def texts(self, key: str) -> dict[str, str] | None:
+        """Return the table of strings ``key``, ``None`` where it is missing."""
+        values = self._values.get(key)
+        if values is None:
+            return None
+        if not isinstance(values, dict):
+            raise self._wrong_type(key, 'a table of texts: { threshold = "10" }')
+        for name, value in values.items():
+            if not isinstance(value, str):
+                raise self._source.refusal(
+                    f'{key}.{name} of {self._what} must be a text in quotes: {name} = "…"', (*self._path, key), name
+                )
+        return values
+
+    def _wrong_type(self, key: str, wanted: str) -> CatalogEditRefused:
+        return self.refusal(f"{key} of {self._what} must be {wanted}", key)

@@ -1,0 +1,167 @@
+"""The text of the catalog's file in which a new state stands, with all lines that it does not concern as they were."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from engine.catalog.changes import NS_PER_MS, NS_PER_US
+from engine.catalog.layout import Document, TablePath, quote, quote_key
+from engine.catalog.state import CatalogState, Database, Token
+from engine.model.durations import NS_PER_SECOND, format_duration
+from engine.model.trigger import TriggerDefinition
+from engine.model.trigger_spec import format_trigger_spec
+
+DATABASES = "databases"
+TRIGGERS = "triggers"
+TOKENS = "tokens"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Fields = Mapping[str, str | None]
+
+
+def revise(document: Document, old: CatalogState, new: CatalogState) -> Document:
+    """Return ``document``, which says ``old``, changed so that it says ``new``: only lines of what differs are touched."""
+    if old.cluster_uuid != new.cluster_uuid:
+        document = document.put((), "cluster_uuid", quote(new.cluster_uuid))
+    if old.databases is not new.databases:
+        document = _revise_databases(document, old, new)
+    if old.tokens is not new.tokens:
+        document = _revise_tokens(document, old, new)
+    return document
+
+
+def database_path(database: Database) -> TablePath:
+    """Return the header of ``database``."""
+    return (DATABASES, database.name)
+
+
+def trigger_path(database: Database, trigger: TriggerDefinition) -> TablePath:
+    """Return the header of ``trigger``."""
+    return (DATABASES, database.name, TRIGGERS, trigger.name)
+
+
+def token_path(token: Token) -> TablePath:
+    """Return the header of ``token``."""
+    return (TOKENS, token.name)
+
+
+def _revise_databases(document: Document, old: CatalogState, new: CatalogState) -> Document:
+    pairs = [(_counterpart(database, old), database) for database in new.databases]
+    kept = {before.name for before, _ in pairs if before}
+    for database in old.databases:
+        if database.name not in kept:
+            document = document.remove(database_path(database))
+    for before, after in pairs:
+        if before is not after:
+            document = _revise_database(document, before, after)
+    return document
+
+
+def _counterpart(database: Database, old: CatalogState) -> Database | None:
+    """Return what ``database`` was in ``old``: the one with its id, or that of its name if that has no id yet."""
+    same_id = old.database_by_id(database.database_id)
+    if same_id:
+        return same_id
+    same_name = old.database(database.name)
+    return same_name if same_name and not same_name.database_id else None
+
+
+def _revise_database(document: Document, before: Database | None, after: Database) -> Document:
+    path = database_path(after)
+    if before is None:
+        index = document.end_of((DATABASES,)) or _index_of_tokens(document)
+        document = document.insert(index, path, _lines(_database_fields(after)))
+        before = Database(after.database_id, after.name)
+    else:
+        if before.name != after.name:
+            document = document.rename(database_path(before), after.name)
+        if not document.has(path) and _database_fields(before) != _database_fields(after):
+            document = document.insert_above(path, [])
+        document = _put_fields(document, path, _database_fields(before), _database_fields(after))
+    old_triggers = {t.name: t for t in before.triggers}
+    for name in old_triggers.keys() - {t.name for t in after.triggers}:
+        document = document.remove((*path, TRIGGERS, name))
+    for trigger in after.triggers:
+        old = old_triggers.get(trigger.name)
+        if old is None:
+            index = document.end_of(path) or 0
+            document = document.insert(index, (*path, TRIGGERS, trigger.name), _lines(_trigger_fields(trigger)))
+        elif old is not trigger:
+            fields = _trigger_fields(old), _trigger_fields(trigger)
+            document = _put_fields(document, (*path, TRIGGERS, trigger.name), *fields)
+    return document
+
+
+def _revise_tokens(document: Document, old: CatalogState, new: CatalogState) -> Document:
+    old_tokens = {t.name: t for t in old.tokens}
+    for name in old_tokens.keys() - {t.name for t in new.tokens}:
+        document = document.remove((TOKENS, name))
+    for token in new.tokens:
+        before = old_tokens.get(token.name)
+        if before is None:
+            index = document.end_of((TOKENS,)) or len(document.blocks)
+            document = document.insert(index, token_path(token), _lines(_token_fields(token)))
+        elif before is not token:
+            document = _put_fields(document, token_path(token), _token_fields(before), _token_fields(token))
+    return document
+
+
+def _index_of_tokens(document: Document) -> int:
+    """Return where the first token stands: tokens stay last, so that of a file cut short the engine takes nothing."""
+    return next((i for i, block in enumerate(document.blocks) if block.path[:1] == (TOKENS,)), len(document.blocks))
+
+
+def _put_fields(document: Document, path: TablePath, before: Fields, after: Fields) -> Document:
+    for key, value in after.items():
+        if before[key] == value:
+            continue
+        document = document.put(path, key, value, first=key == "id") if value is not None else document.drop(path, key)
+    return document
+
+
+def _lines(fields: Fields) -> list[str]:
+    return [f"{key} = {value}" for key, value in fields.items() if value is not None]
+
+
+def _database_fields(database: Database) -> Fields:
+    return {
+        "id": str(database.database_id),
+        "deleted": _time_text(database.deleted_ns),
+        "hard_delete_at": _time_text(database.hard_delete_ns),
+    }
+
+
+def _trigger_fields(trigger: TriggerDefinition) -> Fields:
+    arguments = trigger.arguments
+    pairs = ", ".join(f"{quote_key(k)} = {quote(v)}" for k, v in arguments.items()) if arguments is not None else ""
+    timeout_s = trigger.timeout_s
+    return {
+        "id": str(trigger.trigger_id),
+        "spec": quote(format_trigger_spec(trigger.spec)),
+        "plugin": quote(trigger.plugin_filename),
+        "arguments": None if arguments is None else f"{{ {pairs} }}" if pairs else "{}",
+        "error_behavior": quote(trigger.error_behavior.value),
+        "run_asynchronous": _flag_text(trigger.run_async),
+        "enabled": _flag_text(trigger.enabled),
+        "timeout": None if timeout_s is None else quote(format_duration(round(timeout_s * NS_PER_SECOND))),
+    }
+
+
+def _token_fields(token: Token) -> Fields:
+    return {
+        "id": str(token.token_id),
+        "hash": quote(token.hash),
+        "created": _time_text(token.created_ns),
+        "expires": _time_text(token.expires_ns),
+    }
+
+
+def _flag_text(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _time_text(time_ns: int | None) -> str | None:
+    if time_ns is None:
+        return None
+    moment = (_EPOCH + timedelta(microseconds=time_ns // NS_PER_US)).replace(tzinfo=None)
+    return moment.isoformat(timespec="microseconds" if time_ns % NS_PER_MS else "milliseconds") + "Z"

@@ -1,0 +1,276 @@
+"""Builders of catalog states, of files as people write them, and of an open catalog."""
+
+import itertools
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from hypothesis import strategies as st
+
+from engine.catalog.catalog import Catalog
+from engine.catalog.changes import Change, apply_change
+from engine.catalog.edits import EditChecks
+from engine.catalog.layout import header, quote, quote_key
+from engine.catalog.state import CatalogState, Database, Token, by_name
+from engine.disk import Disk, RealDisk
+from engine.model.durations import format_duration
+from engine.model.trigger import ErrorBehavior, TriggerDefinition
+from engine.model.trigger_spec import format_trigger_spec, parse_trigger_spec
+from engine.paths import NodePaths
+
+UUID = "6f1f64ee-4f0a-4f7e-9d4b-0c7cf3c5a0e1"
+NOON_NS = 1_795_262_400_123_000_000  # 2026-11-21T12:00:00.123Z
+HASH = "ab" * 64
+OTHER_HASH = "cd" * 64
+
+
+class CountingIds:
+    """Draws 101, 102 and so on."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(101)
+
+    def __call__(self, known: Container[int]) -> int:
+        return next(n for n in self._numbers if n not in known)
+
+
+class SetClock:
+    """A clock that stands where it was set."""
+
+    def __init__(self, now_ns: int = NOON_NS) -> None:
+        self.at_ns = now_ns
+
+    def now_ns(self) -> int:
+        return self.at_ns
+
+    def monotonic_ns(self) -> int:
+        return self.at_ns
+
+
+class Checks:
+    """Checks whose answers a test sets: plugins that are missing, databases with data."""
+
+    def __init__(self, missing: Container[str] = (), with_data: Sequence[int] = ()) -> None:
+        self.missing = missing
+        self.with_data = frozenset(with_data)
+        self.asked: list[str] = []
+
+    def plugin_problem(self, trigger: TriggerDefinition) -> str | None:
+        self.asked.append(trigger.plugin_filename)
+        return "not found" if trigger.plugin_filename in self.missing else None
+
+    def databases_with_data(self) -> frozenset[int]:
+        return self.with_data
+
+
+def a_trigger(
+    name: str = "copy", trigger_id: int = 11, *, spec: str = "table:cpu", enabled: bool = True
+) -> TriggerDefinition:
+    """Return a trigger."""
+    return TriggerDefinition(trigger_id, name, "copy.py", parse_trigger_spec(spec), enabled=enabled)
+
+
+def a_state() -> CatalogState:
+    """Return a state with a little of everything: ``_internal``, a database with two triggers, a deleted one, two tokens."""
+    return CatalogState(
+        UUID,
+        (
+            Database(1, "_internal"),
+            Database(3, "old-20261120T101112", NOON_NS, (a_trigger("gone", 13, enabled=False),), NOON_NS + 10**9),
+            Database(
+                2, "sensors", None, (a_trigger("copy", 11), a_trigger("watch", 12, spec="every:90s", enabled=False))
+            ),
+        ),
+        (Token(21, "_admin", HASH, NOON_NS), Token(22, "ci", OTHER_HASH, NOON_NS, NOON_NS + 10**9)),
+    )
+
+
+def changed(state: CatalogState, *changes: Change, now_ns: int = NOON_NS) -> CatalogState:
+    """Return ``state`` after ``changes``, with ids from ``CountingIds``."""
+    ids = CountingIds()
+    for change in changes:
+        state = apply_change(state, change, now_ns=now_ns, draw_id=ids)
+    return state
+
+
+def open_catalog(
+    root: Path,
+    *,
+    text: str | None = None,
+    disk: Disk | None = None,
+    checks: EditChecks | None = None,
+    now_ns: int = NOON_NS,
+) -> Catalog:
+    """Return a catalog in ``root``, whose file holds ``text`` before, if one is given."""
+    paths = NodePaths(root, "node0")
+    paths.root.mkdir(parents=True, exist_ok=True)
+    if text is not None:
+        paths.catalog.write_text(text)
+    return Catalog.open(disk or RealDisk(), paths, SetClock(now_ns), checks)
+
+
+# Random states
+
+odd_texts = st.one_of(
+    st.sampled_from(
+        ["copy", "a.b", "with blank", 'say "hi"', "it's", "", "ü#[x]", "line\nbreak", "\\", "tab\t", "\x00\x7f", "=1"]
+    ),
+    st.text(max_size=6).filter(lambda text: text.isprintable()),
+)
+specs = st.sampled_from(
+    [
+        "table:cpu",
+        'table: odd "name" ',
+        "all_tables",
+        "every:90s",
+        "cron:0 8 * * *",
+        "cron:0 0 6 * * MON-FRI",
+        "path:/hook",
+    ]
+).map(parse_trigger_spec)
+timeouts = st.one_of(st.none(), st.integers(1, 10**9).map(lambda us: us / 1e6))
+
+
+@st.composite
+def triggers(draw: st.DrawFn, *, enabled: bool | None = None) -> TriggerDefinition:
+    """Draw a trigger without id."""
+    return TriggerDefinition(
+        0,
+        draw(odd_texts),
+        draw(odd_texts),
+        draw(specs),
+        draw(st.one_of(st.none(), st.dictionaries(odd_texts, odd_texts, max_size=3))),
+        draw(st.booleans()),
+        draw(st.sampled_from(ErrorBehavior)),
+        draw(st.booleans()) if enabled is None else enabled,
+        draw(timeouts),
+    )
+
+
+@st.composite
+def states(draw: st.DrawFn) -> CatalogState:
+    """Draw a state with ``_internal``, some databases, triggers and tokens."""
+    ids = itertools.count(1)
+    names = draw(st.lists(st.sampled_from(["sensors", "a-b", "db/rp", "7", "X_y"]), unique=True, max_size=3))
+    databases = [Database(next(ids), "_internal")]
+    for name in names:
+        deleted_ns = draw(st.one_of(st.none(), st.just(NOON_NS)))
+        drawn = draw(st.lists(triggers(enabled=False if deleted_ns else None), max_size=3, unique_by=lambda t: t.name))
+        hard_delete_ns = draw(st.sampled_from([None, NOON_NS])) if deleted_ns else None
+        databases.append(Database(next(ids), name, deleted_ns, _numbered(drawn, ids), hard_delete_ns))
+    expiry = st.one_of(st.none(), st.integers(0, 2 * 10**12).map(lambda ms: ms * 10**6))
+    tokens = [
+        Token(next(ids), name, draw(st.sampled_from([HASH, OTHER_HASH])), NOON_NS, draw(expiry))
+        for name in draw(st.lists(odd_texts, unique=True, max_size=2))
+    ]
+    return CatalogState(UUID, by_name(databases), by_name(tokens))
+
+
+def _numbered(drawn: Sequence[TriggerDefinition], ids: "itertools.count[int]") -> tuple[TriggerDefinition, ...]:
+    return by_name(replace(trigger, trigger_id=next(ids)) for trigger in drawn)
+
+
+# The same as people write it
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Lines of a file that belong together: of the entry with ``entry_id``, or (0) a comment that is nobody's."""
+
+    entry_id: int
+    text: str
+
+
+@st.composite
+def handwritten(draw: st.DrawFn, state: CatalogState) -> list[Piece]:
+    """Draw a file that says ``state``, in the manner of people: comments, blank lines, any order, odd spelling."""
+    entries = [_database_lines(d) for d in state.databases] + [_token_lines(t) for t in state.tokens]
+    entries += [_trigger_lines(d, t) for d in state.databases for t in d.triggers]
+    newline = draw(st.sampled_from(["\n", "\n", "\r\n"]))
+    head = Piece(-1, _text(draw, [f'cluster_uuid = "{UUID}"', "format_version = 1"], newline))
+    pieces = [*_comments(draw, newline), head]
+    for entry_id, lines in draw(st.permutations(entries)):
+        pieces += _comments(draw, newline)
+        indent = draw(st.sampled_from(["", "", "  ", "\t"]))
+        top, *rest = lines
+        ordered = draw(st.permutations([line for line in rest if not line.startswith("[")]))
+        below = [line for line in rest if line.startswith("[")]
+        pieces.append(Piece(entry_id, _text(draw, [indent + line for line in (top, *ordered, *below)], newline)))
+    return [*pieces, *_comments(draw, newline)]
+
+
+_LOOSE = st.sampled_from(["", "  ", "# loose", "# loose [databases.fake]", '# loose = """', "# loose id = 5 '''"])
+_INNER = st.sampled_from(["", "  ", "# inner", "   # [databases.fake]", '# x = """', "# id = 5 '''"])
+
+
+def _comments(draw: st.DrawFn, newline: str) -> list[Piece]:
+    return [Piece(0, line + newline) for line in draw(st.lists(_LOOSE, max_size=3))]
+
+
+def _text(draw: st.DrawFn, lines: Sequence[str], newline: str) -> str:
+    """Return ``lines`` with blanks, comments behind them and between them."""
+    text = ""
+    for number, line in enumerate(lines):
+        text += line.replace("\n", newline) + draw(st.sampled_from(["", "", " ", "  # why = [", "\t# '''"])) + newline
+        if number + 1 < len(lines):
+            text += "".join(inner + newline for inner in draw(st.lists(_INNER, max_size=1)))
+    return text
+
+
+def _database_lines(database: Database) -> tuple[int, list[str]]:
+    lines = [header(("databases", database.name)), f"id={database.database_id}"]
+    if database.is_deleted:
+        lines.append("deleted = 2026-11-21 13:00:00.123+01:00")
+    if database.hard_delete_ns is not None:
+        lines.append("hard_delete_at = 2026-11-21T12:00:00.123000Z")
+    return database.database_id, lines
+
+
+def _token_lines(token: Token) -> tuple[int, list[str]]:
+    return token.token_id, [
+        f"[ tokens . {quote(token.name)} ]",
+        f"'id' = 0x{token.token_id:x}",
+        f'hash = """\\\n   {token.hash.upper()}"""',
+        "created = 2026-11-21T12:00:00.123Z",
+        *([] if token.expires_ns is None else [f"expires = {_moment(token.expires_ns)}"]),
+    ]
+
+
+def _moment(time_ns: int) -> str:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time_ns // 1000)).isoformat(sep=" ")
+
+
+def _trigger_lines(database: Database, trigger: TriggerDefinition) -> tuple[int, list[str]]:
+    path = header(("databases", database.name, "triggers", trigger.name))
+    lines = [
+        path,
+        f"id =   {trigger.trigger_id}",
+        f"spec = {quote(format_trigger_spec(trigger.spec))}",
+        f'"plugin" = {quote(trigger.plugin_filename)}',
+    ]
+    if trigger.error_behavior is not ErrorBehavior.LOG:
+        lines.append(f"error_behavior='{trigger.error_behavior.value}'")
+    if trigger.run_async:
+        lines.append("run_asynchronous = true")
+    if not trigger.enabled or len(trigger.name) % 2:
+        lines.append(f"enabled = {'true' if trigger.enabled else 'false'}")
+    if trigger.timeout_s is not None:
+        lines.append(f"timeout = '{format_duration(round(trigger.timeout_s * 1e9))}'")
+    if trigger.arguments is not None:
+        lines += _argument_lines(database, trigger, trigger.arguments)
+    return trigger.trigger_id, lines
+
+
+def _argument_lines(database: Database, trigger: TriggerDefinition, arguments: Mapping[str, str]) -> list[str]:
+    values = [f"{quote_key(key)} = {quote(value)}" for key, value in arguments.items()]
+    match trigger.trigger_id % 4:
+        case 0 if values:
+            return [f"arguments.{value}" for value in values]
+        case 1:
+            table = header(("databases", database.name, "triggers", trigger.name, "arguments"))
+            return ["\n".join([table, *values])]
+        case 2:
+            return ["arguments = {" + ", ".join(values) + "}"]
+        case _:
+            return ["arguments = { " + ", ".join(value.replace(" = ", "=", 1) for value in values) + "} # { }"]
