@@ -59,6 +59,10 @@ class Blame:
         """The ids of all runs that were admitted and did not end."""
         return tuple(self._runs)
 
+    def has_host(self, number: int) -> bool:
+        """Return whether a host counts: it was started, and neither died nor was ended."""
+        return number in self._hosts
+
     def has_own_host(self, owner: str) -> bool:
         """Return whether ``owner`` was proven to be a culprit and still is what it was then."""
         return owner in self._convicted.values()

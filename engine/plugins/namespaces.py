@@ -1,0 +1,56 @@
+"""What a plugin host knows of the cache namespaces: from which version on it has to be told, after every commit and send.
+
+Commits of runs in the same host are known there already, as live objects. A commit of another host's run is missing
+until a sync has brought it; it may be heard of late, out of the order of versions.
+"""
+
+from dataclasses import dataclass
+
+from engine.host.protocol import NamespaceSync
+
+
+@dataclass(slots=True)
+class _Known:
+    upto: int = 0
+    synced: int = 0
+    missing: int | None = None
+
+
+class NamespaceKnowledge:
+    """The knowledge of one host; not safe for several threads at once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, _Known] = {}
+
+    def since(self, namespace: str) -> int:
+        """Return the version up to which the host knows all of ``namespace``, 0 = it knows nothing."""
+        known = self._known.get(namespace)
+        if known is None:
+            return 0
+        return known.upto if known.missing is None else min(known.upto, known.missing - 1)
+
+    def admit_sync(self, sync: NamespaceSync) -> bool:
+        """Return whether ``sync`` has to be sent, and count it as sent then; an older one than the last has not."""
+        known = self._known.setdefault(sync.namespace, _Known())
+        if sync.version <= self.since(sync.namespace):
+            return False
+        known.upto = max(known.upto, sync.version)
+        known.synced = max(known.synced, sync.version)
+        if known.missing is not None and known.missing <= sync.version:
+            known.missing = None
+        return True
+
+    def committed_here(self, namespace: str, version: int) -> None:
+        """Note a commit of a run of this host."""
+        known = self._known.setdefault(namespace, _Known())
+        known.upto = max(known.upto, version)
+
+    def committed_elsewhere(self, namespace: str, version: int) -> None:
+        """Note a commit of a run of another host."""
+        known = self._known.get(namespace)
+        if known is not None and version > known.synced:
+            known.missing = version if known.missing is None else min(known.missing, version)
+
+    def forget(self, namespace: str) -> None:
+        """Note that the host was told to drop ``namespace``."""
+        self._known.pop(namespace, None)
