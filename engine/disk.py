@@ -1,6 +1,7 @@
 """The port to files: everything that must survive a crash goes through it, so that tests can lose what was not synced."""
 
 import fcntl
+import itertools
 import mmap
 import os
 import shutil
@@ -252,3 +253,11 @@ def _sync(path: Path, flags: int) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def make_durable_folder(disk: Disk, path: Path) -> None:
+    """Make ``path`` and the folders above it, where they are missing, so that a crash does not take them away again."""
+    made = list(itertools.takewhile(lambda folder: not disk.exists(folder), [path, *path.parents]))
+    disk.make_folder(path)
+    for folder in made:
+        disk.sync_folder(folder.parent)

@@ -4,7 +4,7 @@ import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,7 +26,7 @@ from engine.catalog.changes import (
 from engine.catalog.edits import EditWatcher
 from engine.catalog.state import OPERATOR_TOKEN, Database
 from engine.clock import Clock, SystemClock
-from engine.disk import Disk, RealDisk
+from engine.disk import Disk, RealDisk, make_durable_folder
 from engine.errors import (
     AlreadyExists,
     DatabaseNotFound,
@@ -78,6 +78,21 @@ Params = Mapping[str, str | int | float | bool | None]
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """What an engine works on: the machine's clock and disk, unless somebody brings others.
+
+    Attributes:
+        executor: runs plugins; ``None`` = as ``plugin-isolation`` says.
+        in_background: threads watch the time and the catalog's file; otherwise somebody calls ``tick``.
+    """
+
+    clock: Clock = field(default_factory=SystemClock)
+    disk: Disk = field(default_factory=RealDisk)
+    executor: Executor | None = None
+    in_background: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class NewToken:
     """A token that was just made; its text is shown once and kept nowhere."""
 
@@ -92,10 +107,12 @@ class NewToken:
 class Engine:
     """One node, open: ``with Engine.open(settings) as engine: …``. All methods may be called from any thread."""
 
-    def __init__(self, settings: Settings, clock: Clock, disk: Disk) -> None:
+    def __init__(self, settings: Settings, outside: "Outside | None" = None) -> None:
+        outside = outside or Outside()
         self.settings = settings
-        self.clock = clock
-        self._disk = disk
+        self.clock = outside.clock
+        self._disk = outside.disk
+        self._outside = outside
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         data_dir = settings.data_dir
         if settings.object_store == "memory":
@@ -106,20 +123,20 @@ class Engine:
         self._replay: LogReplay | None = None
 
     @classmethod
-    def open(cls, settings: Settings, *, clock: Clock | None = None, disk: Disk | None = None) -> Self:
+    def open(cls, settings: Settings, outside: "Outside | None" = None) -> Self:
         """Return the engine on its data folder, recovered, with its triggers running.
 
         Raises:
             EngineError: the folder is in use, damaged, or was written by a newer version; the text says how to go on.
             OSError: the folder cannot be written.
         """
-        engine = cls(settings, clock or SystemClock(), disk or RealDisk())
+        engine = cls(settings, outside)
         engine.start()
         return engine
 
     def start(self) -> None:
         """Recover and start, in the order of log-and-recovery, "Recovery"; see ``open``."""
-        self._disk.make_folder(self.paths.root)
+        make_durable_folder(self._disk, self.paths.root)
         self._lock = self._disk.lock(self.paths.lock)
         try:
             self.store = Store(self._disk, self.paths, StoreConfig(self.settings.gen1_duration_ns), self.clock)
@@ -148,12 +165,14 @@ class Engine:
         if not self._is_open:
             return
         self._is_open = False
-        self._watcher.stop()
+        if self._outside.in_background:
+            self._watcher.stop()
         self.triggers.close()
         self._executor.close(self.settings.shutdown_timeout_s)
-        self._timer_loop.stop()
+        if self._outside.in_background:
+            self._timer_loop.stop()
+            self._maintenance.stop()
         self._journal.flush()
-        self._maintenance.stop()
         try:
             self._maintenance.snapshot()
         except (EngineError, OSError):
@@ -177,6 +196,16 @@ class Engine:
         if replay is None:
             return "starting"
         return f"reading the log: {replay.done_bytes >> 20} of {replay.total_bytes >> 20} MiB"
+
+    def tick(self) -> None:
+        """Do what the clock's time demands; for an engine that is not ``in_background``."""
+        self.catalog.poll_edits()
+        self._timers.tick(self.clock.now_ns())
+        self._maintenance.tick()
+
+    def snapshot(self) -> None:
+        """Write the buffer to Parquet now, and let go of what the log need not hold any more."""
+        self._maintenance.snapshot()
 
     def warm_up(self) -> None:
         """Load what the first query and the first run would wait for."""
@@ -386,7 +415,7 @@ class Engine:
         self._timers = Timers(self.clock)
         self._timer_loop = TimerLoop(self._timers, self.clock)
         self._environment = PluginEnvironment(settings.virtual_env_location, settings.package_manager)
-        self._executor = self._make_executor()
+        self._executor = self._outside.executor or self._make_executor()
         stamps = Stamps(self.clock)
         self._journal = Journal(self._writes, self.wal, self._timers, stamps, settings.node_id)
         self._dry_runs = DryRuns(self._executor, self.registry, self._writes, self, self.clock)
@@ -401,10 +430,11 @@ class Engine:
             self.clock,
         )
         self._watcher = EditWatcher(self.catalog.poll_edits, self.paths.catalog)
-        self._timer_loop.start()
         self.triggers.start()
-        self._maintenance.start()
-        self._watcher.start()
+        if self._outside.in_background:
+            self._timer_loop.start()
+            self._maintenance.start()
+            self._watcher.start()
 
     def _toolbox(self, stamps: Stamps) -> Toolbox:
         return Toolbox(

@@ -128,6 +128,6 @@ _CONVERSIONS: dict[int, Callable[[Any], list[Any]]] = {
     **dict.fromkeys((lib.Type_LIST_VIEW, lib.Type_LARGE_LIST_VIEW), _list),
     lib.Type_MAP: _map,
     lib.Type_STRUCT: _struct,
-    lib.Type_EXTENSION: _extension,
+    pa.uuid().id: _extension,
     lib.Type_RUN_END_ENCODED: _run_ends,
 }

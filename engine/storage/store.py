@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from engine.clock import Clock
-from engine.disk import Disk
+from engine.disk import Disk, make_durable_folder, replace_file
 from engine.errors import ManifestCorrupt
 from engine.model.schema import TableSchema
 from engine.paths import NodePaths
@@ -73,7 +73,7 @@ class Store:
             ManifestCorrupt: the folder holds data and no readable manifest.
         """
         for folder in (self._paths.root, self._paths.parquet, self._paths.checkpoints, self._paths.file_sets):
-            self._disk.make_folder(folder)
+            make_durable_folder(self._disk, folder)
         if self._disk.exists(self._paths.manifest):
             self._load(decode_manifest(self._disk.read(self._paths.manifest), str(self._paths.manifest)))
         else:
@@ -205,11 +205,7 @@ class Store:
         return Manifest(until, state_until, checkpoint, files, schemas)
 
     def _replace_manifest(self, manifest: Manifest) -> None:
-        aside = self._paths.manifest.with_suffix(".new")
-        self._disk.write(aside, encode_manifest(manifest))
-        self._disk.sync_file(aside)
-        self._disk.replace(aside, self._paths.manifest)
-        self._disk.sync_folder(self._paths.root)
+        replace_file(self._disk, self._paths.manifest, encode_manifest(manifest))
         self._manifest = manifest
 
     def _remove_old(self, before: Manifest, written: SnapshotFiles) -> None:

@@ -63,6 +63,7 @@ class TriggerManager:
         self._lock = threading.RLock()
         self._active: dict[int, _Active] = {}
         self._closed = False
+        self._disabling: list[threading.Thread] = []
         self.routes = Routes()
         self.wake_ups = log.wake_ups
 
@@ -206,7 +207,18 @@ class TriggerManager:
 
     def _disable_for_error(self, subject: Subject, reason: str) -> None:
         """Switch a trigger off whose error behaviour is ``disable``; it stays off until somebody enables it."""
-        threading.Thread(target=self._disable_now, args=(subject, reason), name="disable-trigger", daemon=True).start()
+        # The catalog waits for the log, and this may be the log's own thread: it goes on without waiting.
+        task = threading.Thread(target=self._disable_now, args=(subject, reason), name="disable-trigger", daemon=True)
+        with self._lock:
+            self._disabling.append(task)
+        task.start()
+
+    def quiet(self) -> None:
+        """Return when triggers that failed before are disabled."""
+        with self._lock:
+            tasks, self._disabling = self._disabling, []
+        for task in tasks:
+            task.join()
 
     def _disable_now(self, subject: Subject, reason: str) -> None:
         definition = subject.definition

@@ -256,6 +256,9 @@ class Writer:
             logger.error("no new segment could be begun error=%s", exc)
             self.next_position += 1  # the name is taken
             future.set_exception(SyncFailed(f"a new segment of the log could not be begun ({exc})"))
+        except BaseException as exc:
+            future.set_exception(Unavailable(f"the log's writer has ended: {exc!r}"))
+            raise
         else:
             future.set_result(None)
 

@@ -1,0 +1,33 @@
+"""What ``make bench`` runs: the main job's figures on this machine, beside those of its bare disk."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from tests.bench import activation, ingest, machine, many_triggers, start_up
+from tests.bench.report import Figure, print_figures
+
+BASELINE = Path(__file__).with_name("baseline.json")
+
+
+def main() -> int:
+    """Measure, print a table against the saved baseline, and save a new one if asked to."""
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each figure is measured; the median counts")
+    parser.add_argument("--save", action="store_true", help="keep the figures as the new baseline")
+    parser.add_argument("--only", default="", help="only sections whose name contains this")
+    options = parser.parse_args()
+    figures: list[Figure] = []
+    for section in (machine, start_up, activation, ingest, many_triggers):
+        if options.only in section.__name__:
+            figures += section.measure(options.rounds)
+    baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
+    print_figures(figures, baseline)
+    if options.save:
+        BASELINE.write_text(json.dumps({f.name: f.value for f in figures}, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

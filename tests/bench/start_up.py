@@ -1,0 +1,76 @@
+"""How soon a server answers, and how much memory server and host hold before and after the first query."""
+
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+
+from tests.bench.report import Figure, median_of
+from tests.bench.server import bench_server
+from tests.support.serving import PROGRAM, clean_environment
+
+PLUGIN = "def process_writes(influxdb3_local, table_batches, args=None):\n    pass\n"
+
+
+def measure(rounds: int) -> list[Figure]:
+    """Return seconds to ``/health``, seconds of ``--help``, and memory in MB."""
+    starts = [_start_s() for _ in range(rounds)]
+    helps = [_help_s() for _ in range(rounds)]
+    memory = [_memory() for _ in range(rounds)]
+    return [
+        median_of("start → /health", starts, "s", "≤ 0.6"),
+        median_of("influxdb3 --help", helps, "s", "≤ 0.25"),
+        median_of("memory before the first query, server + host", [m[0] for m in memory], "MB", "≤ 160"),
+        median_of("memory after the first query, server + host", [m[1] for m in memory], "MB", "≤ 280"),
+    ]
+
+
+def _start_s() -> float:
+    with tempfile.TemporaryDirectory(prefix="influxdb3-bench-") as name:
+        folder = Path(name)
+        address = folder / "address"
+        command = [PROGRAM, "serve", "--data-dir", str(folder / "data"), "--http-bind", "127.0.0.1:0"]
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [*command, "--tcp-listener-file-path", str(address)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=clean_environment(folder),
+        )
+        try:
+            while time.perf_counter() - began < 30:
+                if address.exists() and _is_healthy(address.read_text().strip()):
+                    return time.perf_counter() - began
+                time.sleep(0.005)
+            raise SystemExit("the server did not answer within 30 s")
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _is_healthy(address: str) -> bool:
+    try:
+        return bool(address) and httpx.get(f"http://{address}/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _help_s() -> float:
+    began = time.perf_counter()
+    subprocess.run([PROGRAM, "--help"], stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - began
+
+
+def _memory() -> tuple[float, float]:
+    with bench_server() as bench:
+        (bench.plugins / "p.py").write_text(PLUGIN)
+        bench.trigger("p", "table:m", "p.py")
+        for i in range(20):
+            bench.write(f"m v={i}")
+        time.sleep(1.0)
+        before = sum(bench.pss_mb())
+        bench.query("SELECT 1 AS one")
+        time.sleep(0.2)
+        return before, sum(bench.pss_mb())
