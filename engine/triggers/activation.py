@@ -255,10 +255,18 @@ class _Commit:
             rows=(*output, *self._internal_rows()),
             changes=tuple(self._done.changes),
         )
-        entry = Entry([commit], lazy=not is_awaited)
-        self._tools.wal.append(entry).add_done_callback(lambda f: self._settled(f, entry, has_effect))
+        self._put(Entry([commit], lazy=not is_awaited), has_effect)
         if not has_effect:
             self._finish()
+
+    def _put(self, entry: Entry, has_effect: bool) -> None:
+        try:
+            appended = self._tools.wal.append(entry)
+        except Unavailable as full:
+            logger.warning("a run's commit waits: trigger=%s %s", self._subject.definition.name, full)
+            self._tools.timers.after(COMMIT_AGAIN_S, lambda: self._put(entry, has_effect))
+            return
+        appended.add_done_callback(lambda f: self._settled(f, entry, has_effect))
 
     def _settled(self, appended: "Future[tuple[int, ...]]", entry: Entry, has_effect: bool) -> None:
         error = appended.exception()
@@ -270,15 +278,12 @@ class _Commit:
         elif isinstance(error, TableGone):
             self.append()
         elif isinstance(error, SyncFailed):
-            self._tools.timers.after(COMMIT_AGAIN_S, lambda: self._append_again(entry, has_effect))
+            self._tools.timers.after(COMMIT_AGAIN_S, lambda: self._put(entry, has_effect))
         elif isinstance(error, GenerationClosed):
             self._activation._discard(self._work, self._record)
         else:
             logger.error("a run's commit failed: trigger=%s %s", self._subject.definition.name, error)
             _refuse(self._work, error)
-
-    def _append_again(self, entry: Entry, has_effect: bool) -> None:
-        self._tools.wal.append(entry).add_done_callback(lambda f: self._settled(f, entry, has_effect))
 
     def _finish(self) -> None:
         reply = self._work.reply

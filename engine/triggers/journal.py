@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from typing import Protocol
 
 from engine.clock import Clock
+from engine.errors import EngineError
 from engine.triggers.records import Origin, log_line
 from engine.triggers.timers import Timers
 from engine.wal.format import RowsPayload, RowsRecord
@@ -82,11 +83,13 @@ class Journal:
 
     def append(self, lines: str) -> None:
         """Put rows for the engine's own tables into the log, without waiting for them."""
-        payloads = self._rows.prepare(INTERNAL_DATABASE, lines)
-        future = self._wal.append(Entry([RowsRecord(p) for p in payloads], lazy=True))
-        future.add_done_callback(
-            lambda f: f.exception() and logger.error("rows about plugins are lost: %s", f.exception())
-        )
+        try:
+            payloads = self._rows.prepare(INTERNAL_DATABASE, lines)
+            appended = self._wal.append(Entry([RowsRecord(p) for p in payloads], lazy=True))
+        except EngineError as error:
+            logger.error("rows about plugins are lost: %s", error)
+            return
+        appended.add_done_callback(_tell_of_loss)
 
 
 def _tell_of_loss(appended: "Future[tuple[int, ...]]") -> None:

@@ -5,6 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 
+from engine.errors import Unavailable
 from engine.model.trigger_spec import CronSpec, EverySpec
 from engine.triggers.activation import Activation
 from engine.triggers.schedule import next_fire
@@ -73,7 +74,10 @@ class Schedule:
     def _run(self, due_ns: int) -> None:
         subject, tools = self._activation.subject, self._activation.tools
         started = StartedRecord(subject.definition.trigger_id, subject.generation, f"due-{due_ns}", due_ns)
-        tools.wal.append(Entry([started]))
+        try:
+            tools.wal.append(Entry([started]))
+        except Unavailable as full:
+            logger.warning("a scheduled run is not noted as begun: trigger=%s %s", subject.definition.name, full)
         self._activation.execute(Work(kind="schedule", asked_ns=due_ns, due_ns=due_ns), self._finished)
 
     def _finished(self, work: Work) -> None:

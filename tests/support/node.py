@@ -71,7 +71,7 @@ class Node:
         return Node(self.folder, clock=self.clock, **self.changes)
 
     def crashed(self, into: Path) -> "Node":
-        """Lose what was not synced, as a loss of power does; return an engine, that may crash too, on what is left in ``into``."""
+        """Lose what was not synced, as a loss of power does; return an engine on what is left, in ``into``."""
         assert isinstance(self.disk, CrashingDisk)
         self.disk.crash(into)
         self.is_crashed = True
