@@ -62,15 +62,14 @@ def check_token(tokens: Iterable[Token], text: str | None, now_ns: int) -> Token
 def parse_authorization(header: bytes | str | None) -> str | None:
     """Return the token that an ``Authorization`` header holds, ``None`` where there is no header.
 
-    The forms are ``Bearer <token>``, ``Token <token>`` and ``Basic <base64 of anything:token>``; a ``str`` is taken as
-    Latin-1, as ASGI servers and WSGI give it.
+    The forms are ``Bearer <token>``, ``Token <token>`` and ``Basic <base64 of anything:token>``.
 
     Raises:
         AuthorizationMalformed: it has none of these forms.
     """
     if header is None:
         return None
-    raw = header.encode("latin-1", errors="replace") if isinstance(header, str) else header
+    raw = header.encode(errors="surrogatepass") if isinstance(header, str) else header
     if not _VISIBLE_ASCII.fullmatch(raw):
         raise AuthorizationMalformed(NOT_VISIBLE_ASCII)
     match raw.decode("ascii").split(" "):
@@ -93,9 +92,12 @@ def presented_token(header: bytes | str | None, query_token: str | None = None) 
 
 def _token_of_basic(payload: str) -> str:
     try:
-        text = base64.b64decode(payload, validate=True).decode()
+        raw = base64.b64decode(payload, validate=True)
+        text = raw.decode()
     except (binascii.Error, UnicodeDecodeError) as error:
         raise AuthorizationMalformed(MALFORMED) from error
+    if base64.b64encode(raw).decode() != payload:  # Python lets more padding pass than there should be
+        raise AuthorizationMalformed(MALFORMED)
     _, colon, token = text.rpartition(":")
     if not colon:
         raise AuthorizationMalformed(MALFORMED)

@@ -3,7 +3,7 @@
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 _QUIET_MS = 50  # an editor writes in several steps; the file is read when it was left alone for so long
 _MOST_DELAY_MS = 400
-_LOOK_ANYWAY_MS = 10_000  # not every file system tells of changes
+_LOOK_ANYWAY_MS = 10_000
 
 
 class EditChecks(Protocol):
@@ -118,11 +118,15 @@ def complete(state: CatalogState, *, now_ns: int, draw_id: DrawId) -> CatalogSta
 
 
 class EditWatcher:
-    """A thread that calls ``poll`` when the file was changed, some tenths of a second later."""
+    """A thread that calls ``poll`` when the file was changed, some tenths of a second later.
 
-    def __init__(self, poll: Callable[[], object], file: Path) -> None:
+    It calls it every ``look_anyway_ms`` milliseconds too, for not every file system tells of changes.
+    """
+
+    def __init__(self, poll: Callable[[], object], file: Path, *, look_anyway_ms: int = _LOOK_ANYWAY_MS) -> None:
         self._poll = poll
         self._file = file
+        self._look_anyway_ms = look_anyway_ms
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="catalog-edits", daemon=True)
 
@@ -136,22 +140,30 @@ class EditWatcher:
         self._thread.join()
 
     def _run(self) -> None:
+        self._look()
+        try:
+            for _ in self._changes():
+                self._look()
+        except (OSError, RuntimeError) as error:
+            # The system's limit of watches, mostly.
+            logger.warning("catalog edits are noticed late, the file cannot be watched file=%s: %s", self._file, error)
+            while not self._stopping.wait(self._look_anyway_ms / 1_000):
+                self._look()
+
+    def _changes(self) -> Iterable[object]:
         import watchfiles  # start-up time: 40 ms that nobody waits for here
 
-        changes = watchfiles.watch(
+        return watchfiles.watch(
             self._file.parent,
             watch_filter=lambda _, path: Path(path).name == self._file.name,
             debounce=_MOST_DELAY_MS,
             step=_QUIET_MS,
-            rust_timeout=_LOOK_ANYWAY_MS,
+            rust_timeout=self._look_anyway_ms,
             yield_on_timeout=True,
             stop_event=self._stopping,
             recursive=False,
             raise_interrupt=False,
         )
-        self._look()
-        for _ in changes:
-            self._look()
 
     def _look(self) -> None:
         try:

@@ -18,6 +18,7 @@ from engine.model.durations import format_duration
 from engine.model.trigger import ErrorBehavior, TriggerDefinition
 from engine.model.trigger_spec import format_trigger_spec, parse_trigger_spec
 from engine.paths import NodePaths
+from tests.support.clock import ManualClock
 
 UUID = "6f1f64ee-4f0a-4f7e-9d4b-0c7cf3c5a0e1"
 NOON_NS = 1_795_262_400_123_000_000  # 2026-11-21T12:00:00.123Z
@@ -33,19 +34,6 @@ class CountingIds:
 
     def __call__(self, known: Container[int]) -> int:
         return next(n for n in self._numbers if n not in known)
-
-
-class SetClock:
-    """A clock that stands where it was set."""
-
-    def __init__(self, now_ns: int = NOON_NS) -> None:
-        self.at_ns = now_ns
-
-    def now_ns(self) -> int:
-        return self.at_ns
-
-    def monotonic_ns(self) -> int:
-        return self.at_ns
 
 
 class Checks:
@@ -107,7 +95,7 @@ def open_catalog(
     paths.root.mkdir(parents=True, exist_ok=True)
     if text is not None:
         paths.catalog.write_text(text)
-    return Catalog.open(disk or RealDisk(), paths, SetClock(now_ns), checks)
+    return Catalog.open(disk or RealDisk(), paths, ManualClock(now_ns), checks)
 
 
 # Random states
