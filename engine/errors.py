@@ -2,7 +2,8 @@
 
 EngineError                  500
 ├── InvalidRequest           400   LineProtocolError · SchemaConflict · TriggerSpecError · QueryError · CatalogEditRefused
-│                                  QueryNotSupported (405) · InternalDatabase · OperatorTokenNeeded · AuthorizationMalformed
+│                                  QueryNotSupported (405) · InternalDatabase (500) · OperatorTokenNeeded (405)
+│                                  AuthorizationMalformed · DatabaseNameError
 ├── Unauthorized             401
 ├── Forbidden                403
 ├── NotFound                 404   DatabaseNotFound · TableNotFound
@@ -47,6 +48,10 @@ class QueryNotSupported(QueryError):
 
 class CatalogEditRefused(InvalidRequest):
     """An edit of ``catalog.toml`` by hand that does not hold; the text names file, line and reason."""
+
+
+class DatabaseNameError(InvalidRequest):
+    """Nothing can be written to a database of this name."""
 
 
 class InternalDatabase(InvalidRequest):

@@ -2,36 +2,52 @@
 
 import re
 
-from engine.errors import InvalidRequest, QueryError
+from engine.errors import DatabaseNameError, QueryError
 
 MOST_BYTES = 511
+MOST_BUCKET_BYTES = 64
 
 _FIRST = re.compile(r"[A-Za-z0-9]")
 _ALLOWED = re.compile(r"[A-Za-z0-9_/-]*")
-_ALSO_IN_QUERIES = frozenset("/_-")
+_ALSO_ALLOWED = frozenset("/_-")
 
 
 def check_database_name(name: str) -> None:
     """Accept the ``name`` of a database that is written to or created, ``<database>/<retention policy>`` included.
 
     Raises:
-        InvalidRequest: the text says which rule the name breaks.
+        DatabaseNameError: the text says which rule the name breaks.
     """
     if not name:
-        raise InvalidRequest("db name cannot be empty")
+        raise DatabaseNameError("db name cannot be empty")
     if len(name.encode(errors="surrogatepass")) > MOST_BYTES:
-        raise InvalidRequest(f"db name too long: max {MOST_BYTES}")
+        raise DatabaseNameError(f"db name too long: max {MOST_BYTES}")
     if name[0].isascii() and not _FIRST.match(name):
-        raise InvalidRequest("db name did not start with a number or letter")
+        raise DatabaseNameError("db name did not start with a number or letter")
     if not _ALLOWED.fullmatch(name):
-        raise InvalidRequest(
+        raise DatabaseNameError(
             "invalid character in database or rp name: must be ASCII, "
             "containing only letters, numbers, underscores, or hyphens"
         )
     if name.count("/") > 1 or name.endswith("/"):
-        raise InvalidRequest(
+        raise DatabaseNameError(
             "db name with invalid retention policy, if providing a retention policy name, "
             "must be of form '<db_name>/<rp_name>'"
+        )
+
+
+def check_bucket_name(name: str) -> None:
+    """Accept the ``name`` of a database as the endpoints of older versions take it; ``check_database_name`` follows.
+
+    Raises:
+        DatabaseNameError: the text counts the characters from 0.
+    """
+    if not 1 <= len(name.encode(errors="surrogatepass")) <= MOST_BUCKET_BYTES:
+        raise DatabaseNameError(f"namespace name {name} length must be between 1 and {MOST_BUCKET_BYTES} characters")
+    odd = _first_odd_character(name)
+    if odd is not None:
+        raise DatabaseNameError(
+            f"namespace name '{name}' contains invalid character, character number {odd} is not allowed"
         )
 
 
@@ -45,9 +61,14 @@ def check_query_database_name(name: str) -> None:
         raise QueryError(
             f"invalid database name provided: database name {name} length must be between 1 and {MOST_BYTES} characters"
         )
-    for number, character in enumerate(name):
-        if not character.isalnum() and character not in _ALSO_IN_QUERIES:
-            raise QueryError(
-                f"invalid database name provided: database name '{name}' contains invalid character, "
-                f"character number {number} is not allowed"
-            )
+    odd = _first_odd_character(name)
+    if odd is not None:
+        raise QueryError(
+            f"invalid database name provided: database name '{name}' contains invalid character, "
+            f"character number {odd} is not allowed"
+        )
+
+
+def _first_odd_character(name: str) -> int | None:
+    """Return where the first character stands that is neither letter nor digit nor one of a few others."""
+    return next((at for at, c in enumerate(name) if not c.isalnum() and c not in _ALSO_ALLOWED), None)

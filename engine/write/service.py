@@ -11,7 +11,7 @@ from engine.catalog.catalog import Catalog
 from engine.catalog.changes import CreateDatabase
 from engine.clock import Clock
 from engine.columns.payload import encode_rows
-from engine.errors import AlreadyExists, EngineError, InvalidRequest, Unavailable
+from engine.errors import AlreadyExists, DatabaseNameError, EngineError, InvalidRequest, Unavailable
 from engine.lineprotocol.body import parse_body
 from engine.lineprotocol.groups import ParsedBody, RejectedLine
 from engine.model.names import check_database_name
@@ -180,7 +180,7 @@ class WriteService:
             except AlreadyExists:
                 found = self._catalog.state.database(name)
         if found is None or found.deleted_ns is not None:
-            raise InvalidRequest(f"cannot write to soft-deleted database '{name}' - it is marked for deletion")
+            raise DatabaseNameError(f"cannot write to soft-deleted database '{name}' - it is marked for deletion")
         return found.database_id
 
 

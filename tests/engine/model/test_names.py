@@ -1,7 +1,7 @@
 import pytest
 
-from engine.errors import InvalidRequest, QueryError
-from engine.model.names import check_database_name, check_query_database_name
+from engine.errors import DatabaseNameError, InvalidRequest, QueryError
+from engine.model.names import check_bucket_name, check_database_name, check_query_database_name
 
 EMPTY = "db name cannot be empty"
 TOO_LONG = "db name too long: max 511"
@@ -64,3 +64,22 @@ def test_queries_of_plugins_learn_which_character_is_wrong(name, text):
     with pytest.raises(QueryError) as refused:
         check_query_database_name(name)
     assert str(refused.value) == f"invalid database name provided: {text}"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("", "namespace name  length must be between 1 and 64 characters"),
+        ("a" * 65, f"namespace name {'a' * 65} length must be between 1 and 64 characters"),
+        ("a b", "namespace name 'a b' contains invalid character, character number 1 is not allowed"),
+    ],
+)
+def test_a_bucket_name_is_refused_in_its_own_words(name: str, text: str) -> None:
+    with pytest.raises(DatabaseNameError) as told:
+        check_bucket_name(name)
+    assert str(told.value) == text
+
+
+@pytest.mark.parametrize("name", ["a", "a/autogen", "_x-1", "a" * 64])
+def test_a_bucket_may_have_these_names(name: str) -> None:
+    check_bucket_name(name)
