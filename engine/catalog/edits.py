@@ -74,8 +74,7 @@ def check_edit(file: CatalogFile, old: CatalogState, checks: EditChecks) -> None
     for database in new.databases:
         _check_deleted(file, database, old.database_by_id(database.database_id))
     for database, trigger in _triggers(new):
-        known = old.trigger_by_id(trigger.trigger_id)
-        if known is None or known[1] != trigger:
+        if _needs_plugin(trigger, old):
             _check_plugin(file, database, trigger, checks)
 
 
@@ -174,6 +173,14 @@ class EditWatcher:
 
 def _triggers(state: CatalogState) -> Iterator[tuple[Database, TriggerDefinition]]:
     return ((database, trigger) for database in state.databases for trigger in database.triggers)
+
+
+def _needs_plugin(trigger: TriggerDefinition, old: CatalogState) -> bool:
+    """Return whether the edit is one that a missing plugin forbids: disabling is always allowed."""
+    known = old.trigger_by_id(trigger.trigger_id)
+    if known is None or known[1].plugin_filename != trigger.plugin_filename:
+        return True
+    return trigger.enabled and known[1] != trigger
 
 
 def _check_plugin(file: CatalogFile, database: Database, trigger: TriggerDefinition, checks: EditChecks) -> None:

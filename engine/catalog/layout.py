@@ -95,10 +95,6 @@ class Document:
         """Return whether there is a header ``[path]``."""
         return any(block.path == path for block in self.blocks)
 
-    def has_below(self, prefix: TablePath) -> bool:
-        """Return whether there is a header ``[prefix]`` or one that begins so."""
-        return self.end_of(prefix) is not None
-
     def line_of(self, path: TablePath, key: str | None = None) -> int:
         """Return the line, counted from 1, of ``key`` below ``[path]``, or else the line that comes nearest to it."""
         index = self._index(path)

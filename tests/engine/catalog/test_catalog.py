@@ -361,6 +361,17 @@ def test_only_changed_triggers_are_checked_for_their_plugin(tmp_path: Path, file
     assert (catalog.problem, checks.asked) == (None, ["new.py"])
 
 
+def test_trigger_whose_plugin_is_gone_can_be_disabled_by_hand(tmp_path: Path, file: Path) -> None:
+    catalog = open_catalog(tmp_path, text=TEXT, checks=Checks(missing=["copy.py"]))
+    file.write_text(TEXT.replace("enabled = true", "enabled = false"))
+    catalog.poll_edits()
+    assert catalog.problem is None
+    file.write_text(TEXT)
+    catalog.poll_edits()
+    assert catalog.problem is not None
+    assert catalog.problem.endswith("plugin 'copy.py' of trigger 'copy': not found")
+
+
 def test_own_change_keeps_the_refused_file_aside(tmp_path: Path, file: Path) -> None:
     catalog = open_catalog(tmp_path, text=TEXT)
     bads = ["one [", "two ["]
