@@ -1,0 +1,113 @@
+"""The HTTP application: the order in which a request is judged, and the headers that every answer has."""
+
+import logging
+
+from engine.errors import EngineError
+from engine.runtime import Engine
+from engine.server.auth import check_access
+from engine.server.errors import ClientGone, RouteMissing, body_for, status_for
+from engine.server.replies import ALLOW_ORIGIN, PREFLIGHT, AnyReply, Reply, send_reply
+from engine.server.requests import Message, Receive, Request, Send
+from engine.server.routes import (
+    catalog,
+    databases,
+    health,
+    packages,
+    plugin_requests,
+    plugin_tests,
+    query,
+    tables,
+    tokens,
+    triggers,
+    write,
+)
+from engine.server.routing import Context, Route, RouteTable
+from engine.server.workers import Workers
+
+logger = logging.getLogger(__name__)
+
+ROUTES: RouteTable = {
+    **health.ROUTES,
+    **write.ROUTES,
+    **query.ROUTES,
+    **databases.ROUTES,
+    **tables.ROUTES,
+    **triggers.ROUTES,
+    **packages.ROUTES,
+    **plugin_tests.ROUTES,
+    **tokens.ROUTES,
+    **catalog.ROUTES,
+}
+
+INTERNAL_ERROR = Reply(500, b"internal error")
+
+
+class App:
+    """An ASGI application over an open engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._context = Context(engine, Workers())
+        self._engine = engine
+        self._most_body_bytes = engine.settings.max_http_request_size_bytes
+        self._headers = ((b"cluster-uuid", engine.catalog.state.cluster_uuid.encode()),)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"only HTTP is served, not {scope['type']}")
+        request = Request(scope, receive, self._most_body_bytes)
+        try:
+            reply = await self._answer(request)
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug("request method=%s path=%s status=%d", request.method, request.path, reply.status)
+            await send_reply(reply, request, send, self._headers)
+        except ClientGone:
+            logger.debug("client went away method=%s path=%s", request.method, request.path)
+        except EngineError as error:
+            # The status went out already: all that is left is to end the connection before the end of the body.
+            logger.error("answer broke off method=%s path=%s: %s", request.method, request.path, error)
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._context.workers.close()
+
+    async def _answer(self, request: Request) -> AnyReply:
+        """Return the answer to ``request``; only ``ClientGone`` is raised."""
+        route = None
+        try:
+            if request.method == "OPTIONS":
+                return PREFLIGHT
+            check_access(self._engine, request)
+            route = _find_route(request)
+            reply = await route.handler(self._context, request)
+        except EngineError as error:
+            return _error_reply(error, route)
+        except ClientGone:
+            raise
+        except Exception:
+            logger.exception("request failed method=%s path=%s", request.method, request.path)
+            return INTERNAL_ERROR
+        return reply.with_headers((ALLOW_ORIGIN,))
+
+
+def _find_route(request: Request) -> Route:
+    """Return who answers exactly this method and path.
+
+    Raises:
+        RouteMissing: nobody.
+    """
+    route = ROUTES.get((request.method, request.path))
+    if route is None and request.path.startswith(plugin_requests.PREFIX):
+        route = plugin_requests.ROUTES_BELOW.get(request.method)
+    if route is None:
+        raise RouteMissing
+    return route
+
+
+def _error_reply(error: EngineError, route: Route | None) -> Reply:
+    status = status_for(error)
+    if status >= 500:
+        logger.warning("request failed: %s", error, exc_info=error if status == 500 else None)
+    body = route.error_body(error) if route else body_for(error)
+    reply = Reply(status, body)
+    return reply.with_headers((ALLOW_ORIGIN,)) if route and route.tells_origins_of_errors else reply

@@ -1,0 +1,143 @@
+"""What a client is told of an error: the only table from classes to statuses, and the bodies of the endpoint families."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import singledispatch
+
+from engine.errors import (
+    AlreadyExists,
+    AuthorizationMalformed,
+    DatabaseNameError,
+    EngineError,
+    EngineOff,
+    Forbidden,
+    InternalDatabase,
+    InvalidRequest,
+    LimitExceeded,
+    NotFound,
+    OperatorTokenNeeded,
+    PluginFailed,
+    PluginNotFound,
+    QueryNotSupported,
+    Unauthorized,
+    Unavailable,
+)
+from engine.lineprotocol.groups import RejectedLine
+from engine.server.texts import compact_json
+from engine.write.service import LinesRejected
+
+
+class ClientGone(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class RouteMissing(NotFound):
+    """No endpoint has this path with this method."""
+
+    def __init__(self) -> None:
+        super().__init__("Not found")
+
+
+class TokensOff(EngineError):
+    """Without authentication there are no tokens to manage."""
+
+    def __init__(self) -> None:
+        super().__init__("endpoint disabled, started without auth")
+
+
+class BodyTooLarge(EngineError):
+    """The body passes the limit, as it was sent or after decompression."""
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(f"max request size ({most_bytes} bytes) exceeded")
+
+
+class ContentTypeRefused(EngineError):
+    """The endpoint takes JSON only."""
+
+    def __init__(self) -> None:
+        super().__init__("unacceptable content-type, expected: application/json")
+
+
+class PartialWrite(InvalidRequest):
+    """The good lines of a write are in, these are not.
+
+    Attributes:
+        rejected: the lines, with their numbers and reasons.
+    """
+
+    def __init__(self, rejected: Sequence[RejectedLine]) -> None:
+        super().__init__("partial write of line protocol occurred")
+        self.rejected = tuple(rejected)
+
+
+STATUS: Mapping[type[EngineError], int] = {
+    EngineError: 500,
+    InvalidRequest: 400,
+    InternalDatabase: 500,
+    OperatorTokenNeeded: 405,
+    QueryNotSupported: 405,
+    Unauthorized: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    AlreadyExists: 409,
+    LimitExceeded: 422,
+    Unavailable: 503,
+    TokensOff: 405,
+    BodyTooLarge: 413,
+    ContentTypeRefused: 415,
+}
+
+V2_CODES = {
+    400: "invalid",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not found",
+    413: "request too large",
+    503: "unavailable",
+}
+
+
+def status_for(error: EngineError) -> int:
+    """Return the status of the closest ancestor of ``error`` listed in ``STATUS``."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+@singledispatch
+def body_for(error: EngineError) -> bytes:
+    """Return what v3 endpoints say: mostly the text, an object with ``error`` where clients know it so."""
+    return str(error).encode(errors="replace")
+
+
+@body_for.register
+def _(error: DatabaseNameError | LimitExceeded | PluginFailed) -> bytes:
+    return compact_json({"error": str(error)})
+
+
+@body_for.register
+def _(error: Unauthorized | AuthorizationMalformed) -> bytes:
+    return json.dumps({"error": str(error)}).encode()  # clients compare it with its blank
+
+
+@body_for.register
+def _(error: PluginNotFound | EngineOff) -> bytes:
+    return f"Plugin error: {error}".encode(errors="replace")
+
+
+@body_for.register
+def _(error: PartialWrite) -> bytes:
+    return compact_json({"error": str(error), "data": [_line(line) for line in error.rejected]})
+
+
+@body_for.register
+def _(error: LinesRejected) -> bytes:
+    return compact_json({"error": "line protocol parsing error", "data": _line(error.rejected[0])})
+
+
+def v2_body_for(error: EngineError) -> bytes:
+    """Return what ``/api/v2/write`` says: an object with ``code`` and ``message``."""
+    return compact_json({"code": V2_CODES.get(status_for(error), "internal error"), "message": str(error)})
+
+
+def _line(line: RejectedLine) -> dict[str, str | int]:
+    return {"error_message": line.message, "line_number": line.line_number, "original_line": line.original_line}

@@ -1,0 +1,199 @@
+"""The server as a process: listens, opens the engine, serves until it is told to stop."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from socket import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+import uvloop
+
+from engine.clock import SystemClock
+from engine.errors import EngineError
+from engine.server.door import Door
+from engine.server.listener import BACKLOG, bound_address, open_listener, write_address
+from engine.server.logs import set_up_logging
+from engine.settings import Settings
+
+if TYPE_CHECKING:
+    from engine.runtime import Engine
+    from engine.server.app import App
+
+logger = logging.getLogger(__name__)
+
+KEEP_ALIVE_S = 75
+LEAST_JOIN_S = 0.2
+"""So long threads get at least to notice that the server ends."""
+
+_NS_PER_MS = 1_000_000
+_NS_PER_S = 1_000_000_000
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGINT or SIGTERM; return the exit code. A second signal ends the process at once."""
+    set_up_logging(settings.log_filter)
+    try:
+        listener = open_listener(settings.http_bind)
+    except EngineError as error:
+        return _failed(str(error))
+    serving = _Serving(settings, listener)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        code = runner.run(serving.run())
+    serving.leave(code)
+    return code
+
+
+class _Http(uvicorn.Server):
+    """Uvicorn without its own handling of signals."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Capture none."""
+        yield
+
+
+class _Serving:
+    """One server from its start to its end."""
+
+    def __init__(self, settings: Settings, listener: socket) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._address = bound_address(listener)
+        self._clock = SystemClock()
+        self._started_ns = self._clock.monotonic_ns()
+        self._stopped_ns = 0
+        self._door = Door()
+        self._http = _Http(_http_config(self._door, settings))
+        # One thread does all to the engine that takes long, and lives as long as the server: processes that are
+        # started from a thread end with it.
+        self._engine_thread = ThreadPoolExecutor(1, "engine")
+        self._engine: Engine | None = None
+        self._app: App | None = None
+
+    async def run(self) -> int:
+        """Serve; return the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop)
+        http = asyncio.create_task(self._http.serve(sockets=[self._listener]))
+        problem = None
+        try:
+            if self._settings.tcp_listener_file_path is not None:
+                write_address(self._settings.tcp_listener_file_path, self._address)
+            self._door.app = await loop.run_in_executor(self._engine_thread, self._open)
+        except EngineError as error:
+            problem = str(error)
+        except OSError as error:
+            problem = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        except Exception:
+            logger.exception("the engine did not open")
+            problem = "internal error, see the log"
+        if problem is None:
+            self._tell()
+            loop.run_in_executor(self._engine_thread, self._warm_up)
+        else:
+            self._stop()
+        await http
+        await loop.run_in_executor(self._engine_thread, self._close)
+        self._engine_thread.shutdown()
+        return 0 if problem is None else _failed(problem)
+
+    def leave(self, code: int) -> None:
+        """Let threads end that are still at work; after the time for that, the process ends without them."""
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and not thread.daemon:
+                thread.join(max(self._left_s(), LEAST_JOIN_S))
+                if thread.is_alive():
+                    logger.warning("ending with work under way: thread=%s", thread.name)
+                    logging.shutdown()
+                    os._exit(code)
+
+    def _open(self) -> "App":
+        # Here: by now somebody answers that asks how far the server is.
+        from engine.runtime import Engine
+        from engine.server.app import App
+
+        engine = Engine(self._settings)
+        self._door.progress = lambda: engine.progress
+        engine.start()
+        self._engine = engine
+        self._app = App(engine)
+        return self._app
+
+    def _warm_up(self) -> None:
+        assert self._engine is not None
+        try:
+            self._engine.warm_up()
+        except Exception:
+            logger.exception("warming up failed")
+
+    def _stop(self) -> None:
+        """Begin to end: take no more connections, finish what is under way."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        self._stopped_ns = self._clock.monotonic_ns()
+        self._http.should_exit = True
+
+    def _close(self) -> None:
+        if self._app is not None:
+            self._app.close()
+        if self._engine is not None:
+            self._engine.close(self._left_s())
+            logger.info("stopped")
+
+    def _left_s(self) -> float:
+        gone_s = (self._clock.monotonic_ns() - self._stopped_ns) / _NS_PER_S
+        return max(self._settings.shutdown_timeout_s - gone_s, 0.0)
+
+    def _tell(self) -> None:
+        settings = self._settings
+        took_ms = (self._clock.monotonic_ns() - self._started_ns) // _NS_PER_MS
+        plugins = f"{settings.plugin_dir} ({settings.plugin_isolation})" if settings.plugin_dir else "off"
+        data = "memory" if settings.object_store == "memory" else str(settings.data_dir / settings.node_id)
+        logger.info(
+            "startup time: %dms address=%s data=%s plugins=%s authentication=%s",
+            took_ms,
+            self._address,
+            data,
+            plugins,
+            "off" if settings.without_auth else "on",
+        )
+        if settings.without_auth and not settings.http_bind.is_loopback:
+            logger.warning(
+                "ANYBODY WHO REACHES %s MAY READ AND CHANGE ALL DATA AND RUN CODE ON THIS MACHINE: "
+                "authentication is off and the address is not loopback",
+                self._address,
+            )
+        if self._engine and not settings.without_auth and not self._engine.catalog.state.tokens:
+            logger.info("there is no token yet; whoever comes first gets the first: influxdb3 create token --admin")
+
+
+def _http_config(app: Door, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        interface="asgi3",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=max(round(settings.shutdown_timeout_s), 1),
+    )
+
+
+def _failed(reason: str) -> int:
+    sys.stderr.write(f"Serve command failed: {reason}\n")
+    return 1

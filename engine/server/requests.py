@@ -1,0 +1,118 @@
+"""An HTTP request as routes see it, over the messages of ASGI."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeVar
+
+from engine.server.errors import BodyTooLarge, ClientGone
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+MOST_LEFT_BYTES = 64 * 1024
+"""A body of at most this size that nobody read does not end the connection: it is skipped."""
+
+T = TypeVar("T")
+
+
+class Request:
+    """One request.
+
+    Attributes:
+        path: as it was sent, not decoded, without the query string.
+        query: the query string as it was sent, empty where there is none.
+        headers: names in lower case, in the order in which they were sent.
+        most_body_bytes: the limit for a body, before and after decompression.
+    """
+
+    __slots__ = ("_is_read", "_receive", "headers", "method", "most_body_bytes", "path", "query")
+
+    def __init__(self, scope: MutableMapping[str, Any], receive: Receive, most_body_bytes: int) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["raw_path"].decode("latin-1")
+        self.query: bytes = scope["query_string"]
+        self.headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self.most_body_bytes = most_body_bytes
+        self._receive = receive
+        self._is_read = False
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the value of the first header called ``name``, ``None`` where there is none."""
+        for header, value in self.headers:
+            if header == name:
+                return value
+        return None
+
+    async def read(self) -> bytes:
+        """Return the body as it was sent.
+
+        Raises:
+            BodyTooLarge: as soon as that is known; the rest stays unread.
+            ClientGone: the client went away before it was complete.
+        """
+        declared = self._declared_bytes()
+        if declared is not None and declared > self.most_body_bytes:
+            raise BodyTooLarge(self.most_body_bytes)
+        pieces: list[bytes] = []
+        size = 0
+        while not self._is_read:
+            piece = await self._next_piece()
+            pieces.append(piece)
+            size += len(piece)
+            if size > self.most_body_bytes:
+                raise BodyTooLarge(self.most_body_bytes)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    @property
+    def leaves_body(self) -> bool:
+        """Return whether so much of the body is unread that the connection is of no use any more."""
+        if self._is_read:
+            return False
+        declared = self._declared_bytes()
+        if declared is None:
+            return self.header(b"transfer-encoding") is not None
+        return declared > MOST_LEFT_BYTES
+
+    async def skip(self, longest_s: float) -> None:
+        """Throw the rest of the body away, as far as it comes within ``longest_s`` seconds and the limit for bodies."""
+        left = self.most_body_bytes
+        try:
+            async with asyncio.timeout(longest_s):
+                while not self._is_read and left > 0:
+                    left -= len(await self._next_piece())
+        except (TimeoutError, ClientGone):
+            return
+
+    async def unless_gone(self, work: Awaitable[T]) -> T:
+        """Return what ``work`` gives; the body must have been read, or is thrown away.
+
+        Raises:
+            ClientGone: the client went away before; ``work`` is cancelled.
+        """
+        doing = asyncio.ensure_future(work)
+        leaving = asyncio.ensure_future(self._gone())
+        try:
+            await asyncio.wait((doing, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if not doing.done():
+                raise ClientGone
+            return doing.result()
+        finally:
+            doing.cancel()
+            leaving.cancel()
+
+    async def _gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def _next_piece(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        self._is_read = not message.get("more_body", False)
+        piece: bytes = message.get("body", b"")
+        return piece
+
+    def _declared_bytes(self) -> int | None:
+        text = self.header(b"content-length")
+        return int(text) if text is not None and text.isdigit() else None

@@ -1,0 +1,39 @@
+"""Which program this is."""
+
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+PRODUCT = "InfluxDB 3 Core"
+BUILD = "Core"
+
+_DISTRIBUTION = "influxdb3-local"
+_SHORT = 10
+_UNKNOWN = "0" * _SHORT
+
+
+@cache
+def product_version() -> str:
+    """Return the version of the installed distribution."""
+    return version(_DISTRIBUTION)
+
+
+@cache
+def revision() -> str:
+    """Return the short hash of the commit of a checkout; an installed package does not know its own: zeros."""
+    return _commit(Path(__file__).parents[2] / ".git")[:_SHORT] or _UNKNOWN
+
+
+def _commit(git: Path) -> str:
+    head = git / "HEAD"
+    if not head.is_file():
+        return ""
+    text = head.read_text().strip()
+    name = text.removeprefix("ref: ")
+    if name == text:
+        return text  # no branch is checked out
+    loose, packed = git / name, git / "packed-refs"
+    if loose.is_file():
+        return loose.read_text().strip()
+    lines = packed.read_text().splitlines() if packed.is_file() else []
+    return next((line.split()[0] for line in lines if line.endswith(f" {name}")), "")

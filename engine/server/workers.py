@@ -1,0 +1,85 @@
+"""Threads for what would hold the event loop up."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+MOST_WRITES = 4
+MOST_CHANGES = 8
+MOST_QUERIES = 16
+
+T = TypeVar("T")
+
+
+class Workers:
+    """The threads of one server, in groups, so that none waits for work of another kind."""
+
+    def __init__(self) -> None:
+        self.writes = ThreadPoolExecutor(MOST_WRITES, "write")
+        self.changes = ThreadPoolExecutor(MOST_CHANGES, "change")
+        self.queries = ThreadPoolExecutor(MOST_QUERIES, "query")
+
+    async def write(self, call: Callable[[], T]) -> T:
+        """Return what ``call`` returns, which takes in a body."""
+        return await asyncio.get_running_loop().run_in_executor(self.writes, call)
+
+    async def change(self, call: Callable[[], T]) -> T:
+        """Return what ``call`` returns, which changes or lists definitions."""
+        return await asyncio.get_running_loop().run_in_executor(self.changes, call)
+
+    def close(self) -> None:
+        """Begin nothing more; what runs ends by itself."""
+        for pool in (self.writes, self.changes, self.queries):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def in_own_thread(call: Callable[[], T]) -> T:
+    """Return what ``call`` returns, which may take as long as it likes: it keeps nothing else waiting."""
+    pool = ThreadPoolExecutor(1, "own")
+    try:
+        return await asyncio.get_running_loop().run_in_executor(pool, call)
+    finally:
+        pool.shutdown(wait=False)
+
+
+async def followed(items: Iterator[T]) -> AsyncGenerator[T]:
+    """Yield what ``items`` yields in a thread of its own, which goes on to the end whether or not anybody follows."""
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[tuple[T] | None] = asyncio.Queue()
+
+    def post(item: tuple[T] | None) -> None:
+        loop.call_soon_threadsafe(queue.put_nowait, item)
+
+    def go_through() -> None:
+        for item in items:
+            post((item,))
+
+    pool = ThreadPoolExecutor(1, "own")
+    going = pool.submit(go_through)
+    pool.shutdown(wait=False)
+    going.add_done_callback(lambda _: post(None))
+    while (posted := await queue.get()) is not None:
+        yield posted[0]
+    going.result()
+
+
+class Pieces:
+    """What a generator yields, made in the threads of ``pool``, one piece at a time."""
+
+    def __init__(self, pool: ThreadPoolExecutor, generator: Generator[bytes]) -> None:
+        self._pool = pool
+        self._generator = generator
+        self._making: Future[bytes | None] | None = None
+
+    async def next(self) -> bytes | None:
+        """Return the next piece, ``None`` after the last one."""
+        self._making = self._pool.submit(next, self._generator, None)
+        return await asyncio.wrap_future(self._making)
+
+    def abandon(self) -> None:
+        """Close the generator as soon as it is not at work: nobody wants the rest."""
+        if self._making is None:
+            self._generator.close()
+        else:
+            self._making.add_done_callback(lambda _: self._generator.close())

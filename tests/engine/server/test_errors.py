@@ -1,0 +1,68 @@
+import pytest
+
+from engine import errors
+from engine.errors import EngineError
+from engine.lineprotocol.groups import RejectedLine
+from engine.server import errors as server_errors
+from engine.server.errors import BodyTooLarge, PartialWrite, body_for, status_for, v2_body_for
+from engine.write.service import LinesRejected
+
+LINE = RejectedLine(2, "No fields were provided", "cpu,host=a val= 123")
+LINE_JSON = b'{"error_message":"No fields were provided","line_number":2,"original_line":"cpu,host=a val= 123"}'
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "body"),
+    [
+        (errors.EngineError("x"), 500, b"x"),
+        (errors.InvalidRequest("x"), 400, b"x"),
+        (errors.TriggerSpecError("failed to parse"), 400, b"failed to parse"),
+        (errors.DatabaseNameError("db name cannot be empty"), 400, b'{"error":"db name cannot be empty"}'),
+        (errors.InternalDatabase("cannot modify internal db"), 500, b"cannot modify internal db"),
+        (errors.OperatorTokenNeeded("cannot delete operator token"), 405, b"cannot delete operator token"),
+        (errors.QueryError("SQL error: x"), 400, b"SQL error: x"),
+        (errors.QueryNotSupported("This feature is not implemented: x"), 405, b"This feature is not implemented: x"),
+        (errors.QueryFailed("Schema error: x"), 500, b"Schema error: x"),
+        (errors.Unauthorized("no"), 401, b'{"error": "no"}'),
+        (errors.AuthorizationMalformed("bad"), 400, b'{"error": "bad"}'),
+        (errors.Forbidden("Package installation"), 403, b"Package installation"),
+        (errors.NotFound("x"), 404, b"x"),
+        (errors.DatabaseNotFound("x"), 404, b"x"),
+        (errors.AlreadyExists("x"), 409, b"x"),
+        (errors.AlreadyDeleted("x"), 409, b"x"),
+        (errors.StillRunning("x"), 409, b"x"),
+        (errors.LimitExceeded("x"), 422, b'{"error":"x"}'),
+        (errors.Unavailable("x"), 503, b"x"),
+        (errors.PluginFailed("é"), 500, '{"error":"é"}'.encode()),
+        (errors.PluginNotFound("x"), 500, b"Plugin error: x"),
+        (errors.EngineOff("x"), 500, b"Plugin error: x"),
+        (errors.SyncFailed("x"), 500, b"x"),
+        (server_errors.RouteMissing(), 404, b"Not found"),
+        (server_errors.TokensOff(), 405, b"endpoint disabled, started without auth"),
+        (BodyTooLarge(7), 413, b"max request size (7 bytes) exceeded"),
+        (server_errors.ContentTypeRefused(), 415, b"unacceptable content-type, expected: application/json"),
+        (PartialWrite([LINE]), 400, b'{"error":"partial write of line protocol occurred","data":[%s]}' % LINE_JSON),
+        (LinesRejected([LINE]), 400, b'{"error":"line protocol parsing error","data":%s}' % LINE_JSON),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, EngineError) else "",
+)
+def test_every_error_has_its_status_and_body(error: EngineError, status: int, body: bytes) -> None:
+    assert (status_for(error), body_for(error)) == (status, body)
+
+
+@pytest.mark.parametrize(
+    ("error", "body"),
+    [
+        (errors.InvalidRequest("missing bucket value"), b'{"code":"invalid","message":"missing bucket value"}'),
+        (errors.DatabaseNameError("db name"), b'{"code":"invalid","message":"db name"}'),
+        (BodyTooLarge(7), b'{"code":"request too large","message":"max request size (7 bytes) exceeded"}'),
+        (errors.SyncFailed("the disk"), b'{"code":"internal error","message":"the disk"}'),
+        (errors.Unavailable("later"), b'{"code":"unavailable","message":"later"}'),
+    ],
+)
+def test_version_2_tells_a_code_and_a_message(error: EngineError, body: bytes) -> None:
+    assert v2_body_for(error) == body
+
+
+def test_text_that_is_no_utf8_can_be_told() -> None:
+    assert body_for(EngineError("a\ud800")) == b"a?"
