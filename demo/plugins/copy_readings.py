@@ -14,6 +14,7 @@ def process_writes(influxdb3_local, table_batches, args=None):
             line.tag("effect", str(uuid.uuid4()))
             line.float64_field("degrees", row["celsius"] * 9 / 5 + 32)
             line.int64_field("number", row["number"])
+            line.int64_field("attempt", row["attempt"])
             line.int64_field("counted", counted)
             line.time_ns(row["time"])
             influxdb3_local.write(line)
