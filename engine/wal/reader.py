@@ -62,7 +62,7 @@ class WalReader:
 
     @property
     def head(self) -> int:
-        """Return the position of the last durable record, 0 in an empty log."""
+        """Return a position up to which every record is durable and can be read: that of the last one, 0 in a new log."""
         return self._head
 
     @property

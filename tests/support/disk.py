@@ -73,7 +73,7 @@ class CrashingDisk:
         self._lock = threading.RLock()
         self._stop_at: int | None = None
         self._stopped = False
-        self._failing_syncs: list[Survivors | None] = []
+        self._next_syncs: list[tuple[bool, Survivors | None]] = []
         self._failing_writes = 0
         self._namings: list[_Naming] = []
         root.mkdir(parents=True, exist_ok=True)
@@ -90,11 +90,20 @@ class CrashingDisk:
 
         What does not survive is not made durable by a later sync either, as on Linux.
         """
-        self._failing_syncs.append(survivors)
+        self._next_syncs.append((True, survivors))
+
+    def pass_next_sync(self) -> None:
+        """Let one more sync succeed before the next one that ``fail_next_sync`` asks for."""
+        self._next_syncs.append((False, "all"))
 
     def fail_next_write(self) -> None:
         """Let the next write raise "no space left" with half of its data written."""
         self._failing_writes += 1
+
+    @property
+    def is_stopped(self) -> bool:
+        """Return whether the power is gone."""
+        return self._stopped
 
     def is_durable(self, path: Path, offset: int = 0, length: int | None = None) -> bool:
         """Tell whether a crash now would surely leave ``path`` with this part of its present content."""
@@ -293,7 +302,7 @@ class CrashingDisk:
             raise OSError(errno.ENOSPC, f"no space left on device ({len(kept)} of {len(wanted)} bytes written)")
 
     def _next_sync(self) -> tuple[bool, Survivors | None]:
-        return (True, self._failing_syncs.pop(0)) if self._failing_syncs else (False, "all")
+        return self._next_syncs.pop(0) if self._next_syncs else (False, "all")
 
     def _survives(self, survivors: Survivors | None) -> bool:
         return survivors == "all" or (survivors is None and self._random.random() < 0.5)
