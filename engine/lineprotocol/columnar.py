@@ -1,0 +1,177 @@
+"""Line protocol in columns: a large body becomes Arrow arrays without a loop over its lines.
+
+Once its separators are commas, a line is a row of CSV: ``table,tagkey,tagvalue,…,fieldkey,fieldvalue,…,timestamp``. So
+lines of one shape are handed to Arrow's CSV reader, after it was made certain for each of them that what Arrow reads is
+what the line by line parser would read. All other lines go to that parser.
+"""
+
+import numpy as np
+import pyarrow as pa
+
+from engine.columns.types import ARROW
+from engine.errors import LineProtocolError
+from engine.lineprotocol.csv_rows import Columns, CsvRows
+from engine.lineprotocol.groups import LineGroup, ParsedBody, RejectedLine, RowCollector, excerpt, merge_groups
+from engine.lineprotocol.lines import MOST_STRING_BYTES, parse_line
+from engine.lineprotocol.shapes import Rows, Shape, has_shape, rows_of, shape_of
+from engine.lineprotocol.timestamps import columns_to_ns, to_ns
+from engine.lineprotocol.tokens import Indices, lay_out, scan, words_of
+from engine.model.precision import Precision
+from engine.model.schema import ColumnType
+
+MOST_BYTES = 2**30
+"""A larger body does not fit the 32 bit offsets in Arrow's columns."""
+
+# Lines of one shape with fewer tokens altogether are parsed line by line, at about a microsecond each: to compare a
+# group with its shape and to set a reader up takes half a millisecond.
+FEWEST_TOKENS = 600
+# After so many shapes with fewer tokens the rest of a bucket is parsed line by line.
+_MOST_POOR_SHAPES = 8
+
+_FIRST_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+def parse_columns(
+    body: bytes, precision: Precision, ingest_time_ns: int, *, fewest_tokens: int = FEWEST_TOKENS
+) -> ParsedBody:
+    """Return what ``body`` holds: UTF-8, of at most ``MOST_BYTES``; see ``engine.lineprotocol.body.parse_body``.
+
+    ``ingest_time_ns`` is that of lines without timestamp, cut down to ``precision`` already. Lines of one shape with
+    fewer than ``fewest_tokens`` tokens altogether are parsed line by line.
+    """
+    if not body.endswith(b"\n"):
+        body += b"\n"
+    return _ColumnarBody(body, precision, ingest_time_ns, fewest_tokens).parse()
+
+
+class _ColumnarBody:
+    """One body on its way into columns."""
+
+    def __init__(self, body: bytes, precision: Precision, ingest_time_ns: int, fewest_tokens: int) -> None:
+        self._body = body
+        self._precision = precision
+        self._ingest_time_ns = ingest_time_ns
+        self._fewest_tokens = fewest_tokens
+        self._tokens = scan(body, MOST_STRING_BYTES)
+        self._layout = lay_out(body, self._tokens)
+        self._csv = CsvRows(self._tokens)
+        self._groups: list[LineGroup] = []
+        self._rejected: list[RejectedLine] = []
+        self._one_by_one = [self._layout.careful]
+
+    def parse(self) -> ParsedBody:
+        """Return what the body holds."""
+        for bucket in self._buckets():
+            self._parse_bucket(bucket)
+        collected = self._parse_one_by_one(np.sort(np.concatenate(self._one_by_one)))
+        return ParsedBody(
+            merge_groups([*self._groups, *collected]),
+            sorted(self._rejected, key=lambda line: line.line_number),
+            len(self._layout.begins),
+            self._original_line,
+        )
+
+    def _buckets(self) -> list[Indices]:
+        """Return the plain lines, those together that can have the same shape, as far as a glance tells.
+
+        Lines that differ may meet in a bucket; lines of one shape are never in two.
+        """
+        tokens, lines = self._tokens, self._layout.plain
+        if not lines.size:
+            return []
+        begins = tokens.starts[lines]
+        lengths = tokens.separators[tokens.last[lines] - tokens.counts[lines] + 1] - begins
+        words = words_of(tokens.data)[begins] & _FIRST_BYTES[np.minimum(lengths, 8)]
+        sizes = (tokens.counts[lines] << 40) + (tokens.quotes[lines] << 20) + lengths
+        keys = words * _MIX + sizes.astype(np.uint64)
+        if (keys == keys[0]).all():
+            return [lines]
+        order = np.argsort(keys, kind="stable")
+        return np.split(lines[order], np.flatnonzero(np.diff(keys[order])) + 1)
+
+    def _parse_bucket(self, lines: Indices) -> None:
+        """Take from a bucket one shape after the other: that of the first line that is left."""
+        rows = rows_of(self._tokens, lines)
+        poor_shapes = 0
+        while rows.stops.size >= self._fewest_tokens and poor_shapes < _MOST_POOR_SHAPES:
+            shape = self._shape_of_first(rows)
+            if shape is None:
+                self._defer(rows.lines[:1])
+                rows = rows.select(slice(1, None))
+                continue
+            fits = has_shape(self._tokens, shape, rows)
+            chosen, rows = (rows, rows.select(slice(0))) if fits.all() else (rows.select(fits), rows.select(~fits))
+            if chosen.stops.size < self._fewest_tokens:
+                poor_shapes += 1
+                self._defer(chosen.lines)
+            else:
+                self._convert(shape, chosen)
+        self._defer(rows.lines)
+
+    def _shape_of_first(self, rows: Rows) -> Shape | None:
+        """Return the shape of the first row, ``None`` if it is not a good line in its plain spelling."""
+        number = int(self._layout.numbers[rows.lines[0]])
+        try:
+            shape = shape_of(parse_line(self._raw(number).decode()))
+        except LineProtocolError:
+            return None  # line by line it comes up again, with the reason
+        return shape if rows.kinds[0].tobytes() == shape.kinds else None
+
+    def _convert(self, shape: Shape, rows: Rows) -> None:
+        """Make a group of ``rows``, leaving out those that Arrow cannot convert."""
+        try:
+            columns = self._csv.read(shape, rows)
+        except pa.ArrowInvalid:
+            if rows.stops.size < 2 * self._fewest_tokens or len(rows.lines) == 1:
+                self._defer(rows.lines)
+                return
+            half = len(rows.lines) // 2
+            self._convert(shape, rows.select(slice(half)))
+            self._convert(shape, rows.select(slice(half, None)))
+        else:
+            self._add_group(shape, self._layout.numbers[rows.lines], columns)
+
+    def _add_group(self, shape: Shape, numbers: Indices, columns: Columns) -> None:
+        refused = None
+        if columns.time is None:
+            times = np.full(len(numbers), self._ingest_time_ns)
+        else:
+            times, refused = columns_to_ns(columns.time.to_numpy(), self._precision)
+        group = LineGroup(
+            shape.table,
+            shape.tags,
+            shape.fields,
+            columns.tags,
+            columns.fields,
+            pa.array(times).view(ARROW[ColumnType.TIME]),
+            numbers,
+        )
+        if refused is not None:
+            # Their messages come from the line by line parser.
+            self._one_by_one.append(numbers[refused])
+            group = group.select(~refused)
+        if len(group.lines):
+            self._groups.append(group)
+
+    def _defer(self, lines: Indices) -> None:
+        """Leave physical ``lines`` to the line by line parser."""
+        self._one_by_one.append(self._layout.numbers[lines])
+
+    def _parse_one_by_one(self, numbers: Indices) -> list[LineGroup]:
+        collector = RowCollector()
+        for number in numbers.tolist():
+            try:
+                line = parse_line(self._raw(number).decode())
+                time = self._ingest_time_ns if line.timestamp is None else to_ns(line.timestamp, self._precision)
+            except LineProtocolError as error:
+                self._rejected.append(RejectedLine(number, str(error), self._original_line(number)))
+            else:
+                collector.add(number, line, time)
+        return collector.groups()
+
+    def _raw(self, number: int) -> bytes:
+        return self._body[self._layout.begins[number - 1] : self._layout.stops[number - 1]]
+
+    def _original_line(self, number: int) -> str:
+        return excerpt(self._raw(number))

@@ -1,0 +1,176 @@
+"""What a parsed body consists of: groups of lines of one shape as Arrow columns, and the lines that were rejected."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from engine.columns.types import ARROW, TAG_TYPE
+from engine.lineprotocol.lines import Line, Value
+from engine.model.schema import ColumnType
+
+Fields = tuple[tuple[str, ColumnType], ...]
+
+_MOST_EXCERPT_BYTES = 20
+
+_NUMBERS: dict[ColumnType, type[np.generic]] = {
+    ColumnType.TIME: np.int64,
+    ColumnType.INTEGER: np.int64,
+    ColumnType.UINTEGER: np.uint64,
+    ColumnType.FLOAT: np.float64,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LineGroup:
+    """The good lines of one shape: the same table, tag keys, field keys and field types, in the same order.
+
+    Attributes:
+        fields: key and type of each field.
+        tag_columns: per tag its values, ``dictionary(int32, string)`` without nulls.
+        field_columns: per field its values, of the type in ``engine.columns.types.ARROW``, without nulls.
+        time: ``timestamp("ns")`` without nulls; the time of ingestion where a line has none.
+        lines: the number of each line, strictly rising.
+    """
+
+    table: str
+    tags: tuple[str, ...]
+    fields: Fields
+    tag_columns: tuple[pa.Array, ...]
+    field_columns: tuple[pa.Array, ...]
+    time: pa.Array
+    lines: npt.NDArray[np.int64]
+
+    def select(self, chosen: npt.NDArray[np.bool_]) -> "LineGroup":
+        """Return the group with only the ``chosen`` lines."""
+        mask = pa.array(chosen)
+        return LineGroup(
+            self.table,
+            self.tags,
+            self.fields,
+            tuple(column.filter(mask) for column in self.tag_columns),
+            tuple(column.filter(mask) for column in self.field_columns),
+            self.time.filter(mask),
+            self.lines[chosen],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedLine:
+    """A line that is not written.
+
+    Attributes:
+        line_number: counted from 1 over lines that are neither blank nor comments.
+        original_line: the beginning of the line as it was sent, see ``excerpt``.
+    """
+
+    line_number: int
+    message: str
+    original_line: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedBody:
+    """The lines of one write.
+
+    Attributes:
+        groups: one per shape, in the order of their first lines.
+        rejected: the lines that do not parse, by number.
+        line_count: how many lines there are, good and rejected.
+        original_line: returns what ``RejectedLine.original_line`` holds, for any line's number.
+    """
+
+    groups: list[LineGroup]
+    rejected: list[RejectedLine]
+    line_count: int
+    original_line: Callable[[int], str]
+
+
+def excerpt(line: bytes) -> str:
+    """Return the first 20 bytes of ``line``, cut back to whole characters."""
+    return line[:_MOST_EXCERPT_BYTES].decode(errors="ignore")
+
+
+class RowCollector:
+    """Gathers lines that were parsed one by one into groups."""
+
+    def __init__(self) -> None:
+        self._rows: defaultdict[tuple[str, tuple[str, ...], Fields], _Rows] = defaultdict(_Rows)
+
+    def add(self, number: int, line: Line, time_ns: int) -> None:
+        """Take a good line; numbers must rise from call to call."""
+        rows = self._rows[line.table, line.tags, line.fields]
+        rows.numbers.append(number)
+        rows.tag_values.append(line.tag_values)
+        rows.values.append(line.values)
+        rows.times.append(time_ns)
+
+    def groups(self) -> list[LineGroup]:
+        """Return the lines so far, in the order of the groups' first lines."""
+        return [
+            LineGroup(
+                table,
+                tags,
+                fields,
+                tuple(pa.array(column, TAG_TYPE) for column in zip(*rows.tag_values, strict=True)),
+                tuple(
+                    _column(column, kind)
+                    for (_, kind), column in zip(fields, zip(*rows.values, strict=True), strict=True)
+                ),
+                _column(rows.times, ColumnType.TIME),
+                np.array(rows.numbers, np.int64),
+            )
+            for (table, tags, fields), rows in self._rows.items()
+        ]
+
+
+def _column(values: Sequence[Value], kind: ColumnType) -> pa.Array:
+    """Return ``values`` as a column."""
+    if (number := _NUMBERS.get(kind)) is None:
+        return pa.array(values, ARROW[kind])
+    # By way of numpy a column of one number is made in half the time, and most bodies are a line or two.
+    return pa.Array.from_buffers(ARROW[kind], len(values), [None, pa.py_buffer(np.array(values, number))])
+
+
+class _Rows:
+    __slots__ = ("numbers", "tag_values", "times", "values")
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.tag_values: list[Sequence[str]] = []
+        self.values: list[Sequence[Value]] = []
+        self.times: list[int] = []
+
+
+def merge_groups(groups: Iterable[LineGroup]) -> list[LineGroup]:
+    """Return ``groups`` with those of equal shape made one, in the order of their first lines."""
+    shapes: defaultdict[tuple[str, tuple[str, ...], Fields], list[LineGroup]] = defaultdict(list)
+    for group in groups:
+        shapes[group.table, group.tags, group.fields].append(group)
+    merged = [same[0] if len(same) == 1 else _merge(same) for same in shapes.values()]
+    return sorted(merged, key=lambda group: int(group.lines[0]))
+
+
+def _merge(groups: list[LineGroup]) -> LineGroup:
+    """Return groups of equal shape as one, its rows in the order of their lines."""
+    lines = np.concatenate([group.lines for group in groups])
+    order = np.argsort(lines)
+    indices = pa.array(order)
+
+    def column(parts: Iterable[pa.Array]) -> pa.Array:
+        # Arrow's concatenation of dictionary arrays makes one dictionary of theirs.
+        return pa.concat_arrays(list(parts)).take(indices)
+
+    first = groups[0]
+    return LineGroup(
+        first.table,
+        first.tags,
+        first.fields,
+        tuple(column(parts) for parts in zip(*(group.tag_columns for group in groups), strict=True)),
+        tuple(column(parts) for parts in zip(*(group.field_columns for group in groups), strict=True)),
+        column(group.time for group in groups),
+        lines[order],
+    )
