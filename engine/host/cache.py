@@ -147,12 +147,13 @@ class RunCache:
         with self._store._lock:
             for session in self.sessions:
                 session.close()
+        concerned = [session for session in self.sessions if session.keys]
         if self._default_ttl_s is None:
-            for session in self.sessions:
+            for session in concerned:
                 for key, entry in session.entries():
                     self._freeze(key, entry)
         with self._store._lock:
-            return self._changes()
+            return self._changes() if concerned else []
 
     def abandon(self) -> None:
         """Let the next runs answer for what this one changed, for it will not be settled."""

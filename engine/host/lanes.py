@@ -18,17 +18,18 @@ class Lanes:
 
     def __init__(self) -> None:
         self._lanes: dict[str, _Lane] = {}
+        self._idle: list[_Lane] = []
         self._lock = threading.Lock()
 
     def submit(self, name: str, job: Job) -> None:
-        """Run ``job`` in the thread called ``name`` after what that has to do already; in a new thread if ``name`` is empty."""
-        if not name:
-            threading.Thread(target=_guarded, args=(job,), name="plugin-run", daemon=True).start()
-            return
+        """Run ``job`` in the thread called ``name`` after what that has to do already.
+
+        If ``name`` is empty, the job has a thread to itself until it ends.
+        """
         with self._lock:
-            lane = self._lanes.get(name)
+            lane = self._lanes.get(name) if name else self._idle.pop() if self._idle else None
             if lane is None:
-                lane = self._lanes[name] = _Lane(name, queue.SimpleQueue())
+                lane = _Lane(name, queue.SimpleQueue())
                 self._start(lane)
             lane.jobs.put(job)
 
@@ -37,26 +38,41 @@ class Lanes:
         with self._lock:
             lane = self._lanes.get(name)
             if lane is not None and lane.current == job:
-                self._lanes[name] = _Lane(name, lane.jobs)
-                self._start(self._lanes[name])
+                self._start(_Lane(name, lane.jobs))
 
     def _start(self, lane: "_Lane") -> None:
-        threading.Thread(target=self._work, args=(lane,), name=f"plugin-{lane.name}", daemon=True).start()
+        work = self._work_alone
+        if lane.name:
+            work = self._work
+            self._lanes[lane.name] = lane
+        threading.Thread(target=work, args=(lane,), name=f"plugin-{lane.name or 'run'}", daemon=True).start()
 
     def _work(self, lane: "_Lane") -> None:
         while self._lanes.get(lane.name) is lane:
             try:
                 lane.current = lane.jobs.get(timeout=IDLE_S)
             except queue.Empty:
-                self._end_if_idle(lane)
+                with self._lock:
+                    if lane.jobs.empty() and self._lanes.get(lane.name) is lane:
+                        del self._lanes[lane.name]
                 continue
             _guarded(lane.current)
             lane.current = None
 
-    def _end_if_idle(self, lane: "_Lane") -> None:
-        with self._lock:
-            if lane.jobs.empty() and self._lanes.get(lane.name) is lane:
-                del self._lanes[lane.name]
+    def _work_alone(self, lane: "_Lane") -> None:
+        while True:
+            try:
+                job = lane.jobs.get(timeout=IDLE_S)
+            except queue.Empty:
+                with self._lock:
+                    if lane in self._idle:
+                        self._idle.remove(lane)
+                        return
+                continue
+            _guarded(job)
+            del job
+            with self._lock:
+                self._idle.append(lane)
 
 
 class _Lane:

@@ -19,6 +19,8 @@ from engine.host.stamps import Stamp
 from engine.lineprotocol.builder import LineBuilder
 from engine.model.trigger_spec import entry_function
 
+LogLine = Callable[[str, str], None]
+
 PARAMETERS: dict[RunKind, str] = {
     "wal": "(influxdb3_local, table_batches, args=None)",
     "schedule": "(influxdb3_local, call_time, args=None)",
@@ -50,14 +52,14 @@ class PluginLoader:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._files: dict[Path, SingleFile] = {}
+        self._files: dict[str, SingleFile] = {}
         self._packages: dict[str, Package] = {}
         self._finder = PackageFinder()
         self._lock = threading.Lock()
         self._must_look_again = False
         builtins.LineBuilder = LineBuilder  # type: ignore[attr-defined] # plugins use the bare name
 
-    def load(self, source: PluginSource, kind: RunKind, log: Callable[[str, str], None]) -> Loaded:
+    def load(self, source: PluginSource, kind: RunKind, log: LogLine) -> Loaded:
         """Return the function of the plugin that runs of ``kind`` call, after the plugin's top-level code ran.
 
         What cannot be read any more keeps working as it was read last.
@@ -69,10 +71,13 @@ class PluginLoader:
         if self._must_look_again:
             self._must_look_again = False
             importlib.invalidate_caches()
-        status = _status(source.path)
+        try:
+            status = os.stat(source.path)  # noqa: PTH116 - at every run, and a ``Path`` takes four times as long
+        except OSError:
+            status = None
         if stat.S_ISDIR(status.st_mode) if status else source.path in self._packages:
             return self._from_folder(source, kind)
-        return self._from_file(source, kind, log)
+        return self._from_file(source, kind, status and Stamp.of(status), log)
 
     def note_import_error(self) -> None:
         """Look for new packages before the next load: one was missing."""
@@ -82,8 +87,10 @@ class PluginLoader:
         """Take the packages out of Python's tables."""
         self._finder.close()
 
-    def _from_file(self, source: PluginSource, kind: RunKind, log: Callable[[str, str], None]) -> Loaded:
-        file = self._current(Path(source.path), log)
+    def _from_file(self, source: PluginSource, kind: RunKind, stamp: Stamp | None, log: LogLine) -> Loaded:
+        file = self._files.get(source.path)
+        if file is None or (stamp is not None and file.stamp != stamp):
+            file = self._files[source.path] = self._read(source.path, stamp, file, log)
         names: dict[str, Any] = {}
         exec(file.code, names)
         function = names.get(entry_function(kind))
@@ -91,26 +98,20 @@ class PluginLoader:
             raise _missing(kind)
         return Loaded(function, file.text)
 
-    def _current(self, path: Path, log: Callable[[str, str], None]) -> SingleFile:
-        known = self._files.get(path)
+    def _read(self, path: str, stamp: Stamp | None, known: SingleFile | None, log: LogLine) -> SingleFile:
         try:
-            stamp = Stamp.of(path.stat())
-            if known and known.stamp == stamp:
-                return known
-            text = path.read_text(encoding="utf-8-sig")
+            text = Path(path).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             if known is None:
                 raise _unreadable(path, error) from error
-            if not isinstance(error, FileNotFoundError):
-                log("ERROR", f"error reading plugin file {path}, its last version goes on: {error}")
+            log("ERROR", f"error reading plugin file {path}, its last version goes on: {error}")
             return known
         if "\0" in text:
             raise RunFailed("load", "plugin code contains null bytes")
         same = known is not None and known.text == text
         code = known.code if known and same else compile(text, PLUGIN_CODE, "exec", dont_inherit=True)
-        file = SingleFile(stamp if stamp.is_settled(self._clock.now_ns()) else None, text, code)
-        self._files[path] = file
-        return file
+        is_settled = stamp is not None and stamp.is_settled(self._clock.now_ns())
+        return SingleFile(stamp if is_settled else None, text, code)
 
     def _from_folder(self, source: PluginSource, kind: RunKind) -> Loaded:
         with self._lock:
@@ -129,20 +130,13 @@ class PluginLoader:
         return Loaded(function, package=package)
 
 
-def _status(path: str) -> os.stat_result | None:
-    try:
-        return Path(path).stat()
-    except OSError:
-        return None
-
-
 def _missing(kind: RunKind) -> RunFailed:
     name = entry_function(kind)
     should = f"Should be defined as: {name}{PARAMETERS[kind]}"
     return RunFailed("entry_point", f"the {name} function is not present in the plugin. {should}")
 
 
-def _unreadable(path: Path, error: Exception) -> RunFailed:
+def _unreadable(path: str, error: Exception) -> RunFailed:
     if isinstance(error, FileNotFoundError):
         return RunFailed("load", f"reading plugin file: Plugin not found: {path}")
     return RunFailed("load", f"reading plugin file: {error}")

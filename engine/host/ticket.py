@@ -49,9 +49,10 @@ class Ticket:
             RunInterrupted: the one exception that was under way; call again.
         """
         with self._lock:
-            if self._thread_id is not None:
-                _set_async_exception(self._thread_id, ctypes.py_object())
-                self._thread_id = None
+            self._thread_id = None
+            if self.interrupt is None:
+                return
+        _drain()
 
     def order_end(self, order: Interrupt) -> None:
         """Make the run end: raise an exception in its thread – once, so that its handling is never interrupted itself.
@@ -85,3 +86,17 @@ class Ticket:
             self._is_over = True
         self._on_done(done)
         return True
+
+
+def _drain() -> None:
+    """Return when no exception is under way to this thread.
+
+    One cannot be called back without harm: CPython (seen in 3.11) keeps looking for it from then on, which slows all
+    threads down. So another takes its place, and is caught here.
+    """
+    try:
+        _set_async_exception(threading.get_ident(), RunInterrupted)
+        while True:
+            pass
+    except RunInterrupted:
+        return

@@ -13,7 +13,6 @@ import pyarrow as pa
 from engine.columns.payload import encode_rows
 from engine.errors import QueryError
 from engine.host.protocol import (
-    GLOBAL_NAMESPACE,
     Done,
     NamespaceSync,
     PayloadRef,
@@ -143,7 +142,6 @@ def plugin_run(plugin: PluginSource, kind: RunKind = "schedule", **content: Any)
         trigger_name="t",
         database="foo",
         plugin=plugin,
-        global_namespace=GLOBAL_NAMESPACE,
         **(given | content),
     )
 
