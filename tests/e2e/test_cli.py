@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -375,7 +374,7 @@ def test_packages_are_installed_or_the_reason_is_told(connected: RunCli, tmp_pat
     assert "Successfully installed cli" in installed.stderr
     failed = connected("install", "package", str(tmp_path / "gone.whl"))
     assert failed.code == 1
-    assert failed.stderr.splitlines()[-1].startswith("Install command failed: ")
+    assert "\nInstall command failed: " in f"\n{failed.stderr}"
 
 
 def test_nobody_listens(cli: RunCli) -> None:
@@ -386,14 +385,8 @@ def test_nobody_listens(cli: RunCli) -> None:
     assert result.stderr == f"Show command failed: failed to send GET {url} request: client error (Connect)\n"
 
 
-def test_help_is_there_at_once(tmp_path: Path) -> None:
-    """Under 0.25 s: the best of five, for the machine may be busy; nothing heavy is loaded."""
-    took_s = []
-    for _ in range(5):
-        start = time.perf_counter()
-        subprocess.run([PROGRAM, "--help"], check=True, capture_output=True, cwd=tmp_path)
-        took_s.append(time.perf_counter() - start)
-    assert min(took_s) < 0.25
+def test_help_loads_nothing_heavy() -> None:
+    """What makes it quick; `make bench` measures how quick."""
     heavy = {"pyarrow", "datafusion", "numpy", "httpx", "rich", "pydantic", "croniter", "msgspec", "starlette"}
     code = "import sys, influxdb3_cli.app; print(*sys.modules)"
     loaded = subprocess.run([PROGRAM.with_name("python"), "-c", code], check=True, capture_output=True, text=True)
