@@ -17,9 +17,14 @@ class _Known:
 
 
 class NamespaceKnowledge:
-    """The knowledge of one host; not safe for several threads at once."""
+    """The knowledge of one host; not safe for several threads at once.
+
+    Attributes:
+        changes: rises with everything that is noted; what was asked for ``since`` before such a change may be outdated.
+    """
 
     def __init__(self) -> None:
+        self.changes = 0
         self._known: dict[str, _Known] = {}
 
     def since(self, namespace: str) -> int:
@@ -27,30 +32,31 @@ class NamespaceKnowledge:
         known = self._known.get(namespace)
         if known is None:
             return 0
-        return known.upto if known.missing is None else min(known.upto, known.missing - 1)
+        return known.upto if known.missing is None else max(0, min(known.upto, known.missing - 1))
 
-    def admit_sync(self, sync: NamespaceSync) -> bool:
-        """Return whether ``sync`` has to be sent, and count it as sent then; an older one than the last has not."""
+    def note_sync(self, sync: NamespaceSync) -> None:
+        """Note that ``sync``, which begins where ``since`` says, is sent."""
+        self.changes += 1
         known = self._known.setdefault(sync.namespace, _Known())
-        if sync.version <= self.since(sync.namespace):
-            return False
         known.upto = max(known.upto, sync.version)
         known.synced = max(known.synced, sync.version)
         if known.missing is not None and known.missing <= sync.version:
             known.missing = None
-        return True
 
     def committed_here(self, namespace: str, version: int) -> None:
         """Note a commit of a run of this host."""
+        self.changes += 1
         known = self._known.setdefault(namespace, _Known())
         known.upto = max(known.upto, version)
 
     def committed_elsewhere(self, namespace: str, version: int) -> None:
         """Note a commit of a run of another host."""
-        known = self._known.get(namespace)
-        if known is not None and version > known.synced:
+        self.changes += 1
+        known = self._known.setdefault(namespace, _Known())
+        if version > known.synced:
             known.missing = version if known.missing is None else min(known.missing, version)
 
     def forget(self, namespace: str) -> None:
         """Note that the host was told to drop ``namespace``."""
+        self.changes += 1
         self._known.pop(namespace, None)

@@ -47,7 +47,8 @@ class HostProcess:
         is_ready: whether it said that it has loaded what it needs.
         is_ended: whether somebody ended it; nothing it still says is heard.
         kill_at_ns: when it is to be ended by force, ``None`` = never.
-        fault: for what it is or was ended, ``None`` = its user's wish.
+        kill_for: for what it is to be ended then, ``None`` = its user's wish.
+        fault: for what it was ended by force, ``None`` = its user's wish.
         wire: the connection, ``None`` before it was started.
         pid_fd: readable when it has ended, -1 before it was started.
     """
@@ -58,6 +59,7 @@ class HostProcess:
         self.is_ready = False
         self.is_ended = False
         self.kill_at_ns: int | None = None
+        self.kill_for: str | None = None
         self.fault: str | None = None
         self.wire: Wire | None = None
         self.pid_fd = -1

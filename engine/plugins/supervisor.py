@@ -242,14 +242,14 @@ class Supervisor:
     def _end_soon(self, process: HostProcess, fault: str) -> None:
         """Give a process that cannot be spoken to the time to end, which most are about to do."""
         if process.kill_at_ns is None and not process.is_ended:
-            process.fault, process.kill_at_ns = fault, self._clock.monotonic_ns() + CLOSED_NS
+            process.kill_for, process.kill_at_ns = fault, self._clock.monotonic_ns() + CLOSED_NS
 
     # ---- time
 
     def _tick(self, now_ns: int) -> None:
         for process in self._running:
             if process.kill_at_ns is not None and process.kill_at_ns <= now_ns:
-                process.kill_at_ns = None
+                process.kill_at_ns, process.fault = None, process.kill_for
                 process.kill()
         if self._wants_spare:
             with self._lock:

@@ -17,7 +17,6 @@ from engine.host.protocol import (
     FromHost,
     Interrupt,
     Log,
-    NamespaceSync,
     Query,
     Run,
     RunError,
@@ -298,28 +297,33 @@ class HostExecutor(HostListener):
         if slot is None or flight is None:
             return
         try:
-            syncs = self._syncs_for(flight, slot)
-            with slot.lock:
-                state = [sync for sync in syncs if slot.knowledge.admit_sync(sync)]
-                flight.slot = slot
-                slot.send(msgspec.structs.replace(flight.run, state=state) if state else flight.run)
-                interrupt, flight.interrupt = flight.interrupt, None
-                if interrupt is not None:
-                    slot.send(interrupt)
+            while not self._try_send(flight, slot):
+                pass
         except Exception as error:
             logger.exception("run not sent run_id=%s", order.run_id)
             slot.knowledge = NamespaceKnowledge()
             text = f"the run could not be handed to a plugin host: {type(error).__name__}: {error}"
             self._hear_done(slot, Done(order.run_id, error=RunError("host", text)))
 
-    def _syncs_for(self, flight: _Flight, slot: _Slot) -> list[NamespaceSync]:
-        """Ask, outside of any lock, for what the host lacks of the two namespaces of a run."""
-        run, lacking = flight.run, []
-        for namespace in {run.namespace, run.global_namespace}:
-            sync = flight.services.namespace(namespace, slot.knowledge.since(namespace))
+    def _try_send(self, flight: _Flight, slot: _Slot) -> bool:
+        """Send a run with what its host lacks; return whether what had to be asked for before is still what it lacks."""
+        knowledge, run = slot.knowledge, flight.run
+        changes, state = knowledge.changes, []
+        for namespace in (run.namespace, run.global_namespace):
+            sync = flight.services.namespace(namespace, knowledge.since(namespace))
             if sync is not None:
-                lacking.append(sync)
-        return lacking
+                state.append(sync)
+        with slot.lock:
+            if state and knowledge.changes != changes:
+                return False
+            flight.slot = slot
+            slot.send(msgspec.structs.replace(run, state=state) if state else run)
+            for sync in state:
+                knowledge.note_sync(sync)
+            interrupt, flight.interrupt = flight.interrupt, None
+            if interrupt is not None:
+                slot.send(interrupt)
+        return True
 
     def _interrupt(self, order: orders.Interrupt) -> None:
         with self._lock:
