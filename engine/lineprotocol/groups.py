@@ -16,6 +16,8 @@ Fields = tuple[tuple[str, ColumnType], ...]
 
 _MOST_EXCERPT_BYTES = 20
 
+# Most bodies are a line or two, and ``pa.array`` takes twice as long for one value as to put its buffers together.
+_INDEX_OF_ONE = pa.py_buffer(np.zeros(1, np.int32))
 _NUMBERS: dict[ColumnType, type[np.generic]] = {
     ColumnType.TIME: np.int64,
     ColumnType.INTEGER: np.int64,
@@ -115,7 +117,7 @@ class RowCollector:
                 table,
                 tags,
                 fields,
-                tuple(pa.array(column, TAG_TYPE) for column in zip(*rows.tag_values, strict=True)),
+                tuple(_tag_column(column) for column in zip(*rows.tag_values, strict=True)),
                 tuple(
                     _column(column, kind)
                     for (_, kind), column in zip(fields, zip(*rows.values, strict=True), strict=True)
@@ -127,11 +129,20 @@ class RowCollector:
         ]
 
 
+def _tag_column(values: Sequence[str]) -> pa.Array:
+    """Return the values of a tag as a column."""
+    if len(values) > 1:
+        return pa.array(values, TAG_TYPE)
+    text = values[0].encode()
+    offsets = pa.py_buffer(np.array([0, len(text)], np.int32))
+    dictionary = pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(text)])
+    return pa.DictionaryArray.from_buffers(TAG_TYPE, 1, [None, _INDEX_OF_ONE], dictionary)
+
+
 def _column(values: Sequence[Value], kind: ColumnType) -> pa.Array:
     """Return ``values`` as a column."""
     if (number := _NUMBERS.get(kind)) is None:
         return pa.array(values, ARROW[kind])
-    # By way of numpy a column of one number is made in half the time, and most bodies are a line or two.
     return pa.Array.from_buffers(ARROW[kind], len(values), [None, pa.py_buffer(np.array(values, number))])
 
 

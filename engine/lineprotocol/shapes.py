@@ -22,11 +22,10 @@ from engine.lineprotocol.tokens import (
 )
 from engine.model.schema import ColumnType
 
-_IS_DIGIT = np.zeros(256, np.bool_)
-_IS_DIGIT[list(b"0123456789")] = True
 _BEGINS_BOOLEAN = np.zeros(256, np.bool_)
 _BEGINS_BOOLEAN[list(b"tTfF")] = True
 _MINUS = b"-"[0]
+_ZERO = np.uint8(b"0"[0])
 
 _SUFFIX = {ColumnType.INTEGER: b"i"[0], ColumnType.UINTEGER: b"u"[0]}
 
@@ -158,8 +157,10 @@ def _has_names(tokens: Tokens, shape: Shape, rows: Rows) -> Flags | np.bool_:
     names, offsets, texts = zip(*parts, strict=True)
     positions = begins[:, names]
     positions += np.array(offsets)
-    # A token that is too short was ruled out by its length, but is compared all the same.
-    np.minimum(positions, len(tokens.data) - WORD, out=positions)
+    last_position = len(tokens.data) - WORD
+    if int(begins[-1, -1]) + max(offsets) > last_position:
+        # A token at the very end that is too short is ruled out by its length, but compared all the same.
+        np.minimum(positions, last_position, out=positions)
     words = words_of(tokens.data)[positions]
     words &= np.array([(1 << 8 * len(text)) - 1 for text in texts], np.uint64)
     return has_lengths & _all_in_row(words == np.array([int.from_bytes(text, "little") for text in texts], np.uint64))
@@ -179,7 +180,7 @@ def _holds(tokens: Tokens, rows: Rows, places: list[int], kind: ColumnType) -> F
     is_value = _is_number(tokens, rows, places, 2)
     is_value &= last == _SUFFIX[kind]
     if kind is ColumnType.UINTEGER:
-        is_value &= _IS_DIGIT[first]
+        is_value &= _is_digit(first)
     return is_value
 
 
@@ -190,11 +191,16 @@ def _is_number(tokens: Tokens, rows: Rows, places: Sequence[int], from_end: int)
     """
     begins, stops = _spans(rows, places)
     first = tokens.data[begins]
-    is_number: Flags = _IS_DIGIT[first]
+    is_number = _is_digit(first)
     if not is_number.all():
-        is_number |= (first == _MINUS) & _IS_DIGIT[tokens.data[begins + 1]]
-    is_number &= _IS_DIGIT[tokens.data[stops - from_end]]
+        is_number |= (first == _MINUS) & _is_digit(tokens.data[begins + 1])
+    is_number &= _is_digit(tokens.data[stops - from_end])
     if tokens.suspects is not None:
         first_separators = tokens.last[rows.lines] - (rows.stops.shape[1] - 1)
         is_number &= ~tokens.suspects[first_separators[:, np.newaxis] + np.array(places)]
     return is_number
+
+
+def _is_digit(characters: Bytes) -> Flags:
+    is_digit: Flags = characters - _ZERO < 10  # what lies before the zero wraps around to more than ten
+    return is_digit

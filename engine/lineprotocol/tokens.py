@@ -80,7 +80,7 @@ def scan(body: bytes, longest_line: int) -> Tokens:
     data = np.frombuffer(body + bytes(WORD), np.uint8)
     view = data[: len(body)]
     specials = [byte for byte in (QUOTE, _BACKSLASH, _RETURN, _TAB, _NUL, MASKED_COMMA, MASKED_RETURN) if byte in body]
-    marks, odd = _marks(view, specials)
+    marks, odd = _marks(view, specials, has_x=b"x" in body or b"X" in body)
     kinds = view[marks]
     line_breaks = np.flatnonzero(kinds == NEWLINE)
     stops = marks[line_breaks]
@@ -120,7 +120,7 @@ def scan(body: bytes, longest_line: int) -> Tokens:
     )
 
 
-def _marks(view: Bytes, specials: list[int]) -> tuple[Indices, Indices]:
+def _marks(view: Bytes, specials: list[int], *, has_x: bool) -> tuple[Indices, Indices]:
     """Return where separators and ``specials`` stand, and where a ``.e`` or ``0x`` begins, the letter in either case.
 
     The body is taken in pieces that stay in the processor's cache: passing over all of it at once costs twice as much.
@@ -134,7 +134,9 @@ def _marks(view: Bytes, specials: list[int]) -> tuple[Indices, Indices]:
         marks.append(np.flatnonzero(is_marked) + begin)
         lower = view[begin + 1 : begin + 1 + _PIECE_BYTES] | 0x20
         piece = piece[: len(lower)]
-        is_odd = ((lower == b"e"[0]) & (piece == b"."[0])) | ((lower == b"x"[0]) & (piece == b"0"[0]))
+        is_odd = (lower == b"e"[0]) & (piece == b"."[0])
+        if has_x:
+            is_odd |= (lower == b"x"[0]) & (piece == b"0"[0])
         odd.append(np.flatnonzero(is_odd) + begin)
     return np.concatenate(marks), np.concatenate(odd)
 

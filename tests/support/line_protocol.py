@@ -87,7 +87,7 @@ _BAD_VALUES = [
         "0x1u",
         "1.0u",
         "tr",
-        "tre",
+        "trues",
         "tRUE",
         "yes",
         "truE",
