@@ -1,0 +1,1 @@
+curl http://{{% influxdb/host %}}/api/v3/engine/webhook

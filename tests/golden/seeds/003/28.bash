@@ -1,0 +1,2 @@
+# Install a package directly
+influxdb3 install package pandas
