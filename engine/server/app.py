@@ -2,7 +2,7 @@
 
 import logging
 
-from engine.errors import EngineError
+from engine.errors import EngineError, StorageError
 from engine.runtime import Engine
 from engine.server.auth import check_access
 from engine.server.errors import ClientGone, RouteMissing, body_for, status_for
@@ -13,6 +13,7 @@ from engine.server.routes import (
     databases,
     health,
     packages,
+    plugin_files,
     plugin_requests,
     plugin_tests,
     query,
@@ -34,6 +35,7 @@ ROUTES: RouteTable = {
     **tables.ROUTES,
     **triggers.ROUTES,
     **packages.ROUTES,
+    **plugin_files.ROUTES,
     **plugin_tests.ROUTES,
     **tokens.ROUTES,
     **catalog.ROUTES,
@@ -45,7 +47,8 @@ INTERNAL_ERROR = Reply(500, b"internal error")
 class App:
     """An ASGI application over an open engine."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, routes: RouteTable = ROUTES) -> None:
+        self._routes = routes
         self._context = Context(engine, Workers())
         self._engine = engine
         self._most_body_bytes = engine.settings.max_http_request_size_bytes
@@ -78,7 +81,7 @@ class App:
             if request.method == "OPTIONS":
                 return PREFLIGHT
             check_access(self._engine, request)
-            route = _find_route(request)
+            route = self._find_route(request)
             reply = await route.handler(self._context, request)
         except EngineError as error:
             return _error_reply(error, route)
@@ -89,25 +92,22 @@ class App:
             return INTERNAL_ERROR
         return reply.with_headers((ALLOW_ORIGIN,))
 
+    def _find_route(self, request: Request) -> Route:
+        """Return who answers exactly this method and path.
 
-def _find_route(request: Request) -> Route:
-    """Return who answers exactly this method and path.
-
-    Raises:
-        RouteMissing: nobody.
-    """
-    route = ROUTES.get((request.method, request.path))
-    if route is None and request.path.startswith(plugin_requests.PREFIX):
-        route = plugin_requests.ROUTES_BELOW.get(request.method)
-    if route is None:
-        raise RouteMissing
-    return route
+        Raises:
+            RouteMissing: nobody.
+        """
+        route = self._routes.get((request.method, request.path))
+        if route is None and request.path.startswith(plugin_requests.PREFIX):
+            route = plugin_requests.ROUTES_BELOW.get(request.method)
+        if route is None:
+            raise RouteMissing
+        return route
 
 
 def _error_reply(error: EngineError, route: Route | None) -> Reply:
-    status = status_for(error)
-    if status >= 500:
-        logger.warning("request failed: %s", error, exc_info=error if status == 500 else None)
-    body = route.error_body(error) if route else body_for(error)
-    reply = Reply(status, body)
+    if isinstance(error, StorageError):
+        logger.error("request failed: %s", error)
+    reply = Reply(status_for(error), route.error_body(error) if route else body_for(error))
     return reply.with_headers((ALLOW_ORIGIN,)) if route and route.tells_origins_of_errors else reply

@@ -9,15 +9,14 @@ from engine.errors import (
     AuthorizationMalformed,
     DatabaseNameError,
     EngineError,
-    EngineOff,
     Forbidden,
     InternalDatabase,
     InvalidRequest,
     LimitExceeded,
     NotFound,
     OperatorTokenNeeded,
+    PluginError,
     PluginFailed,
-    PluginNotFound,
     QueryNotSupported,
     Unauthorized,
     Unavailable,
@@ -120,7 +119,7 @@ def _(error: Unauthorized | AuthorizationMalformed) -> bytes:
 
 
 @body_for.register
-def _(error: PluginNotFound | EngineOff) -> bytes:
+def _(error: PluginError) -> bytes:
     return f"Plugin error: {error}".encode(errors="replace")
 
 

@@ -85,9 +85,9 @@ class _Serving:
         http = asyncio.create_task(self._http.serve(sockets=[self._listener]))
         problem = None
         try:
+            self._door.app = await loop.run_in_executor(self._engine_thread, self._open)
             if self._settings.tcp_listener_file_path is not None:
                 write_address(self._settings.tcp_listener_file_path, self._address)
-            self._door.app = await loop.run_in_executor(self._engine_thread, self._open)
         except EngineError as error:
             problem = str(error)
         except OSError as error:
@@ -97,7 +97,6 @@ class _Serving:
             problem = "internal error, see the log"
         if problem is None:
             self._tell()
-            loop.run_in_executor(self._engine_thread, self._warm_up)
         else:
             self._stop()
         await http
@@ -126,13 +125,6 @@ class _Serving:
         self._engine = engine
         self._app = App(engine)
         return self._app
-
-    def _warm_up(self) -> None:
-        assert self._engine is not None
-        try:
-            self._engine.warm_up()
-        except Exception:
-            logger.exception("warming up failed")
 
     def _stop(self) -> None:
         """Begin to end: take no more connections, finish what is under way."""

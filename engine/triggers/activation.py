@@ -327,8 +327,12 @@ def _line_count(text: str) -> int:
 
 
 def _failure(done: Done) -> EngineError:
+    """Return what the client of a failed request is told; the words before an exception are the product's."""
     error = done.error
-    return PluginFailed(error.text, error.details) if error else PluginFailed("the plugin returned no response")
+    if error is None:
+        return PluginFailed("the plugin returned no response")
+    prefix = "Python function call failed: " if error.kind == "call" else ""
+    return PluginFailed(f"{prefix}{error.text}", error.details)
 
 
 def _refuse(work: Work, error: BaseException) -> None:

@@ -36,6 +36,7 @@ LINE_JSON = b'{"error_message":"No fields were provided","line_number":2,"origin
         (errors.PluginFailed("é"), 500, '{"error":"é"}'.encode()),
         (errors.PluginNotFound("x"), 500, b"Plugin error: x"),
         (errors.EngineOff("x"), 500, b"Plugin error: x"),
+        (errors.PluginError("Path traversal detected"), 500, b"Plugin error: Path traversal detected"),
         (errors.SyncFailed("x"), 500, b"x"),
         (server_errors.RouteMissing(), 404, b"Not found"),
         (server_errors.TokensOff(), 405, b"endpoint disabled, started without auth"),

@@ -1,0 +1,236 @@
+"""Server API §12.4: databases, tables, triggers; and the catalog as a whole."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.web import TRIGGERS, Web, told, web
+
+DATABASE = "/api/v3/configure/database"
+TABLE = "/api/v3/configure/table"
+EXISTS = "attempted to create a resource that already exists"
+WRITES = "def process_writes(influxdb3_local, table_batches, args=None):\n    pass\n"
+FIELDS = [{"name": f"f_{kind}", "type": kind} for kind in ("utf8", "int64", "uint64", "float64", "bool")]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Web]:
+    with web(tmp_path) as served:
+        served.engine.create_database("foo")
+        yield served
+
+
+def test_the_format_of_a_listing_must_be_given(server: Web) -> None:  # fact 107
+    assert told(server.get(DATABASE)) == (400, "serde error: missing field `format`")
+    assert server.get(f"{DATABASE}?format=xx").text.startswith("serde error: unknown variant `xx`, expected one of ")
+
+
+def test_databases_are_listed_by_name(server: Web) -> None:  # facts 108, 109
+    assert told(server.post(DATABASE, json={"db": "bar"})) == (200, "")
+    assert told(server.post(DATABASE, json={"db": "bar", "retention_period": None})) == (409, EXISTS)
+    answer = server.get(f"{DATABASE}?format=json")
+    assert answer.text == '[{"iox::database":"_internal"},{"iox::database":"bar"},{"iox::database":"foo"}]'
+    assert answer.headers["content-type"] == "application/json"
+    assert server.get(f"{DATABASE}?format=csv").text == "iox::database\n_internal\nbar\nfoo\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "text"),
+    [
+        ({"db": "a b"}, 400, '{"error":"invalid character in database or rp name'),
+        ({"db": ""}, 400, '{"error":"db name cannot be empty"}'),
+        ({"db": "r", "retention_period": "30d"}, 400, "retention_period '30d' cannot be kept"),
+        ({"db": 7}, 400, "serde json error: "),
+    ],
+)
+def test_a_database_that_cannot_be_created(server: Web, body: dict[str, Any], status: int, text: str) -> None:
+    answer = server.post(DATABASE, json=body)
+    assert answer.status_code == status
+    assert answer.text.startswith(text)
+
+
+def test_a_deleted_database_is_only_shown_when_asked_for(server: Web) -> None:  # fact 114
+    assert told(server.delete(f"{DATABASE}?db=foo")) == (200, "")
+    assert server.get(f"{DATABASE}?format=csv").text == "iox::database\n_internal\n"
+    shown = server.get(f"{DATABASE}?format=json&show_deleted=true").json()
+    assert shown[0] == {"iox::database": "_internal", "deleted": False}
+    assert shown[1]["deleted"] is True
+    assert shown[1]["iox::database"].startswith("foo-20")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status", "text"),
+    [
+        pytest.param("db=nope", 404, "the requested resource was not found: nope", id="115"),
+        pytest.param("db=_internal", 500, "cannot delete internal db", id="116"),
+        pytest.param("db=foo&hard_delete_at=zz", 400, "hard_delete_at 'zz' cannot be kept", id="117"),
+        pytest.param("db=foo&hard_delete_at=default", 200, "", id="default"),
+        pytest.param("", 400, "serde error: missing field `db`", id="none"),
+    ],
+)
+def test_databases_that_are_deleted_or_not(server: Web, parameters: str, status: int, text: str) -> None:
+    answer = server.delete(f"{DATABASE}?{parameters}")
+    assert answer.status_code == status
+    assert answer.text.startswith(text)
+
+
+def test_a_created_table_is_empty_and_can_be_queried(server: Web) -> None:  # facts 119, 120
+    body = {"db": "foo", "table": "t", "tags": ["a"], "fields": FIELDS}
+    assert told(server.post(TABLE, json=body)) == (200, "")
+    assert server.rows("SELECT * FROM t") == []
+    assert told(server.post(TABLE, json=body)) == (409, EXISTS)
+    assert server.write('t,a=x f_utf8="s",f_int64=1i,f_uint64=1u,f_float64=1,f_bool=t').status_code == 204
+
+
+def test_a_table_may_bring_its_database(server: Web) -> None:  # fact 121
+    assert server.post(TABLE, json={"db": "new", "table": "t", "tags": [], "fields": []}).status_code == 200
+    assert server.rows("SELECT * FROM t", "new") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "text"),
+    [
+        ({"tags": ["time"]}, 400, "'time' is a reserved column"),
+        ({"tags": ["a", "a"]}, 400, "cannot add column a because it already exists with type iox::column_type::tag"),
+        ({"fields": [{"name": "f", "type": "text"}]}, 400, "text is not a valid data type"),
+        ({"db": "_internal"}, 400, '{"error":"db name did not start with a number or letter"}'),
+        ({"tags": None}, 400, "serde json error: "),
+    ],
+)
+def test_a_table_that_cannot_be_created(server: Web, changes: dict[str, Any], status: int, text: str) -> None:
+    answer = server.post(TABLE, json={"db": "foo", "table": "t", "tags": [], "fields": []} | changes)
+    assert answer.status_code == status
+    assert answer.text.startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status", "text"),
+    [
+        pytest.param("db=foo&table=nope", 404, "Table nope not in DB schema for foo", id="122"),
+        pytest.param("db=nope&table=t", 404, "Database not found nope", id="3.4"),
+        pytest.param("db=foo", 400, "serde error: missing field `table`", id="none"),
+        pytest.param("db=foo&table=t&hard_delete_at=now", 400, "hard_delete_at 'now' cannot be kept", id="time"),
+        pytest.param("db=foo&table=t", 200, "", id="there"),
+    ],
+)
+def test_tables_that_are_deleted_or_not(server: Web, parameters: str, status: int, text: str) -> None:
+    server.write("t v=1")
+    answer = server.delete(f"{TABLE}?{parameters}")
+    assert answer.status_code == status
+    assert answer.text.startswith(text)
+
+
+def test_a_deleted_table_is_gone(server: Web) -> None:
+    server.write("t v=1")
+    server.delete(f"{TABLE}?db=foo&table=t")
+    assert told(server.sql("SELECT * FROM t")) == (400, "Error during planning: table 'public.iox.t' not found")
+
+
+def test_a_trigger_is_enabled_and_disabled_also_twice(server: Web) -> None:  # fact 134
+    assert told(server.trigger("t", "all_tables", "w.py", WRITES)) == (200, "")
+    for verb in ("enable", "disable", "disable", "enable"):
+        assert told(server.post(f"{TRIGGERS}/{verb}?db=foo&trigger_name=t")) == (200, "")
+        (found,) = server.rows("SELECT disabled FROM system.processing_engine_triggers")
+        assert found["disabled"] is (verb == "disable")
+
+
+def test_an_enabled_trigger_is_only_deleted_by_force(server: Web) -> None:  # fact 135, with 409 (architecture 8.6)
+    server.trigger("t", "all_tables", "w.py", WRITES)
+    text = "Cannot delete running plugin t. Disable it first or use --force."
+    assert told(server.delete(f"{TRIGGERS}?db=foo&trigger_name=t")) == (409, text)
+    body = {"db": "foo", "trigger_name": "t", "force": True}
+    assert told(server.send("DELETE", TRIGGERS, json=body)) == (200, "")
+    text = "the requested resource was not found: t"
+    assert told(server.delete(f"{TRIGGERS}?db=foo&trigger_name=t&force=true")) == (404, text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "text"),
+    [
+        pytest.param({"trigger_specification": "foo:bar"}, 400, "failed to parse trigger from foo:bar: ", id="B1.15"),
+        pytest.param({"plugin_filename": "no.py"}, 500, "Plugin error: reading plugin file: ", id="no file"),
+        pytest.param({"plugin_filename": "../x.py"}, 500, "Plugin error: Path traversal detected", id="outside"),
+        pytest.param({"db": "nope"}, 404, "Database not found nope", id="no database"),
+        pytest.param({"db": "_internal"}, 500, "cannot modify internal db", id="own database"),
+        pytest.param({"trigger_name": "there"}, 409, EXISTS, id="taken"),
+        pytest.param(
+            {"trigger_settings": {"run_async": False, "error_behavior": "Log"}},
+            400,
+            "serde json error: unknown variant `Log`, expected one of `log`, `retry`, `disable`",
+            id="B10.18",
+        ),
+        pytest.param(
+            {"trigger_settings": {}}, 400, "serde json error: missing field `run_async`", id="10: both are required"
+        ),
+        pytest.param({"disabled": None}, 400, "serde json error: ", id="B10.18 disabled"),
+        pytest.param({"trigger_arguments": {"a": 1}}, 400, "serde json error: ", id="arguments are text"),
+        pytest.param({"timeout_s": 0}, 400, "invalid configuration provided: timeout", id="timeout"),
+    ],
+)
+def test_a_trigger_that_cannot_be_created(server: Web, changes: dict[str, Any], status: int, text: str) -> None:
+    server.trigger("there", "all_tables", "w.py", WRITES)
+    answer = server.trigger("t", "all_tables", "w.py", **changes)
+    assert answer.status_code == status
+    assert answer.text.startswith(text)
+    assert [t.name for t in server.engine.catalog.state.database("foo").triggers] == ["there"]  # type: ignore[union-attr]
+
+
+def test_a_trigger_cannot_be_described_in_a_query_string(server: Web) -> None:
+    answer = server.post(f"{TRIGGERS}?db=foo&trigger_name=t", json={})
+    assert told(answer) == (400, "serde error: missing field `plugin_filename`")
+
+
+def test_what_an_author_may_not_have_meant_comes_in_headers(server: Web) -> None:
+    answer = server.trigger("t", "cron:0 8 * * *", "w.py", WRITES)
+    assert answer.status_code == 200
+    warnings = answer.headers.get_list("x-influxdb3-warning")
+    assert any("process_scheduled_call" in text for text in warnings)
+    assert any("minute" in text for text in warnings)
+
+
+def test_kinds_of_triggers_can_be_refused(tmp_path: Path) -> None:  # B1.17
+    with web(tmp_path, restrict_plugin_triggers_to=frozenset({"schedule"})) as server:
+        server.engine.create_database("foo")
+        for spec, name in (("all_tables", "WalRows"), ("request:a", "Request")):
+            text = f"invalid request: server is configured to reject {name} plugin triggers"
+            assert told(server.trigger("t", spec, "w.py", WRITES)) == (400, text)
+        assert server.trigger("t", "every:1h", "w.py").status_code == 200
+
+
+def test_without_plugin_dir_the_engine_is_off(tmp_path: Path) -> None:
+    with web(tmp_path, plugin_dir=None, virtual_env_location=None) as server:
+        server.engine.create_database("foo")
+        test = {"filename": "w.py", "database": "foo", "input_lp": "a b=1"}
+        off = "Plugin error: No plugin directory configured"
+        assert told(server.trigger("t", "all_tables", "w.py")) == (500, off)
+        assert told(server.post("/api/v3/plugin_test/wal", json=test)) == (500, off)
+        install = "/api/v3/configure/plugin_environment/install_packages"
+        assert told(server.post(install, json={"packages": ["x"]})) == (500, off)
+        assert told(server.get("/api/v3/engine/x")) == (404, '{error: "not found"}')
+
+
+def test_the_catalog_is_shown_with_a_refused_edit(server: Web) -> None:
+    server.trigger("t", "every:90s", "w.py", WRITES, trigger_arguments={"a": "b"}, disabled=True, timeout_s=1.5)
+    path = server.engine.paths.catalog
+    path.write_text(path.read_text() + "\nnonsense = 1\n")
+    server.engine.catalog.poll_edits()
+    shown = server.get("/api/v3/configure/catalog").json()
+    assert list(shown) == ["path", "problem", "databases"]
+    assert shown["path"] == str(path)
+    assert "nonsense" in shown["problem"]
+    internal, foo = shown["databases"]
+    assert internal == {"name": "_internal", "deleted": False, "triggers": []}
+    assert foo["triggers"] == [
+        {
+            "name": "t",
+            "plugin_filename": "w.py",
+            "trigger_specification": "every:1m 30s",
+            "trigger_arguments": {"a": "b"},
+            "run_async": False,
+            "error_behavior": "log",
+            "timeout_s": 1.5,
+            "enabled": False,
+        }
+    ]
