@@ -3,11 +3,12 @@
 A record is little-endian: a head (kind, flags, number of row payloads, of chain ids, bytes of meta, position, length), a
 descriptor per payload, the payloads' chains, the other values as MessagePack, then each payload's data. Records and data
 begin at multiples of ``ALIGN`` bytes, so that Arrow reads a mapped segment in place.
+
+A log holds millions of records with a row or two, so those have a short way of their own, and values that are quick to make.
 """
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -33,8 +34,7 @@ class Kind(IntEnum):
     CONSUMER = 5
 
 
-@dataclass(frozen=True, slots=True)
-class RowsPayload:
+class RowsPayload(msgspec.Struct, frozen=True, gc=False):
     """Rows of one table.
 
     Attributes:
@@ -52,8 +52,7 @@ class RowsPayload:
     data: Bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaRecord:
+class SchemaRecord(msgspec.Struct, frozen=True):
     """A table was created, got columns, or was ``deleted``.
 
     ``columns`` are (name, ``ColumnType.short``), added behind the first ``first_version`` columns.
@@ -67,15 +66,13 @@ class SchemaRecord:
     deleted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RowsRecord:
+class RowsRecord(msgspec.Struct, frozen=True, gc=False):
     """Rows were written."""
 
     rows: RowsPayload
 
 
-@dataclass(frozen=True, slots=True)
-class StartedRecord:
+class StartedRecord(msgspec.Struct, frozen=True):
     """A scheduled run that was due at ``due_ns`` began."""
 
     trigger_id: int
@@ -84,8 +81,7 @@ class StartedRecord:
     due_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class CommitRecord:
+class CommitRecord(msgspec.Struct, frozen=True):
     """A run ended; everything in here happened, or nothing.
 
     ``ranges`` are the positions that it worked off, (low, high) inclusive; ``due_ns`` is set for a scheduled run.
@@ -101,8 +97,7 @@ class CommitRecord:
     changes: tuple[StateChange, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ConsumerRecord:
+class ConsumerRecord(msgspec.Struct, frozen=True):
     """A trigger was enabled, and receives what stands behind ``start``; or (not ``opened``) its ``generation`` is over."""
 
     trigger_id: int
@@ -127,7 +122,7 @@ class EncodedRecord(NamedTuple):
     payloads: tuple[tuple[int, int], ...]
 
 
-class PayloadAt(NamedTuple):
+class PayloadAt(msgspec.Struct, frozen=True, gc=False):
     """What the log's index keeps of one row payload; ``offset`` counts from the beginning of the segment."""
 
     position: int
@@ -140,6 +135,8 @@ class PayloadAt(NamedTuple):
     chain: tuple[int, ...]
 
 
+_ROWS = int(Kind.ROWS)
+_KINDS = frozenset(int(kind) for kind in Kind)
 _HEAD = struct.Struct("<BBxxIIIQQ")
 _POSITION = struct.Struct("<Q")
 _POSITION_AT = 16
@@ -203,7 +200,7 @@ def payloads_of(record: Record) -> tuple[RowsPayload, ...]:
 
 def decode_records(
     view: memoryview, start: int, end: int, after: int = 0
-) -> Iterator[tuple[int, Record, list[PayloadAt]]]:
+) -> Iterator[tuple[int, Record, Sequence[PayloadAt]]]:
     """Yield position, record and payloads of what stands between ``start`` and ``end`` above the position ``after``.
 
     Raises:
@@ -213,18 +210,24 @@ def decode_records(
         kind, flags, payload_count, chain_count, meta_bytes, position, length = _HEAD.unpack_from(view, start)
         if position > after:
             _check_kind(kind, flags)
-            meta_at = start + _HEAD.size + payload_count * _PAYLOAD.size + 8 * chain_count
-            payloads = _payloads(view, start, position, payload_count) if payload_count else []
-            rows = tuple([_rows(view, p) for p in payloads])
-            yield position, _put_together(kind, rows, view[meta_at : meta_at + meta_bytes]), payloads
+            if kind == _ROWS:
+                payload = _first_payload(view, start, position)
+                yield position, RowsRecord(_rows(view, payload)), (payload,)
+            else:
+                meta_at = start + _HEAD.size + payload_count * _PAYLOAD.size + 8 * chain_count
+                payloads = _payloads(view, start, position, payload_count)
+                rows = tuple([_rows(view, payload) for payload in payloads])
+                yield position, _put_together(kind, rows, view[meta_at : meta_at + meta_bytes]), payloads
         start += length
 
 
 def scan_payloads(view: memoryview, start: int, end: int) -> Iterator[PayloadAt]:
     """Yield the row payloads between ``start`` and ``end`` without reading the rest of the records."""
     while start < end:
-        _, _, payload_count, _, _, position, length = _HEAD.unpack_from(view, start)
-        if payload_count:
+        kind, _, payload_count, _, _, position, length = _HEAD.unpack_from(view, start)
+        if kind == _ROWS:
+            yield _first_payload(view, start, position)
+        elif payload_count:
             yield from _payloads(view, start, position, payload_count)
         start += length
 
@@ -248,8 +251,6 @@ def _take_apart(record: Record) -> tuple[Kind, Sequence[RowsPayload], bytes]:
 
 
 def _put_together(kind: int, rows: tuple[RowsPayload, ...], meta: memoryview) -> Record:
-    if kind == Kind.ROWS:
-        return RowsRecord(rows[0])
     if kind == Kind.COMMIT:
         trigger_id, generation, run_id, ranges, due_ns, chain, changed = _commit_meta.decode(meta)
         changes = tuple(StateChange(name, clear, [StateValue(*v) for v in values]) for name, clear, values in changed)
@@ -261,15 +262,23 @@ def _put_together(kind: int, rows: tuple[RowsPayload, ...], meta: memoryview) ->
     return SchemaRecord(*_schema_meta.decode(meta))
 
 
-_KINDS = frozenset(Kind)
-
-
 def _check_kind(kind: int, flags: int) -> None:
     if kind not in _KINDS or flags:
         raise StorageError(
             f"the log holds a record of kind {kind} with flags {flags}, which this version does not know: "
             "start the newer influxdb3 that wrote it"
         )
+
+
+def _first_payload(view: memoryview, start: int, position: int) -> PayloadAt:
+    """Return the only payload of the record at ``start``."""
+    table_id, offset, length, version, row_count, encoding, chain_length = _PAYLOAD.unpack_from(
+        view, start + _HEAD.size
+    )
+    chain: tuple[int, ...] = ()
+    if chain_length:
+        chain = struct.unpack_from(f"<{chain_length}Q", view, start + _HEAD.size + _PAYLOAD.size)
+    return PayloadAt(position, table_id, start + offset, length, version, row_count, encoding, chain)
 
 
 def _payloads(view: memoryview, start: int, position: int, count: int) -> list[PayloadAt]:

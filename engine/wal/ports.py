@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from engine.errors import EngineError
 from engine.wal.format import Record, SchemaRecord
@@ -41,7 +43,7 @@ class Entry:
     no_sync: bool = False
 
 
-class PayloadLocation(NamedTuple):
+class PayloadLocation(msgspec.Struct, frozen=True, gc=False):
     """Where the data of a row payload stands: ``length`` bytes at ``offset`` of the file ``path``, for whoever maps it."""
 
     path: str
@@ -49,7 +51,7 @@ class PayloadLocation(NamedTuple):
     length: int
 
 
-class DurableRecord(NamedTuple):
+class DurableRecord(msgspec.Struct, frozen=True, gc=False):
     """A record that no crash takes away; ``locations`` has one item per row payload."""
 
     position: int
@@ -57,7 +59,7 @@ class DurableRecord(NamedTuple):
     locations: tuple[PayloadLocation, ...]
 
 
-class RowsRef(NamedTuple):
+class RowsRef(msgspec.Struct, frozen=True, gc=False):
     """A row payload as the log's index knows it; fields as in ``RowsPayload``, ``position`` that of its record."""
 
     position: int

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from engine.errors import EngineError, StorageError, SyncFailed, Unavailable
 from engine.wal.format import Record, StateChange
@@ -42,7 +43,7 @@ class Model:
         change = StateChange("21:5", False, [])
         records: list[Record] = [rows(f"{filling}{part}") for part in range(parts)]
         run = commit(payload(filling), payload(filling + "second"), run_id=str(number))
-        records.append(type(run)(*[*_values(run)[:-1], (change,)]))
+        records.append(structs.replace(run, changes=(change,)))
         self.submitted.append(tuple(records))
         future = wal.append(Entry(records, no_sync=no_sync))
         self._settle(number, future, no_sync)
@@ -84,10 +85,6 @@ class Model:
                 assert left.pop(position) == record
             numbers.append(number)
         return numbers
-
-
-def _values(record: object) -> list[object]:
-    return [getattr(record, name) for name in record.__dataclass_fields__]  # type: ignore[attr-defined]
 
 
 def _number_of(record: Record) -> int:
@@ -192,7 +189,7 @@ def test_a_log_that_a_crash_left_can_be_read_and_written(tmp_path: Path) -> None
 
 def test_a_power_failure_is_no_damage(tmp_path: Path) -> None:
     """Many random outcomes of one crash in the middle of a group: never an error, never half an entry."""
-    for seed in range(150):
+    for seed in range(80):
         model = Model()
         disk = CrashingDisk(tmp_path / f"{seed}", seed)
         disk.stop_at(14)

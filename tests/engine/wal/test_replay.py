@@ -27,8 +27,8 @@ from tests.support.wal import (
 
 
 def replayed(folder: Path, after: int = 0) -> LogTail:
-    """Read the log to its end and return where it goes on."""
-    replay = LogReplay(RealDisk(), folder, after)
+    """Read the log to its end and return where it goes on; on a disk that is quick to sync."""
+    replay = LogReplay(CrashingDisk(folder.parent), folder, after)
     for _ in replay.batches():
         pass
     return replay.finish()
@@ -76,23 +76,23 @@ def test_segments_whose_records_are_not_wanted_are_not_read(tmp_path: Path) -> N
 
 
 def test_a_tail_torn_at_any_byte_of_the_last_frame_is_cut_off(tmp_path: Path) -> None:
-    segment = one_segment(tmp_path, 3)
+    segment = one_segment(tmp_path / "wal", 3)
     whole, last = segment.read_bytes(), frames(segment)[-1]
     for cut in range(last.offset, last.end):
         segment.write_bytes(whole[:cut])
-        assert replayed(tmp_path).next_position == 5
-        assert texts(tmp_path) == first_texts(2)
+        assert replayed(tmp_path / "wal").next_position == 5
+        assert texts(tmp_path / "wal") == first_texts(2)
         assert segment.stat().st_size == last.offset
 
 
 def test_a_last_frame_that_lost_any_sector_is_cut_off(tmp_path: Path) -> None:
-    write_log(tmp_path, [[rows("first")], [rows("x" * 1500)]])
-    [segment] = segments(tmp_path)
+    write_log(tmp_path / "wal", [[rows("first")], [rows("x" * 1500)]])
+    [segment] = segments(tmp_path / "wal")
     whole, last = segment.read_bytes(), frames(segment)[-1]
     for lost in range(last.offset, last.end - 512, 512):
         segment.write_bytes(whole[:lost] + bytes(512) + whole[lost + 512 :] + bytes(4096))
-        replayed(tmp_path)
-        assert texts(tmp_path) == ["first"]
+        replayed(tmp_path / "wal")
+        assert texts(tmp_path / "wal") == ["first"]
         assert segment.stat().st_size == last.offset
 
 
