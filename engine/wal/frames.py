@@ -152,6 +152,9 @@ class FrameCodec:
 
     def find(self, view: memoryview, offset: int) -> Frame | None:
         """Return the first good frame at ``offset`` or anywhere behind it, ``None`` if there is none."""
+        frame = self.read(view, offset)
+        if frame is not None:
+            return frame
         words = (len(view) - offset) // FRAME_ALIGN * FRAME_ALIGN // 4
         if words <= 0:
             return None
