@@ -12,6 +12,7 @@ from engine.clock import SystemClock
 from engine.errors import QueryError
 from engine.host.protocol import Done, NamespaceSync, RequestData, StateValue
 from engine.plugins.executors.embedded import EmbeddedExecutor
+from engine.plugins.executors.host import ExecutorConfig, HostExecutor
 from engine.plugins.ports import Executor, RunLimits
 from tests.support.plugins import (
     WAIT_S,
@@ -27,6 +28,7 @@ from tests.support.plugins import (
 
 EXECUTORS = [
     pytest.param(lambda: EmbeddedExecutor(SystemClock()), id="embedded"),
+    pytest.param(lambda: HostExecutor(ExecutorConfig(), SystemClock()), id="host", marks=pytest.mark.process),
 ]
 
 COUNTER = """

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import ctypes
 import itertools
 import os
 import signal
@@ -123,17 +122,8 @@ class FakeHost:
         threading.Timer(0.05, lambda: self.do_query(run, args)).start()
         return Done(run.run_id)
 
-    def do_exit(self, _run: Run, args: dict[str, str]) -> None:
-        os._exit(int(args["status"]))
-
-    def do_segfault(self, _run: Run, _args: dict[str, str]) -> None:
-        os.kill(os.getpid(), signal.SIGSEGV)
-
     def do_freeze(self, _run: Run, _args: dict[str, str]) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
-
-    def do_hold_the_gil(self, _run: Run, _args: dict[str, str]) -> None:
-        ctypes.PyDLL(None).sleep(3600)
 
     def do_loop(self, _run: Run, _args: dict[str, str]) -> None:
         threading.Event().wait()
