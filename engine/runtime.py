@@ -1,6 +1,7 @@
 """The engine: builds all its parts, wires them, and offers what a server or a program may ask of it."""
 
 import logging
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -48,6 +49,7 @@ from engine.plugins.environment import PluginEnvironment
 from engine.plugins.executors.embedded import EmbeddedExecutor
 from engine.plugins.executors.host import ExecutorConfig, HostExecutor
 from engine.plugins.ports import Executor
+from engine.plugins.processes import HostConfig
 from engine.plugins.registry import PluginRegistry
 from engine.query.executor import QueryExecutor, QueryResult
 from engine.query.stored import StoredTables
@@ -82,12 +84,14 @@ class Outside:
     """What an engine works on: the machine's clock and disk, unless somebody brings others.
 
     Attributes:
+        environ: the environment of plugins, of which each host gets a copy.
         executor: runs plugins; ``None`` = as ``plugin-isolation`` says.
         in_background: threads watch the time and the catalog's file; otherwise somebody calls ``tick``.
     """
 
     clock: Clock = field(default_factory=SystemClock)
     disk: Disk = field(default_factory=RealDisk)
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     executor: Executor | None = None
     in_background: bool = True
 
@@ -160,15 +164,18 @@ class Engine:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Stop triggers, write the buffer to Parquet, let the folder go; a second call does nothing."""
+    def close(self, timeout_s: float | None = None) -> None:
+        """Stop triggers, write the buffer to Parquet, let the folder go; a second call does nothing.
+
+        Runs of plugins get ``timeout_s`` seconds to end, ``None`` = as the setting says.
+        """
         if not self._is_open:
             return
         self._is_open = False
         if self._outside.in_background:
             self._watcher.stop()
         self.triggers.close()
-        self._executor.close(self.settings.shutdown_timeout_s)
+        self._executor.close(self.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
         if self._outside.in_background:
             self._timer_loop.stop()
             self._maintenance.stop()
@@ -206,10 +213,6 @@ class Engine:
     def snapshot(self) -> None:
         """Write the buffer to Parquet now, and let go of what the log need not hold any more."""
         self._maintenance.snapshot()
-
-    def warm_up(self) -> None:
-        """Load what the first query and the first run would wait for."""
-        self._queries.warm_up()
 
     # ---- data
 
@@ -309,7 +312,7 @@ class Engine:
         if kind not in self.settings.restrict_plugin_triggers_to:
             name = plugin_type_name(definition.spec)
             raise InvalidRequest(f"invalid request: server is configured to reject {name} plugin triggers")
-        warnings = self.registry.warnings(self.registry.resolve(definition.plugin_filename), kind)
+        warnings = self.registry.warnings(self.registry.refresh(definition.plugin_filename), kind)
         note = reading_note(definition.spec)
         self.catalog.apply(CreateTrigger(database, replace(definition, trigger_id=0)))
         return [*warnings, *([note] if note else [])]
@@ -319,8 +322,16 @@ class Engine:
         self.catalog.apply(DeleteTrigger(database, name, force))
 
     def set_trigger_enabled(self, database: str, name: str, enabled: bool) -> None:
-        """Enable or disable a trigger."""
+        """Enable or disable a trigger; a ``gh:`` plugin that is enabled is fetched anew."""
+        found = self.catalog.state.database(database)
+        definition = found.trigger(name) if found else None
+        if enabled and definition is not None and not definition.enabled:
+            self.registry.refresh(definition.plugin_filename)
         self.catalog.apply(SetTriggerEnabled(database, name, enabled))
+
+    def write_plugin_file(self, name: str, content: str) -> None:
+        """Create or replace one file in the plugin folder; see ``PluginRegistry.write_file``."""
+        self.registry.write_file(name, content)
 
     def request(self, path: str, data: RequestData) -> "Future[Response]":
         """Hand a request to the trigger of ``path``; see ``TriggerManager.request``."""
@@ -455,7 +466,8 @@ class Engine:
     def _make_executor(self) -> Executor:
         if self.settings.plugin_isolation == "embedded":
             return EmbeddedExecutor(self.clock)
-        return HostExecutor(ExecutorConfig(freeze_timeout_s=self.settings.plugin_freeze_timeout_s), self.clock)
+        host = HostConfig(self._outside.environ, self.settings.plugin_dir, self.settings.virtual_env_location)
+        return HostExecutor(ExecutorConfig(host, self.settings.plugin_freeze_timeout_s), self.clock)
 
     def _database(self, name: str) -> Database:
         found = self.catalog.state.database(name)

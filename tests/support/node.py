@@ -35,7 +35,7 @@ class Node:
         plugins.mkdir(parents=True, exist_ok=True)
         (plugins / "p.py").write_text("def process_writes(influxdb3_local, table_batches, args=None):\n    pass\n")
         settings = Settings.for_tests(folder, plugin_dir=plugins, **changes)
-        outside = Outside(self.clock, self.disk, self.executor, in_background=False)
+        outside = Outside(self.clock, self.disk, executor=self.executor, in_background=False)
         self.engine = Engine.open(settings, outside)
 
     def write(self, lines: str, *, no_sync: bool = False) -> None:
