@@ -82,6 +82,7 @@ class Maintenance:
         segments = [
             SealedSegment(s.last_position, s.size_bytes, s.sealed_ns, frozenset(self._wal.tables_in(s)))
             for s in self._wal.sealed_segments()
+            if s.last_position <= stored_until  # others stay anyway, and need not be read for their tables
         ]
         decision = decide_truncation(
             segments, stored_until, self._side.readers(), self._config.retention, self._clock.now_ns()

@@ -31,6 +31,9 @@ OPEN_AT_HEAD = 0
 """As the start of a consumer: the position of the record that opens it."""
 
 
+RECONCILE_AGAIN_S = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class _Active:
     """A trigger that is on, with the one source of its work."""
@@ -70,8 +73,8 @@ class TriggerManager:
     def start(self) -> None:
         """Bring consumers and triggers to what the catalog says, and follow its changes from now on."""
         self.wake_ups.seen_until = self._log.wal.next_position - 1
-        self._reconcile(self._catalog.state)
-        self._catalog.subscribe(lambda old, new: self._reconcile(new))
+        self.reconcile()
+        self._catalog.subscribe(lambda old, new: self.reconcile())
 
     def request(self, path: str, request: RequestData) -> "Future[Response]":
         """Hand ``request`` to the trigger of ``path``.
@@ -128,8 +131,19 @@ class TriggerManager:
         for trigger_id, one in active.items():
             self._detach(trigger_id, one)
 
-    def _reconcile(self, state: CatalogState) -> None:
-        """Open, close, start and stop what differs from ``state``."""
+    def reconcile(self) -> None:
+        """Open, close, start and stop what differs from the catalog.
+
+        If the log does not take that, it is tried again after a while, and the caller is told.
+        """
+        try:
+            self._carry_out(self._catalog.state)
+        except EngineError:
+            if self._tools is not None:
+                self._tools.timers.after(RECONCILE_AGAIN_S, self.reconcile)
+            raise
+
+    def _carry_out(self, state: CatalogState) -> None:
         with self._lock:
             if self._closed:
                 return
