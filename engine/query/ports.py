@@ -1,0 +1,52 @@
+"""What queries need of the rest of the engine."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class TableSnapshot:
+    """All rows of a table at one moment; no two rows in it have one key.
+
+    Attributes:
+        schema: the columns that queries see, in their order, with their metadata.
+        folders: folders of Parquet files; a file may lack columns. What a folder holds never changes while the process
+            lives, so another set of files needs another path: listings and statistics are kept by path.
+        batches: further rows; a batch may lack columns and have its own order of them.
+        release: to be called once when the rows are not read any more.
+    """
+
+    schema: pa.Schema
+    folders: tuple[Path, ...]
+    batches: tuple[pa.RecordBatch, ...]
+    release: Callable[[], None]
+
+
+class TableSource(Protocol):
+    """The tables of one database; may be called from any thread."""
+
+    def table_names(self) -> Sequence[str]:
+        """Return the names of the tables, in any order."""
+
+    def table_schema(self, name: str) -> pa.Schema | None:
+        """Return the columns that queries of the table ``name`` see; ``None`` if there is no such table."""
+
+    def open(self, name: str) -> TableSnapshot | None:
+        """Return the rows of the table ``name``; ``None`` if there is no such table."""
+
+
+class SystemTables(Protocol):
+    """The tables of the schema ``system`` that queries of one database see; may be called from any thread."""
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the tables, in any order."""
+
+    def schema(self, name: str) -> pa.Schema:
+        """Return the columns of the table ``name``, which is one of ``names``."""
+
+    def read(self, name: str) -> pa.Table:
+        """Return the rows of the table ``name``, which is one of ``names``."""
