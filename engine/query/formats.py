@@ -1,0 +1,266 @@
+"""The formats in which queries are answered: which one a request asks for, and their bytes."""
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.errors import InvalidRequest, QueryFailed
+from engine.query.cell_text import display_text, is_nested, json_objects
+from engine.query.pretty import box_table
+from engine.query.text_arrays import EMPTY, bytes_of, joined
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+MOST_ROWS_AT_ONCE = 65_536
+"""A batch with more rows is encoded in parts, so that no text comes near the 2 GiB that one array can hold."""
+
+
+class Format(Enum):
+    """A format; the value is the ``content-type`` of answers in it."""
+
+    PARQUET = "application/vnd.apache.parquet"
+    CSV = "text/csv"
+    PRETTY = "text/plain; charset=utf-8"
+    JSON = "application/json"
+    JSON_LINES = "application/jsonl"
+
+    @property
+    def is_collected(self) -> bool:
+        """Return whether an answer begins when all of it is there, so that every failure still has its status."""
+        return self in (Format.PARQUET, Format.PRETTY)
+
+
+_BY_NAME = {
+    "parquet": Format.PARQUET,
+    "csv": Format.CSV,
+    "pretty": Format.PRETTY,
+    "json": Format.JSON,
+    "json_lines": Format.JSON_LINES,
+    "jsonl": Format.JSON_LINES,
+}
+_BY_ACCEPT = {
+    "application/vnd.apache.parquet": Format.PARQUET,
+    "text/csv": Format.CSV,
+    "text/plain": Format.PRETTY,
+    "application/json": Format.JSON,
+}
+_ANYTHING = ("text/html", "*/*")
+
+
+def choose_format(format_param: str | None, accept: bytes | str | None) -> Format:
+    """Return the format that a request asks for: that of its parameter, else that of its ``Accept`` header.
+
+    The header is read first, and refused if it is wrong, also where the parameter decides.
+
+    Raises:
+        InvalidRequest: neither a known format nor a known header.
+    """
+    accepted = _accepted(accept)
+    return accepted if format_param is None else parse_format(format_param)
+
+
+def parse_format(name: str) -> Format:
+    """Return the format called ``name``.
+
+    Raises:
+        InvalidRequest: there is none of this name.
+    """
+    if name not in _BY_NAME:
+        known = ", ".join(f"`{known}`" for known in _BY_NAME)
+        raise InvalidRequest(f"serde error: unknown variant `{name}`, expected one of {known}")
+    return _BY_NAME[name]
+
+
+def _accepted(accept: bytes | str | None) -> Format:
+    if accept is None:
+        return Format.JSON
+    text = accept if isinstance(accept, str) else _header_text(accept)
+    if text in _BY_ACCEPT:
+        return _BY_ACCEPT[text]
+    if any(anything in text for anything in _ANYTHING):
+        return Format.JSON
+    raise InvalidRequest(f"invalid mime type ({text})")
+
+
+def _header_text(accept: bytes) -> str:
+    try:
+        return accept.decode()
+    except UnicodeDecodeError as error:
+        cut_off = error.reason == "unexpected end of data"
+        kind = (
+            "incomplete utf-8 byte sequence"
+            if cut_off
+            else f"invalid utf-8 sequence of {error.end - error.start} bytes"
+        )
+        message = f"the mime type specified was not valid UTF8: {kind} from index {error.start}"
+        raise InvalidRequest(message) from error
+
+
+class Encoder(Protocol):
+    """Turns a result into bytes, batch by batch."""
+
+    def encode(self, batch: pa.RecordBatch) -> bytes:
+        """Return what can be sent once ``batch`` is there, often nothing.
+
+        Raises:
+            QueryFailed: the format has no form for a column.
+        """
+
+    def finish(self) -> bytes:
+        """Return the rest; to be called once, behind the last batch."""
+
+
+def encoder(format_: Format, schema: pa.Schema) -> Encoder:
+    """Return a new encoder for a result with the columns of ``schema``."""
+    return _ENCODERS[format_](schema)
+
+
+def encode_all(format_: Format, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+    """Yield the bytes of a whole result; no part is empty."""
+    encoding = encoder(format_, schema)
+    for batch in batches:
+        if data := encoding.encode(batch):
+            yield data
+    if data := encoding.finish():
+        yield data
+
+
+def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    return (batch.slice(start, MOST_ROWS_AT_ONCE) for start in range(0, batch.num_rows, MOST_ROWS_AT_ONCE))
+
+
+class _Json:
+    def __init__(self, schema: pa.Schema) -> None:
+        self._names = schema.names
+        self._is_empty = True
+
+    def encode(self, batch: pa.RecordBatch) -> bytes:
+        data = b"".join(bytes_of(json_objects(self._names, p.columns, before=",")).tobytes() for p in _parts(batch))
+        if not data or not self._is_empty:
+            return data
+        self._is_empty = False
+        return b"[" + data[1:]
+
+    def finish(self) -> bytes:
+        return b"[]" if self._is_empty else b"]"
+
+
+class _JsonLines:
+    def __init__(self, schema: pa.Schema) -> None:
+        self._names = schema.names
+
+    def encode(self, batch: pa.RecordBatch) -> bytes:
+        return b"".join(bytes_of(json_objects(self._names, p.columns, after="\n")).tobytes() for p in _parts(batch))
+
+    def finish(self) -> bytes:
+        return b""
+
+
+class _Csv:
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._has_header = False
+
+    def encode(self, batch: pa.RecordBatch) -> bytes:
+        for field in batch.schema:
+            if is_nested(field.type):
+                raise QueryFailed(f"Csv error: Nested type {field.type} is not supported in CSV")
+        header = b"" if self._has_header else self._header()
+        self._has_header = True
+        return header + b"".join(bytes_of(_csv_rows(part)).tobytes() for part in _parts(batch))
+
+    def finish(self) -> bytes:
+        return b""
+
+    def _header(self) -> bytes:
+        names = pa.RecordBatch.from_arrays([pa.array([name]) for name in self._schema.names], names=self._schema.names)
+        return bytes_of(_csv_rows(names)).tobytes()
+
+
+def _csv_rows(batch: pa.RecordBatch) -> pa.Array:
+    cells = [_csv_quoted(pc.fill_null(display_text(column), "")) for column in batch.columns]
+    if len(cells) == 1:
+        # A line without anything would not be a row.
+        cells = [pc.if_else(pc.equal(cells[0], EMPTY), pa.scalar('""'), cells[0])]
+    pieces = [piece for cell in cells for piece in (",", cell)][1:]
+    return joined(*pieces, "\n")
+
+
+def _csv_quoted(text: pa.Array) -> pa.Array:
+    data = bytes_of(text)
+    if not any((data == ord(special)).any() for special in ',"\r\n'):
+        return text
+    quoted = joined('"', pc.replace_substring(text, '"', '""'), '"')
+    return pc.if_else(pc.match_substring_regex(text, '[,"\r\n]'), quoted, text)
+
+
+class _Pretty:
+    def __init__(self, schema: pa.Schema) -> None:
+        self._names = schema.names
+        self._batches: list[pa.RecordBatch] = []
+
+    def encode(self, batch: pa.RecordBatch) -> bytes:
+        self._batches.append(batch)
+        return b""
+
+    def finish(self) -> bytes:
+        return box_table(self._names, self._batches)
+
+
+class _Outlet(io.RawIOBase):
+    """A file that is only written to, from which the bytes are taken away as they come."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._position = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: "Buffer") -> int:
+        piece = bytes(data)
+        self._pieces.append(piece)
+        self._position += len(piece)
+        return len(piece)
+
+    def tell(self) -> int:
+        return self._position
+
+    def take(self) -> bytes:
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
+
+
+class _Parquet:
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._outlet = _Outlet()
+        self._writer: pa.parquet.ParquetWriter | None = None
+
+    def encode(self, batch: pa.RecordBatch) -> bytes:
+        if self._writer is None:
+            # The module takes its time to load, and few ask for this format.
+            import pyarrow.parquet
+
+            self._writer = pyarrow.parquet.ParquetWriter(self._outlet, self._schema)
+        self._writer.write_batch(batch)
+        return self._outlet.take()
+
+    def finish(self) -> bytes:
+        if self._writer is not None:
+            self._writer.close()
+        return self._outlet.take()
+
+
+_ENCODERS: dict[Format, Callable[[pa.Schema], Encoder]] = {
+    Format.PARQUET: _Parquet,
+    Format.CSV: _Csv,
+    Format.PRETTY: _Pretty,
+    Format.JSON: _Json,
+    Format.JSON_LINES: _JsonLines,
+}

@@ -1,0 +1,84 @@
+"""Floats as text, digit for digit as InfluxDB writes them.
+
+Both forms use the fewest digits that give the same float again; they differ in where the exponent begins.
+"""
+
+from math import isnan
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.query.text_arrays import Bytes, Mask, patched, text_from_bytes, with_nulls_of
+
+_COMMA = ord(",")
+_LEAST_PLAIN = 1e-5
+_JSON_END = 1e10
+_SINGLE_LEAST_PLAIN = 1e-6
+_SINGLE_END = 1e13
+
+
+def float_text(values: pa.Array) -> pa.Array:
+    """Return floats as CSV and box tables show them: ``2.0``, ``1e16``, ``1e-6``, ``NaN``, ``inf``."""
+    numbers, finite = _numbers(values)
+    text = _shortest(numbers)
+    if pa.types.is_float32(values.type):
+        size = np.abs(numbers)
+        odd = (size >= _SINGLE_END) | ((size < _LEAST_PLAIN) & (size >= _SINGLE_LEAST_PLAIN))
+        single = pa.array(numbers.astype(np.float32))
+        text = patched(text, odd, lambda chosen: _rust_exponent(single.filter(chosen)))
+    return with_nulls_of(_with_infinities(text, values, finite), values)
+
+
+def float_json(values: pa.Array) -> pa.Array:
+    """Return floats as JSON holds them: ``2.0``, ``1.0e10``, ``1.0e-6``; ``null`` for those that JSON cannot hold."""
+    numbers, finite = _numbers(values)
+    text = _shortest(numbers)
+    size = np.abs(numbers)
+    large, small = size >= _JSON_END, (size < _LEAST_PLAIN) & (size > 0)
+    text = patched(text, large, lambda chosen: _rust_exponent(pa.array(numbers).filter(chosen)))
+    text = patched(text, large | small, lambda chosen: _with_fraction(text.filter(chosen)))
+    text = patched(text, ~finite, lambda chosen: pa.array(["null"] * int(pc.sum(chosen).as_py())))
+    return with_nulls_of(text, values)
+
+
+def _numbers(values: pa.Array) -> tuple[npt.NDArray[np.float64], Mask]:
+    """Return the values as doubles, 0 for nulls and those that are not finite, and which are finite.
+
+    A narrower float becomes the double that has the same shortest text, not the same value.
+    """
+    if not pa.types.is_float64(values.type):
+        values = values.cast(pa.float32()).cast(pa.string()).cast(pa.float64())
+    numbers = values.fill_null(0).to_numpy(zero_copy_only=False)
+    finite = np.isfinite(numbers)
+    return (numbers if finite.all() else np.where(finite, numbers, 0.0)), finite
+
+
+def _shortest(numbers: npt.NDArray[np.float64]) -> pa.Array:
+    """Return finite doubles as text: msgspec writes a list of them in the form of ``float_text``."""
+    listed: Bytes = np.frombuffer(msgspec.json.encode(numbers.tolist()), np.uint8)[1:-1]
+    if not len(numbers):
+        return pa.array([], pa.string())
+    commas = listed == _COMMA
+    ends = np.flatnonzero(commas)
+    offsets = np.concatenate([[0], ends - np.arange(len(ends)), [len(listed) - len(ends)]])
+    return text_from_bytes(listed[~commas], offsets)
+
+
+def _rust_exponent(values: pa.Array) -> pa.Array:
+    """Return Arrow's text of floats, with ``1e10`` for ``1e+10``: its exponent begins earlier than msgspec's."""
+    return pc.replace_substring(values.cast(pa.string()), "e+", "e")
+
+
+def _with_fraction(text: pa.Array) -> pa.Array:
+    return pc.replace_substring_regex(text, r"^(-?\d+)e", r"\1.0e")
+
+
+def _with_infinities(text: pa.Array, values: pa.Array, finite: Mask) -> pa.Array:
+    def names(chosen: pa.Array) -> pa.Array:
+        odd = values.filter(chosen).cast(pa.float64()).to_pylist()
+        return pa.array(["NaN" if isnan(number) else str(number) for number in odd])
+
+    return patched(text, ~finite, names)

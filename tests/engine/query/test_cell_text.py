@@ -1,0 +1,97 @@
+import json
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import QueryFailed
+from engine.query.cell_text import display_text, is_nested, json_cells, json_escaped, json_objects
+
+TAG = pa.dictionary(pa.int32(), pa.string())
+LIST = pa.list_(pa.int64())
+SELECTED = pa.struct([("value", pa.float64()), ("time", pa.timestamp("ns"))])
+
+
+@pytest.mark.parametrize(
+    ("values", "in_json", "shown"),
+    [
+        (pa.array([-1, None]), ["-1", None], ["-1", None]),
+        (pa.array([2**64 - 1], pa.uint64()), ["18446744073709551615"], ["18446744073709551615"]),
+        (pa.array([True, False, None]), ["true", "false", None], ["true", "false", None]),
+        (pa.array(['a"b', None, ""]), ['"a\\"b"', None, '""'], ['a"b', None, ""]),
+        (pa.array(["é\n", None], pa.string_view()), ['"é\\n"', None], ["é\n", None]),
+        (pa.array(["x"], pa.large_string()), ['"x"'], ["x"]),
+        (pa.array(["a", None, "a"]).dictionary_encode().cast(TAG), ['"a"', None, '"a"'], ["a", None, "a"]),
+        (pa.array([None, None]), [None, None], [None, None]),
+        (pa.array([Decimal("1.50"), Decimal("-0.05"), None]), ["1.50", "-0.05", None], ["1.50", "-0.05", None]),
+        (pa.array([Decimal("1E-10")], pa.decimal128(20, 10)), ["0.0000000001"], ["0.0000000001"]),
+        (pa.array([b"\xff\x00", None]), ['"ff00"', None], ["ff00", None]),
+        (pa.array([[1, None, 2], [], None], LIST), ["[1,null,2]", "[]", None], ["[1, , 2]", "[]", None]),
+        (pa.array([["a,", None]], pa.list_(pa.string())), ['["a,",null]'], ["[a,, ]"]),
+        (pa.array([[1, 2]], pa.list_(pa.int64(), 2)), ["[1,2]"], ["[1, 2]"]),
+        (
+            pa.array([{"value": 1.5, "time": 5}, {"value": None, "time": 0}, None], SELECTED),
+            ['{"value":1.5,"time":"1970-01-01T00:00:00.000000005"}', '{"time":"1970-01-01T00:00:00"}', None],
+            ["{value: 1.5, time: 1970-01-01T00:00:00.000000005}", "{value: , time: 1970-01-01T00:00:00}", None],
+        ),
+        (
+            pa.array([[("a", None), ("b", 1)], [], None], pa.map_(pa.string(), pa.int64())),
+            ['{"b":1}', "{}", None],
+            ["{a: , b: 1}", "{}", None],
+        ),
+    ],
+    ids=lambda values: str(values.type) if isinstance(values, pa.Array) else "",
+)
+def test_values_have_the_form_of_server_api_1_9(values: pa.Array, in_json: list[str], shown: list[str]) -> None:
+    assert json_cells(values).quoted().to_pylist() == in_json
+    assert display_text(values).to_pylist() == shown
+    # The same values as part of a longer array, as batches of a table are.
+    longer = pa.concat_arrays([values, values]).slice(len(values))
+    assert (json_cells(longer).quoted().to_pylist(), display_text(longer).to_pylist()) == (in_json, shown)
+
+
+def test_a_dictionary_that_is_longer_than_its_column_is_decoded() -> None:
+    values = pa.DictionaryArray.from_arrays(pa.array([2, None], pa.int32()), pa.array(["a", "b", "c"]))
+    assert json_cells(values).quoted().to_pylist() == ['"c"', None]
+
+
+def test_a_type_without_text_is_refused_with_its_name() -> None:
+    union = pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])])
+    with pytest.raises(QueryFailed, match="union"):
+        display_text(union)
+
+
+@pytest.mark.parametrize(
+    ("rows", "objects"),
+    [
+        pytest.param([{"a": 1, "b": 2}], ['{"a":1,"b":2}'], id="no nulls"),
+        pytest.param([{"a": 1}, {"b": 2}, {"c": 3}], ['{"a":1}', '{"b":2}', '{"c":3}'], id="nulls in every column"),
+        pytest.param([{}, {"b": 2}], ["{}", '{"b":2}'], id="a row of nulls"),
+        pytest.param(
+            [{"a": 1, "b": 2, "c": 3}, {"b": 2}], ['{"a":1,"b":2,"c":3}', '{"b":2}'], id="whole in the middle"
+        ),
+        pytest.param([{"a": 1, "c": 3}, {"a": 1, "b": 2}], ['{"a":1,"c":3}', '{"a":1,"b":2}'], id="whole at the start"),
+        pytest.param([{"c": 3}, {"b": 2, "c": 3}], ['{"c":3}', '{"b":2,"c":3}'], id="whole at the end"),
+    ],
+)
+def test_null_members_are_left_out_with_their_commas(rows: list[dict[str, int]], objects: list[str]) -> None:
+    columns = [pa.array([row.get(name) for row in rows], pa.int64()) for name in "abc"[: 3 if "c" in str(rows) else 2]]
+    assert json_objects("abc"[: len(columns)], columns).to_pylist() == objects
+
+
+def test_names_of_members_are_escaped_and_may_repeat() -> None:
+    assert json_objects(['a"b', "x", "x"], [pa.array([1])] * 3)[0].as_py() == '{"a\\"b":1,"x":1,"x":1}'
+
+
+@given(texts=st.lists(st.text(st.characters(codec="utf-8")), max_size=20))
+def test_escaped_text_reads_back(texts: list[str]) -> None:
+    assert [json.loads(f'"{text}"') for text in json_escaped(pa.array(texts, pa.string())).to_pylist()] == texts
+
+
+@pytest.mark.parametrize(
+    ("type_", "nested"), [(TAG, False), (LIST, True), (SELECTED, True), (pa.string(), False)], ids=str
+)
+def test_only_types_that_hold_others_are_nested(type_: pa.DataType, nested: bool) -> None:
+    assert is_nested(type_) is nested
