@@ -1,0 +1,196 @@
+"""Runs queries: resolves their names, streams their rows, lets go of what they read."""
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import pyarrow as pa
+
+from engine.query.deep_stack import call_with_deep_stack
+from engine.query.failures import executing, planning
+from engine.query.information_schema import NATIVE_VIEWS, VIEWS, InformationSchema, views_of_show
+from engine.query.namespaces import SYSTEM_SCHEMA, USER_SCHEMA
+from engine.query.parameters import ParameterValue, bind_parameters
+from engine.query.ports import SystemTables, TableSource
+from engine.query.sql_text import EASY_LENGTH, bind_table_names, check_work, show_target
+
+if TYPE_CHECKING:
+    from datafusion import DataFrame
+    from datafusion.catalog import Table
+
+    from engine.query.session import Session
+
+
+class QueryResult:
+    """The rows of a query, as they come; a context manager.
+
+    What the query reads is held until the last batch was taken, or until ``close``.
+
+    Attributes:
+        schema: the columns of the rows.
+    """
+
+    def __init__(self, schema: pa.Schema, stream: "_Stream", release: Callable[[], object]) -> None:
+        self.schema = schema
+        self._stream: _Stream | None = stream
+        # Also a result that somebody forgot to close lets go of files.
+        self._release = weakref.finalize(self, release)
+        self._release.atexit = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield what is left of the rows.
+
+        Raises:
+            QueryFailed: the query fails while it runs.
+        """
+        try:
+            while self._stream and (batch := self._stream.next()):
+                yield _as_told(batch, self.schema)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the query and let go of what it reads; harmless if that was done before."""
+        self._stream = None
+        self._release()
+
+
+class _Stream:
+    """The batches of a plan that runs.
+
+    The first one is made at once, so that most failures are known before anything is answered.
+    """
+
+    def __init__(self, frame: "DataFrame") -> None:
+        with planning():
+            self._batches = frame.execute_stream()
+        self.first = self._make()
+
+    def next(self) -> pa.RecordBatch | None:
+        """Return the next batch, ``None`` behind the last."""
+        batch, self.first = self.first, None
+        return self._make() if batch is None else batch
+
+    def _make(self) -> pa.RecordBatch | None:
+        with executing():
+            batch = next(self._batches, None)
+            return batch.to_pyarrow() if batch else None
+
+
+class QueryExecutor:
+    """Runs SQL over the tables of a database; may be used from any thread.
+
+    Args:
+        memory_limit_bytes: what all queries together may hold in sorts, joins and groups.
+        threads: into how many parts a query is divided; ``None`` = one for each processor.
+    """
+
+    def __init__(self, memory_limit_bytes: int, threads: int | None = None) -> None:
+        self._memory_limit_bytes = memory_limit_bytes
+        self._threads = threads or os.cpu_count() or 1
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+
+    def warm_up(self) -> None:
+        """Load what the first query would otherwise wait for (some 0.2 s)."""
+        session = self._open_session()
+        session.plan("SELECT 1", {}, lambda schema, name: None).collect()
+
+    def sql(
+        self, tables: TableSource, system: SystemTables, sql: str, params: Mapping[str, ParameterValue]
+    ) -> QueryResult:
+        """Return the rows of ``sql``, which may only read; to be closed.
+
+        Raises:
+            QueryError: it cannot be planned, does more than read, or misses the value of a parameter.
+            QueryNotSupported: it asks for what is not implemented, or holds several statements.
+            QueryFailed: it names a column that is not there, or fails otherwise.
+        """
+        check_work(sql)
+        session = self._open_session()
+        with ExitStack() as opened:
+            query = _Lookup(session, tables, system, show_target(sql), opened)
+            values = bind_parameters(params)
+
+            def start() -> tuple[pa.Schema, _Stream]:
+                frame = session.plan(sql, values, query.find)
+                stream = _Stream(frame)
+                return stream.first.schema if stream.first else frame.schema(), stream
+
+            schema, stream = call_with_deep_stack(start) if len(sql) > EASY_LENGTH else start()
+            return QueryResult(schema, stream, opened.pop_all().close)
+
+    def bind_table_names(
+        self, sql: str, params: Mapping[str, ParameterValue]
+    ) -> tuple[str, Mapping[str, ParameterValue]]:
+        """Return ``sql`` with ``$name`` replaced where a table name stands, and the values of the other parameters.
+
+        Only plugins may write queries so (architecture §8.11).
+        """
+        return bind_table_names(sql, params), params
+
+    def _open_session(self) -> "Session":
+        with self._lock:
+            if self._session is None:
+                # Importing DataFusion takes 80 MB and 0.25 s, which a start of the server shall not.
+                from engine.query.session import Session
+
+                self._session = Session(self._memory_limit_bytes, self._threads)
+            return self._session
+
+
+class _Lookup:
+    """Finds the tables of one query; what it opens is released with ``opened``."""
+
+    def __init__(
+        self, session: "Session", tables: TableSource, system: SystemTables, shown: str | None, opened: ExitStack
+    ) -> None:
+        self._session = session
+        self._tables = tables
+        self._system = system
+        self._shown = shown
+        self._opened = opened
+
+    def find(self, schema: str, name: str) -> "Table | None":
+        """Return the table ``name`` of ``schema``, ``None`` if there is none."""
+        if schema == USER_SCHEMA:
+            return self._user_table(name)
+        if schema == SYSTEM_SCHEMA:
+            known = name in self._system.names()
+            return self._session.table_of_rows(name, self._system.read(name)) if known else None
+        return self._view(name) if name in VIEWS else None
+
+    def _user_table(self, name: str) -> "Table | None":
+        snapshot = self._tables.open(name)
+        if snapshot is None:
+            return None
+        self._opened.callback(snapshot.release)
+        return self._session.table_of_snapshot(name, snapshot)
+
+    def _view(self, name: str) -> "Table | None":
+        if self._shown is not None and name not in views_of_show(self._shown):
+            return None
+        if name in NATIVE_VIEWS:
+            return self._session.native_view(name)
+        about = InformationSchema(self._tables, self._system, self._session.type_text)
+        return self._session.table_of_rows(name, about.read(name))
+
+
+def _as_told(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return ``batch`` with ``schema``: the sources of a union may differ in metadata."""
+    if batch.schema.equals(schema, check_metadata=True):
+        return batch
+    return pa.RecordBatch.from_arrays(batch.columns, schema=schema)

@@ -1,0 +1,61 @@
+"""What DataFusion raises, as errors of the engine."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from engine.errors import QueryError, QueryFailed, QueryNotSupported
+
+_WRAPPER = "DataFusion error: "
+_CAUSE = "\ncaused by\n"
+_EXECUTION = "query error: error while executing plan: "
+_KINDS: tuple[tuple[str, type[QueryError]], ...] = (
+    ("Error during planning: ", QueryError),
+    ("SQL error: ", QueryError),
+    ("This feature is not implemented: ", QueryNotSupported),
+)
+
+
+@contextmanager
+def planning() -> Iterator[None]:
+    """Turn what DataFusion raises inside into ``QueryError``, ``QueryNotSupported`` or ``QueryFailed`` with its text."""
+    with _translated(""):
+        yield
+
+
+@contextmanager
+def executing() -> Iterator[None]:
+    """Do as ``planning`` does, for a plan that runs: what failed then is said to be the execution."""
+    with _translated(_EXECUTION):
+        yield
+
+
+@contextmanager
+def _translated(prefix: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise classify(_text_of(error), prefix) from error
+    except BaseException as error:
+        # A panic of the library is no reason to end the thread that asked; its class cannot be imported.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise QueryFailed(f"{prefix}Internal error: {error}") from error
+
+
+def classify(text: str, prefix: str = "") -> QueryError | QueryFailed:
+    """Return the error for DataFusion's ``text``; its innermost cause decides about the class.
+
+    A query that cannot be planned is the caller's fault; what is not known to be that has failed, and gets ``prefix``.
+    """
+    cause = text.rsplit(_CAUSE, 1)[-1]
+    for beginning, kind in _KINDS:
+        if cause.startswith(beginning):
+            return kind(text)
+    return QueryFailed(prefix + text)
+
+
+def _text_of(error: Exception) -> str:
+    text = str(error)
+    while text.startswith(_WRAPPER):
+        text = text.removeprefix(_WRAPPER)
+    return text

@@ -1,0 +1,136 @@
+"""The one DataFusion session of a server: plans queries, keeps what it learnt about files, bounds the memory of all."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import reduce
+from pathlib import Path
+
+import pyarrow as pa
+from datafusion import DataFrame, RuntimeEnvBuilder, SessionConfig, SessionContext, SQLOptions, col, functions
+from datafusion.catalog import Table
+
+from engine.query.failures import planning
+from engine.query.namespaces import CATALOG, USER_SCHEMA, FindTable, Names, PlanningCatalog
+from engine.query.ports import TableSnapshot
+from engine.query.sql_text import quote_identifier
+
+MOST_KEPT_FOLDERS = 256
+"""So many folders of Parquet files keep their listing and statistics, those used last."""
+
+_OPTIONS = {
+    "datafusion.execution.parquet.schema_force_view_types": "false",
+    "datafusion.sql_parser.map_string_types_to_utf8view": "false",
+}
+
+
+class Session:
+    """Plans queries; may be used from any thread.
+
+    Args:
+        memory_limit_bytes: what all queries together may hold in sorts, joins and groups.
+        threads: into how many parts a query is divided.
+    """
+
+    def __init__(self, memory_limit_bytes: int, threads: int) -> None:
+        config = (
+            SessionConfig(_OPTIONS)
+            .with_target_partitions(threads)
+            .with_default_catalog_and_schema(CATALOG, USER_SCHEMA)
+        )
+        runtime = RuntimeEnvBuilder().with_greedy_memory_pool(memory_limit_bytes)
+        self._read_only = SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
+        self._catalog = PlanningCatalog()
+        self._queries = SessionContext(config.with_information_schema(False), runtime)
+        self._queries.register_catalog_provider(CATALOG, self._catalog)  # type: ignore[arg-type]  # it has the methods
+        # Tables get their names here, out of the reach of queries.
+        self._tables = SessionContext(config.with_information_schema(True), runtime)
+        self._naming = threading.Lock()
+        self._folders: OrderedDict[tuple[Path, pa.Schema], DataFrame] = OrderedDict()
+        self._type_texts: dict[pa.DataType, str] = {}
+
+    def plan(self, sql: str, params: Mapping[str, pa.Scalar], find: FindTable) -> DataFrame:
+        """Return the plan of ``sql``, which may only read; ``find`` gives the tables that it names.
+
+        Raises:
+            QueryError: it cannot be planned, or does more than read.
+            QueryNotSupported: it asks for what is not implemented.
+            QueryFailed: it names a column that is not there, or fails otherwise.
+        """
+        names = Names()
+        while True:
+            with planning(), self._catalog.of(names):
+                try:
+                    frame = self._queries.sql_with_options(sql, self._read_only, dict(params))
+                except Exception:
+                    # Names that were not known yet are the reason, or the same error comes once more.
+                    if not any(schema.wanted for schema in names.schemas.values()):
+                        raise
+                    frame = None
+            if not names.learn(find) and frame is not None:
+                return frame
+
+    def table_of_snapshot(self, name: str, snapshot: TableSnapshot) -> Table:
+        """Return all rows of ``snapshot`` as a table; projections and filters reach files and batches."""
+        batches = [_aligned(batch, snapshot.schema) for batch in snapshot.batches]
+        with planning():
+            parts = [self._files(name, folder, snapshot.schema) for folder in snapshot.folders]
+            if batches or not parts:
+                parts.append(self._rows(name, batches, snapshot.schema))
+            return reduce(DataFrame.union, parts).into_view()
+
+    def table_of_rows(self, name: str, rows: pa.Table) -> Table:
+        """Return ``rows`` as a table; a query of a table without rows gets no batches."""
+        with planning():
+            return self._rows(name, rows.to_batches(), rows.schema).into_view()
+
+    def native_view(self, view: str) -> Table:
+        """Return a view of ``information_schema`` that tells of DataFusion itself."""
+        with planning():
+            return self._tables.table(f"information_schema.{view}").into_view()
+
+    def type_text(self, type_: pa.DataType) -> str:
+        """Return the name of an Arrow type as DataFusion writes it."""
+        text = self._type_texts.get(type_)
+        if text is None:
+            column = pa.RecordBatch.from_arrays([pa.nulls(1, type_)], names=["value"])
+            typed = self._tables.read_batch(column).select(functions.arrow_typeof(col("value")).alias("type"))
+            text = self._type_texts[type_] = str(typed.to_arrow_table()["type"][0])
+        return text
+
+    def _files(self, name: str, folder: Path, schema: pa.Schema) -> DataFrame:
+        key = (folder, schema)
+        with self._naming:
+            frame = self._folders.get(key)
+            if frame is None:
+                identifier = quote_identifier(name)
+                # A URL, for in a plain path `*`, `?` and `[` would be patterns.
+                self._tables.register_parquet(identifier, f"{folder.absolute().as_uri()}/", schema=schema)
+                frame = self._folders[key] = self._named(identifier)
+                if len(self._folders) > MOST_KEPT_FOLDERS:
+                    self._folders.popitem(last=False)
+            self._folders.move_to_end(key)
+            return frame
+
+    def _rows(self, name: str, batches: list[pa.RecordBatch], schema: pa.Schema) -> DataFrame:
+        with self._naming:
+            identifier = quote_identifier(name)
+            self._tables.create_dataframe([batches], identifier, schema)
+            return self._named(identifier)
+
+    def _named(self, identifier: str) -> DataFrame:
+        frame = self._tables.table(identifier)
+        self._tables.deregister_table(identifier)
+        return frame
+
+
+def _aligned(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return ``batch`` with exactly the columns of ``schema``; missing ones are null."""
+    if batch.schema.equals(schema, check_metadata=True):
+        return batch
+    present = dict(zip(batch.schema.names, batch.columns, strict=True))
+    arrays = [
+        present[field.name].cast(field.type) if field.name in present else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -1,0 +1,213 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from engine.errors import EngineError, QueryError, QueryFailed, QueryNotSupported
+from engine.query.formats import Format, encode_all
+from tests.support.tables import CPU, LARGE_ID, TIMES, QueryBench, sample_database
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> QueryBench:
+    return sample_database(tmp_path_factory.mktemp("files"))
+
+
+def test_a_table_is_all_its_files_and_batches(bench: QueryBench) -> None:
+    assert bench.rows("SELECT * FROM cpu ORDER BY time, usage") == [
+        {"host": "a", "time": TIMES[0]},
+        {"host": "b", "time": TIMES[1], "usage": 0.9},
+        {"time": TIMES[2], "usage": 2.0},
+        {"host": "a", "time": TIMES[2]},
+    ]
+
+
+def test_rows_of_fact_66(bench: QueryBench) -> None:
+    result = bench.table("SELECT host, time, usage FROM cpu WHERE usage > 0 ORDER BY time")
+    assert b"".join(encode_all(Format.JSON, result.schema, result.to_batches())) == (
+        b'[{"host":"b","time":"2065-01-07T17:28:52","usage":0.9},{"time":"2065-01-07T17:28:53","usage":2.0}]'
+    )
+
+
+def test_columns_have_the_tables_order_types_and_metadata_facts_86_and_166(bench: QueryBench) -> None:
+    assert bench.table("SELECT * FROM cpu").schema.equals(CPU, check_metadata=True)
+    assert bench.table("SELECT * FROM cpu WHERE usage > 5").schema.equals(CPU, check_metadata=True)
+    field = bench.table("SELECT host FROM cpu WHERE host = 'a' ORDER BY time").schema.field("host")
+    assert field.metadata == {b"iox::column::type": b"iox::column_type::tag"}
+
+
+def test_strings_are_utf8(bench: QueryBench) -> None:
+    assert (
+        bench.table("SELECT s, 'x' AS a, s || t AS b, arrow_typeof(s) AS c FROM ids").schema.types == [pa.string()] * 4
+    )
+
+
+@pytest.mark.parametrize(
+    ("sql", "values"),
+    [
+        ("SELECT count(*) FROM cpu", [4]),
+        ("SELECT count(usage) FROM cpu", [2]),
+        ("SELECT usage FROM iox.cpu WHERE host = 'b'", [0.9]),
+        ("SELECT usage FROM public.iox.cpu WHERE host IN ('b', 'c')", [0.9]),
+        ("SELECT HOST FROM CPU WHERE Usage = 0.9", ["b"]),
+        ('SELECT count(*) FROM "Temp"', [1]),
+        ("SELECT count(*) FROM 'Temp'", [1]),
+        ("SELECT count(*) FROM '%'", [1]),
+        ("SELECT count(*) FROM cpu a JOIN 'Temp' b ON a.host = b.host", [1]),
+        ("WITH cpu AS (SELECT 7 AS n) SELECT n FROM cpu", [7]),
+        ("SELECT n FROM (VALUES (1), (2)) AS v(n) ORDER BY n", [1, 2]),
+        ("SELECT 1;", [1]),
+        ("SELECT usage FROM none", []),
+        ("SELECT count(*) FROM none", [0]),
+        ("SELECT count(*) FROM cpu WHERE time >= '2065-01-07T17:28:52Z'", [3]),
+        ("SELECT count(*) FROM cpu WHERE time > '2065-01-07 17:28:52'", [2]),
+        ("SELECT count(*) FROM cpu WHERE time > '2065-01-07'", [4]),
+        ("SELECT count(*) FROM cpu WHERE time < TIMESTAMP '2065-01-07 17:28:51.5'", [1]),
+        ("SELECT count(*) FROM cpu WHERE time >= now() - interval '3 minutes'", [4]),
+        ("SELECT host IS NULL FROM cpu WHERE usage = 2.0", [True]),
+        ("SELECT host = '' FROM cpu WHERE usage = 2.0", [None]),
+        ("SELECT name FROM system.databases", ["foo"]),
+        ("SELECT name FROM system.queries", []),
+        ("SELECT count(*) FROM generate_series(1, 3)", [3]),
+    ],
+)
+def test_values_of_queries(bench: QueryBench, sql: str, values: list[Any]) -> None:
+    assert bench.values(sql) == values
+
+
+@pytest.mark.parametrize(
+    ("sql", "names"),
+    [
+        ("SELECT count(*) FROM cpu", ["count(*)"]),
+        ("SELECT avg(usage) FROM cpu", ["avg(cpu.usage)"]),
+        ("SELECT a.host, b.host FROM cpu a JOIN cpu b ON a.time = b.time", ["host", "host"]),
+    ],
+)
+def test_names_of_columns(bench: QueryBench, sql: str, names: list[str]) -> None:
+    assert bench.table(sql).schema.names == names
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind", "text"),
+    [
+        pytest.param(
+            "SELECT * FROM nope", QueryError, "Error during planning: table 'public.iox.nope' not found", id="fact 77"
+        ),
+        pytest.param(
+            "SELECT * FROM system.nope", QueryError, "…: table 'public.system.nope' not found", id="system table"
+        ),
+        pytest.param(
+            "SELECT * FROM other.iox.cpu", QueryError, "…: table 'other.iox.cpu' not found", id="other catalog"
+        ),
+        pytest.param("SELECT nope FROM cpu", QueryFailed, "Schema error: No field named nope.", id="fact 78"),
+        pytest.param("SELECT", QueryError, 'SQL error: ParserError("', id="syntax"),
+        pytest.param("", QueryError, "…: No SQL statements were provided in the query string", id="nothing"),
+        pytest.param("SELECT nope(1)", QueryError, "…: Invalid function 'nope'.", id="function"),
+        pytest.param(
+            "CREATE TABLE x AS SELECT 1", QueryError, "…: DDL not supported: CreateMemoryTable", id="fact 79, table"
+        ),
+        pytest.param(
+            "INSERT INTO cpu SELECT * FROM cpu", QueryError, "…: DML not supported: Insert Into", id="fact 79, rows"
+        ),
+        pytest.param("SET x = 1", QueryError, "…: Statement not supported: SetVariable", id="fact 79, setting"),
+        pytest.param("SELECT 1; SELECT 2", QueryNotSupported, "This feature is not implemented: ", id="fact 80"),
+        pytest.param("SELECT * INTO x FROM cpu", QueryError, "…: DDL not supported: CreateMemoryTable", id="into"),
+        pytest.param("CREATE VIEW x AS SELECT 1", QueryError, "…: DDL not supported: CreateView", id="view"),
+        pytest.param("CREATE DATABASE x", QueryError, "…: DDL not supported: CreateCatalog", id="database"),
+        pytest.param("DROP TABLE cpu", QueryError, "…: DDL not supported: DropTable", id="drop"),
+        pytest.param("DELETE FROM cpu", QueryError, "…: DML not supported: Delete", id="delete"),
+        pytest.param("UPDATE cpu SET usage = 1", QueryError, "…: DML not supported: Update", id="update"),
+        pytest.param("TRUNCATE TABLE cpu", QueryError, "…: DML not supported: Truncate", id="truncate"),
+        pytest.param(
+            "ALTER TABLE cpu ADD COLUMN y INT", QueryNotSupported, "This feature is not implemented: ", id="alter"
+        ),
+        pytest.param("RESET datafusion.execution.batch_size", QueryError, "…: Statement not supported: ", id="reset"),
+        pytest.param("PREPARE p AS SELECT 1", QueryError, "…: Statement not supported: Prepare", id="prepare"),
+        pytest.param("BEGIN", QueryNotSupported, "This feature is not implemented: ", id="transaction"),
+        pytest.param("COPY (SELECT 1) TO '/tmp/x.csv'", QueryError, "…: DML not supported: COPY", id="copy"),
+        pytest.param("EXPLAIN COPY cpu TO '/tmp/x.csv'", QueryError, "…: DML not supported: COPY", id="copy explained"),
+        pytest.param(
+            "EXPLAIN ANALYZE INSERT INTO cpu SELECT * FROM cpu", QueryError, "…: DML not supported: ", id="run"
+        ),
+        pytest.param(
+            "EXPLAIN SET x = 1", QueryError, "…: Statement not supported: SetVariable", id="setting explained"
+        ),
+        pytest.param("EXPLAIN CREATE TABLE x AS SELECT 1", QueryError, "…: DDL not supported: ", id="table explained"),
+        pytest.param(
+            "SELECT * FROM '/etc/passwd'", QueryError, "…: table 'public.iox./etc/passwd' not found", id="file"
+        ),
+        pytest.param("SELECT * FROM 'http://x/y.parquet'", QueryError, "…: table 'public.iox.http://x", id="address"),
+        pytest.param(
+            "SELECT * FROM read_csv('/etc/passwd')", QueryError, "…: table function 'read_csv' not found", id="csv"
+        ),
+        pytest.param(
+            "SELECT * FROM parquet_metadata('x')", QueryError, "…: table function 'parquet_metadata'", id="metadata"
+        ),
+        pytest.param(
+            "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'", QueryError, "…: DDL not", id="external"
+        ),
+        pytest.param(
+            "SELECT * FROM cpu WHERE time > 5", QueryError, "type_coercion\ncaused by\n", id="an integer is no time"
+        ),
+        pytest.param(
+            "SELECT 1 / 0", QueryFailed, "query error: error while executing plan: Arrow error: Divide by", id="zero"
+        ),
+        pytest.param("SELECT CAST('x' AS INT)", QueryFailed, "Optimizer rule 'simplify_expressions' failed", id="cast"),
+        pytest.param(
+            "SELECT * FROM cpu WHERE host = $h",
+            QueryError,
+            "…: No value found for placeholder with name $h",
+            id="fact 84",
+        ),
+    ],
+)
+def test_what_is_refused(bench: QueryBench, sql: str, kind: type[EngineError], text: str) -> None:
+    with pytest.raises(EngineError) as refused:
+        bench.table(sql)
+    assert type(refused.value) is kind
+    assert str(refused.value).startswith(text.replace("…", "Error during planning"))
+
+
+TWO_TIMES = {"p": "1970-01-01T00:00:01Z", "q": "1970-01-01 00:00:01.5"}
+
+
+@pytest.mark.parametrize(
+    ("sql", "params", "values"),
+    [
+        pytest.param("SELECT usage FROM cpu WHERE host = $h", {"h": "b"}, [0.9], id="fact 84, tag"),
+        pytest.param("SELECT test_id FROM ids WHERE test_id = $p", {"p": LARGE_ID}, [LARGE_ID], id="unsigned and integer"),
+        pytest.param("SELECT test_id FROM ids WHERE test_id < $p", {"p": 0}, [-1], id="unsigned and negative"),
+        pytest.param("SELECT test_id FROM ids WHERE test_id >= $p", {"p": -1}, [LARGE_ID, -1], id="negative"),
+        pytest.param("SELECT big FROM ids WHERE big > $p", {"p": -5}, [2**64 - 1, 0], id="negative and unsigned"),
+        pytest.param("SELECT big FROM ids WHERE big = $p", {"p": 2**64 - 1}, [2**64 - 1], id="largest"),
+        pytest.param("SELECT usage FROM cpu WHERE usage = $p", {"p": 2}, [2.0], id="unsigned and float"),
+        pytest.param("SELECT usage FROM cpu WHERE usage < $p", {"p": 1.5}, [0.9], id="float"),
+        pytest.param("SELECT s FROM ids WHERE s = $p AND \"on\" = $q", {"p": "x", "q": True}, ["x"], id="string, boolean"),
+        pytest.param("SELECT t FROM ids WHERE t IN ($p, $q)", {"p": "b", "q": "c"}, ["b"], id="in a list"),
+        pytest.param("SELECT t FROM ids WHERE t = $p", {"p": None}, [], id="null is equal to nothing"),
+        pytest.param("SELECT t FROM ids WHERE time BETWEEN $p AND $q", TWO_TIMES, ["b"], id="times"),
+        pytest.param("SELECT test_id FROM ids WHERE test_id = $p", {"p": "-1"}, [-1], id="a number as string"),
+        pytest.param("SELECT test_id FROM ids ORDER BY time LIMIT $n", {"n": 1}, [LARGE_ID], id="limit"),
+        pytest.param("SELECT $p", {"p": 3, "unused": 4}, [3], id="extra ones are ignored"),
+        pytest.param("SELECT $p IS NULL", {"p": None}, [True], id="null"),
+        pytest.param("SELECT t FROM ids WHERE t = $1", {"1": "a"}, ["a"], id="a number as name"),
+    ],
+)  # fmt: skip
+def test_parameters_of_server_api_4_3(
+    bench: QueryBench, sql: str, params: Mapping[str, Any], values: list[Any]
+) -> None:
+    assert bench.values(sql, params) == values
+
+
+def test_a_whole_number_parameter_is_unsigned(bench: QueryBench) -> None:
+    types = bench.table("SELECT $a AS a, $b AS b, $c AS c, $d AS d", {"a": 0, "b": -1, "c": 1.0, "d": "x"}).schema.types
+    assert types == [pa.uint64(), pa.int64(), pa.float64(), pa.string()]
+
+
+def test_filters_and_projections_reach_files_and_batches(bench: QueryBench) -> None:
+    plan = bench.table("EXPLAIN SELECT host FROM cpu WHERE time > '2065-01-07'")["plan"].to_pylist()[0]
+    scans = [line for line in plan.splitlines() if "TableScan" in line]
+    assert len(scans) == 3
+    assert all("TableScan: cpu projection=[host, time], partial_filters=[cpu.time > " in scan for scan in scans[:2])
+    assert "VIEW" not in plan
