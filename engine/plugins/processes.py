@@ -139,7 +139,7 @@ def exit_words(status: int) -> str:
         name = f" ({signal.Signals(-status).name})"
     except ValueError:  # a signal without a name of its own
         name = ""
-    return f"killed by signal {-status}{name}"
+    return f"was killed by signal {-status}{name}"
 
 
 def host_environment(config: HostConfig) -> dict[str, str]:

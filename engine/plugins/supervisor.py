@@ -107,9 +107,8 @@ class Supervisor:
             return
         if has_threads:
             self._to_start.put(None)
-            self._starter.join()
-            self._post(self._wind_up)
             self._reader.join()
+            self._starter.join()
         self._selector.close()
         os.close(self._wake_fd)
 
@@ -130,6 +129,8 @@ class Supervisor:
         environment = host_environment(self._config)
         while (process := self._to_start.get()) is not None:
             self._start(process, environment)
+        self._post(self._wind_up)
+        self._reader.join()
 
     def _start(self, process: HostProcess, environment: dict[str, str]) -> None:
         try:

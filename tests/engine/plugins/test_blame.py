@@ -193,7 +193,7 @@ def test_a_run_without_limit_may_run_for_ever(stage: Stage) -> None:
 def test_after_a_death_everything_in_flight_repeats_one_by_one_alone(stage: Stage) -> None:
     for run_id in ("a", "b", "c"):
         stage.admit(run_id)
-    stage.die(1, "killed by signal 11 (SIGSEGV)")
+    stage.die(1, "was killed by signal 11 (SIGSEGV)")
     assert stage.sent[3:] == [("a", 2)]
     stage.finish("a")
     assert stage.sent[4:] == [("b", 3)]
@@ -238,7 +238,7 @@ def test_a_frozen_host_is_ended_and_treated_like_a_dead_one(stage: Stage) -> Non
 
 def test_one_run_alone_in_the_shared_host_is_no_proof(stage: Stage) -> None:
     stage.admit("a")
-    stage.die(1, "killed by signal 9 (SIGKILL)")
+    stage.die(1, "was killed by signal 9 (SIGKILL)")
     assert stage.failed == {}
     assert stage.role_of("a") == "trial"
 

@@ -31,7 +31,7 @@ class World:
 
     def kill_shared(self) -> None:
         for host in [h for h in self.stage.alive if self.stage.roles[h] == "shared"]:
-            self.stage.die(host, "killed by signal 9 (SIGKILL)")
+            self.stage.die(host, "was killed by signal 9 (SIGKILL)")
 
     def cancel(self, which: int) -> None:
         unfinished = self.stage.blame.unfinished

@@ -13,9 +13,9 @@ from engine.plugins.processes import HostConfig, HostProcess, exit_words, host_e
     [
         (0, "exited with status 0"),
         (1, "exited with status 1"),
-        (-9, "killed by signal 9 (SIGKILL)"),
-        (-11, "killed by signal 11 (SIGSEGV)"),
-        (-35, "killed by signal 35"),
+        (-9, "was killed by signal 9 (SIGKILL)"),
+        (-11, "was killed by signal 11 (SIGSEGV)"),
+        (-35, "was killed by signal 35"),
     ],
 )
 def test_exit_statuses_read_as_words(status: int, words: str) -> None:
@@ -57,4 +57,4 @@ def test_a_host_that_was_ended_before_it_was_started_ends_at_once() -> None:
     process = HostProcess(1)
     process.kill()
     process.start(HostConfig({}, command=(sys.executable, "-c", "import time; time.sleep(60)")), {}, lambda: None)
-    assert process.reap() == "killed by signal 9 (SIGKILL)"
+    assert process.reap() == "was killed by signal 9 (SIGKILL)"

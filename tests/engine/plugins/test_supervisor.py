@@ -83,7 +83,7 @@ def test_a_host_that_is_killed_is_gone_and_its_last_words_are_not_heard(supervis
     process = supervisor.obtain(1)
     heard.next("ready")
     process.kill()
-    assert heard.next("gone") == (process, "killed by signal 9 (SIGKILL)")
+    assert heard.next("gone") == (process, "was killed by signal 9 (SIGKILL)")
     assert process.pid is not None
     assert not is_alive(process.pid)
 
@@ -101,7 +101,7 @@ def test_a_host_that_does_not_stop_is_ended_by_force(supervisor: Supervisor, hea
     assert process.pid is not None
     os.kill(process.pid, 19)
     process.stop(SystemClock().monotonic_ns() + 10**8)
-    assert heard.next("gone") == (process, "killed by signal 9 (SIGKILL)")
+    assert heard.next("gone") == (process, "was killed by signal 9 (SIGKILL)")
 
 
 def test_a_spare_that_dies_is_replaced(supervisor: Supervisor, heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ def innocents(executor: HostExecutor, folder: Path) -> list[Started]:
     [
         pytest.param(f"{CALLED}os._exit(1)", None, "host", "exited with status 1", id="os-exit"),
         pytest.param("import os\nos._exit(2)", None, "host", "exited with status 2", id="os-exit-at-import"),
-        pytest.param(f"{CALLED}ctypes.string_at(0)", None, "host", "killed by signal 11 (SIGSEGV)", id="segfault"),
+        pytest.param(f"{CALLED}ctypes.string_at(0)", None, "host", "was killed by signal 11 (SIGSEGV)", id="segfault"),
         pytest.param(
             f"{CALLED}ctypes.PyDLL(None).sleep(600)", 1.0, "host", "gave no sign of life for 1.5 s", id="held-gil"
         ),
@@ -94,6 +94,13 @@ def test_the_culprit_fails_with_the_reason_and_innocents_do_not(
         assert done.error is None
         assert [lines for _, lines in done.writes] == ["done f=1i"]
         assert len(started.ends) == 1
+
+
+def test_a_host_that_is_no_longer_needed_ends_in_good_order(executor: HostExecutor, tmp_path: Path) -> None:
+    code = f"import atexit\natexit.register(open, {str(tmp_path / 'farewell')!r}, 'w')\n{CALLED}pass"
+    start_run(executor, source=plugin(tmp_path, "polite", code)).end()
+    executor.close(1)
+    assert (tmp_path / "farewell").exists()
 
 
 SERVER = """
