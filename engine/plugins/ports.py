@@ -53,6 +53,9 @@ class RunLimits:
 class Executor(Protocol):
     """Runs plugin code."""
 
+    def warm_up(self) -> None:
+        """Prepare for runs to come, and return at once; harmless if that was done before."""
+
     def run(self, run: Run, limits: RunLimits, services: RunServices, on_done: Callable[[Done], None]) -> None:
         """Start ``run`` and return; ``on_done`` is called exactly once, from a thread of the executor.
 

@@ -176,6 +176,7 @@ class TriggerManager:
     def _start(self, subject: Subject, consumer: Consumer, tools: Toolbox) -> None:
         activation = Activation(subject, tools, lambda reason: self._disable_for_error(subject, reason))
         trigger_id, spec = subject.definition.trigger_id, subject.definition.spec
+        tools.executor.warm_up()
         logger.info("trigger is on: database=%s trigger=%s", subject.database, subject.definition.name)
         if isinstance(spec, TableSpec | AllTablesSpec):
             tables = self._tables(subject.database_id, subject.definition)

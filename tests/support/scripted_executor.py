@@ -48,6 +48,9 @@ class ScriptedExecutor:
     _arrived: threading.Condition = field(default_factory=threading.Condition)
     _taken: int = 0
 
+    def warm_up(self) -> None:
+        """See ``Executor``."""
+
     def run(self, run: Run, limits: RunLimits, services: RunServices, on_done: Callable[[Done], None]) -> None:
         """See ``Executor``."""
         begun = StartedRun(run, limits, services, on_done)

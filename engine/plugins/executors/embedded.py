@@ -31,6 +31,9 @@ class EmbeddedExecutor:
         # Orders what is told to the caches: a state that was asked for before a commit must not arrive after it.
         self._telling = threading.Lock()
 
+    def warm_up(self) -> None:
+        """See ``ports.Executor``: the server's own process is as warm as it gets."""
+
     def run(self, run: Run, limits: RunLimits, services: RunServices, on_done: Callable[[Done], None]) -> None:
         """See ``ports.Executor``."""
         flight = _Flight(self, run.run_id, limits.timeout_s, services, on_done)
