@@ -14,7 +14,7 @@ LARGEST = 1e15  # beyond it a float cannot tell cents apart
 def process_writes(influxdb3_local, table_batches, args=None):
     args = args or {}
     table = args.get("ledger", LEDGER)
-    remember_s = float(args.get("remember_hours", "24")) * 3600
+    remember_s = number(args, "remember_hours", 24) * 3600
     cache = influxdb3_local.cache
     rows = [row for batch in table_batches if batch["table_name"] != table for row in batch["rows"]]
     entries = [checked(row) for row in rows]  # first all checks: a run that raises leaves nothing behind
@@ -54,3 +54,11 @@ def resumed(influxdb3_local, table):
     quoted = '"' + table.replace('"', '""') + '"'
     (last,) = influxdb3_local.query(f"SELECT max(sequence) AS sequence, sum(amount) AS total FROM {quoted}")
     return last["sequence"] or 0, Decimal(str(last["total"] or 0))
+
+
+def number(args, name, default):
+    text = args.get(name, default)
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"argument {name} must be a number, not {text!r}") from None

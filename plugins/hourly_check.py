@@ -15,7 +15,8 @@ def process_scheduled_call(influxdb3_local, call_time, args=None):
     for table, tags in tables_with_tags(influxdb3_local).items():
         if table in (FRESHNESS, EVENTS) or (wanted and table not in wanted):
             continue
-        ages = {series: (now_ns - ns) / 1e9 for series, ns in newest_rows(influxdb3_local, table, tags, start).items()}
+        newest = newest_rows(influxdb3_local, table, tags, start)
+        ages = {series: round((now_ns - newest_ns) / 1e9, 3) for series, newest_ns in newest.items()}
         silent = {series for series, age_s in ages.items() if age_s > silent_s}
         known = influxdb3_local.cache.get(f"silent:{table}", default=set())
         # A series that is not among the ages any more was silent all the time: it is forgotten without a word.

@@ -24,6 +24,6 @@ def process_writes(influxdb3_local, table_batches, args=None):
         line.int64_field("rows", len(rows))
         line.int64_field("total_rows", total)
         line.int64_field("columns", len(rows[0]))
-        line.float64_field("newest_age_s", (now_ns - max(times)) / 1e9)
-        line.float64_field("oldest_age_s", (now_ns - min(times)) / 1e9)
+        line.float64_field("newest_age_s", round((now_ns - max(times)) / 1e9, 3))
+        line.float64_field("oldest_age_s", round((now_ns - min(times)) / 1e9, 3))
         influxdb3_local.write(line)

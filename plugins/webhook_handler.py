@@ -13,13 +13,16 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def process_request(influxdb3_local, query_parameters, request_headers, request_body, args=None):
     args = args or {}
+    most_rows = args.get("most_rows", "5000")
+    if not most_rows.isdecimal():
+        raise ValueError(f"argument most_rows must be a number, not {most_rows!r}")
     if not is_allowed(args.get("secret"), request_headers, request_body):
         influxdb3_local.warn("refused a request without the right secret")
         return {"status": "error", "message": "wrong or missing secret"}, 401
     if not request_body:
         return {"status": "ready", "rows_written": influxdb3_local.cache.get("rows", default=0)}
     try:
-        lines = Lines(items_of(request_body, int(args.get("most_rows", "5000"))), args)
+        lines = Lines(items_of(request_body, int(most_rows)), args)
     except (ValueError, RecursionError) as error:
         return {"status": "error", "message": str(error)}, 400
     if lines.errors:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.errors import PluginFailed
 from engine.runtime import Engine
 from tests.support.engines import create_trigger, open_engine, query, request
 
@@ -117,3 +118,9 @@ def test_the_caller_hears_that_a_value_does_not_fit_its_column(engine: Engine) -
     status, answer = send(engine, ROW | {"fields": {"value": "text"}})
     assert (status, "value" in answer["message"]) == (422, True), answer
     assert send(engine, ROW)[0] == 200
+
+
+def test_an_argument_that_is_no_number_is_named(engine: Engine) -> None:
+    create_trigger(engine, "db", "t", "path:webhook", "webhook_handler.py", arguments={"most_rows": "many"})
+    with pytest.raises(PluginFailed, match="argument most_rows must be a number, not 'many'"):
+        send(engine, ROW)
