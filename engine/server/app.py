@@ -1,12 +1,13 @@
 """The HTTP application: the order in which a request is judged, and the headers that every answer has."""
 
+import asyncio
 import logging
 
 from engine.errors import EngineError, StorageError
 from engine.runtime import Engine
 from engine.server.auth import check_access
 from engine.server.errors import ClientGone, RouteMissing, body_for, status_for
-from engine.server.replies import ALLOW_ORIGIN, PREFLIGHT, AnyReply, Reply, send_reply
+from engine.server.replies import ALLOW_ORIGIN, PREFLIGHT, AnyReply, Reply, json_reply, send_reply
 from engine.server.requests import Message, Receive, Request, Send
 from engine.server.routes import (
     catalog,
@@ -42,6 +43,8 @@ ROUTES: RouteTable = {
 }
 
 INTERNAL_ERROR = Reply(500, b"internal error")
+SHUTTING_DOWN = json_reply({"error": "server is shutting down"}, 503)
+"""For a request that is cancelled: the time that it had to finish is over."""
 
 
 class App:
@@ -64,6 +67,8 @@ class App:
             if logger.isEnabledFor(logging.DEBUG):
                 logger.debug("request method=%s path=%s status=%d", request.method, request.path, reply.status)
             await send_reply(reply, request, send, self._headers)
+        except asyncio.CancelledError:
+            logger.warning("answer broke off method=%s path=%s: shutting down", request.method, request.path)
         except ClientGone:
             logger.debug("client went away method=%s path=%s", request.method, request.path)
         except EngineError as error:
@@ -85,6 +90,8 @@ class App:
             reply = await route.handler(self._context, request)
         except EngineError as error:
             return _error_reply(error, route)
+        except asyncio.CancelledError:
+            return SHUTTING_DOWN
         except ClientGone:
             raise
         except Exception:

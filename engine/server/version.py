@@ -21,10 +21,11 @@ def product_version() -> str:
 @cache
 def revision() -> str:
     """Return the short hash of the commit of a checkout; an installed package does not know its own: zeros."""
-    return _commit(Path(__file__).parents[2] / ".git")[:_SHORT] or _UNKNOWN
+    return commit_of(Path(__file__).parents[2] / ".git")[:_SHORT] or _UNKNOWN
 
 
-def _commit(git: Path) -> str:
+def commit_of(git: Path) -> str:
+    """Return the hash of the commit that is checked out, by the folder ``git``; empty where there is none."""
     head = git / "HEAD"
     if not head.is_file():
         return ""

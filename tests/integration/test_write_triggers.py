@@ -249,7 +249,7 @@ def test_a_failed_request_says_why(node: Node) -> None:  # B5.11
     node.trigger("r", "request:hook")
     reply = node.engine.request("hook", RequestData({}, {}, b""))
     node.executor.next().fail("ValueError: x")
-    with pytest.raises(PluginFailed, match="^Python function call failed: ValueError: x$"):
+    with pytest.raises(PluginFailed, match=r"^Python function call failed: ValueError: x$"):
         reply.result(10)
 
 
