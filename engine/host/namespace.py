@@ -75,8 +75,8 @@ def freeze(entry: Entry) -> bool:
 class Session:
     """One run in one namespace: what it touched, and – once it ended – what it sent to be committed.
 
-    ``overtaken`` are touched keys that another run has put since. ``adopted`` are keys that changed outside of any
-    run (threads that a run left behind): the next run's commit carries them.
+    ``overtaken`` are touched keys that another run has put since this one touched them last. ``adopted`` are keys that
+    changed outside of any run (threads that a run left behind): the next run's commit carries them.
     """
 
     namespace: "Namespace"
@@ -111,16 +111,20 @@ class Session:
 
     def note_fetch(self, key: str) -> None:
         """Note that the run got hold of the object, and may change it in place."""
-        if self.closed:
+        touch = self.touched.get(key)
+        if self.closed or (touch and touch.put and key in self.overtaken):
             self.namespace.orphans.add(key)
-        elif key not in self.touched:
+        elif touch is None:
             self._touch(key)
+        else:
+            self.overtaken.discard(key)
 
     def close(self) -> None:
         """Take note of nothing more."""
         self.closed = True
-        self.adopted = self.namespace.orphans - {key for key, touch in self.touched.items() if touch.put}
-        self.namespace.orphans = set()
+        put = {key for key, touch in self.touched.items() if touch.put}
+        self.adopted = self.namespace.orphans - put
+        self.namespace.orphans &= put & self.overtaken  # what is there is not what this run put: the next one tells it
         if self.adopted and self not in self.namespace.sessions:
             self.namespace.sessions.append(self)
 
@@ -169,6 +173,7 @@ class Session:
             if not touch.put:
                 touch.put, touch.before = True, old
             touch.entry = entry
+            self.overtaken.discard(key)
         for other in self.namespace.sessions:
             if other is not self and key in other.touched:
                 other.overtaken.add(key)
@@ -264,7 +269,7 @@ class Namespace:
         for key in session.sent:
             if key in session.adopted:
                 self.orphans.add(key)
-            elif key not in session.overtaken:
+            elif key not in session.overtaken and not self._give_back(key, session.touched[key]):
                 self._restore(self.known(key, but=session), session.touched[key], now_ns)
 
     def abandon(self, session: Session) -> None:
@@ -297,6 +302,21 @@ class Namespace:
         if entry and (entry.state(value.key) == value or (entry.live_only and value.live)):
             return  # what was committed from here comes back: the object stays the same one
         self._show(value, now_ns)
+
+    def _give_back(self, key: str, touch: Touch) -> bool:
+        """Show again what a run that goes on has put as ``key``; return whether there is one."""
+        for owner in reversed(self.sessions):
+            theirs = owner.touched.get(key)
+            if theirs is None or not theirs.put or owner.closed:
+                continue
+            if touch.put:
+                owner.overtaken.discard(key)
+                if theirs.entry is None:
+                    self.entries.pop(key, None)
+                else:
+                    self.entries[key] = theirs.entry
+            return True
+        return False
 
     def _restore(self, known: StateValue, touch: Touch, now_ns: int) -> None:
         if not known.live:

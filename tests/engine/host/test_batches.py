@@ -1,0 +1,84 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.columns.payload import MOST_COMPACT_ROWS
+from engine.host.batches import MOST_MAPPED_FILES, PayloadFiles, table_batches
+from engine.host.protocol import PayloadRef
+from tests.support.plugins import table_batch
+
+COLUMNS = {"f": "float", "time": "time", "t": "tag", "u": "uinteger", "s": "string", "b": "boolean", "late": "integer"}
+
+rows_of_all_columns = st.fixed_dictionaries(
+    {"time": st.integers(-(2**60), 2**60)},
+    optional={
+        "f": st.floats(allow_nan=False),
+        "t": st.text(min_size=1, max_size=3),
+        "u": st.integers(0, 2**64 - 1),
+        "s": st.text(max_size=3),
+        "b": st.booleans(),
+        "late": st.integers(-(2**63), 2**63 - 1),
+    },
+)
+
+
+@given(st.lists(st.lists(rows_of_all_columns, min_size=1, max_size=3), min_size=1, max_size=3), st.booleans())
+def test_rows_come_as_they_were_written(
+    tmp_path_factory: pytest.TempPathFactory, payloads: list[list[dict[str, Any]]], big: bool
+) -> None:
+    if big:
+        payloads = [rows * MOST_COMPACT_ROWS * 10 for rows in payloads]
+    batch = table_batch(tmp_path_factory.mktemp("p"), COLUMNS, *payloads)
+    found = table_batches([batch], PayloadFiles())
+    expected = [{name: row.get(name) for name in COLUMNS} for rows in payloads for row in rows]
+    assert found == [{"table_name": "cpu", "rows": expected}]
+    types = [{name: type(value) for name, value in row.items()} for row in found[0]["rows"]]
+    assert types == [{name: type(value) for name, value in row.items()} for row in expected]
+
+
+@pytest.mark.parametrize("count", [1, MOST_COMPACT_ROWS + 1])
+def test_tags_come_first_and_time_last(tmp_path: Path, count: int) -> None:
+    """B3.3."""
+    columns = {"f1": "float", "time": "time", "t1": "tag", "f2": "float", "t2": "tag"}
+    batch = table_batch(tmp_path, columns, [{"time": 1, "t2": "x"}] * count)
+    assert list(table_batches([batch], PayloadFiles())[0]["rows"][0]) == ["t1", "t2", "f1", "f2", "time"]
+
+
+def test_payload_outlives_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "segment"
+    path.write_bytes(b"0123456789")
+    files = PayloadFiles()
+    first = files.payload(PayloadRef(str(path), 2, 3, 1, 1))
+    path.unlink()
+    assert bytes(first) == b"234"
+    assert bytes(files.payload(PayloadRef(str(path), 9, 1, 1, 1))) == b"9"
+
+
+def test_file_that_grew_is_mapped_anew(tmp_path: Path) -> None:
+    path = tmp_path / "segment"
+    path.write_bytes(b"01")
+    files = PayloadFiles()
+    assert bytes(files.payload(PayloadRef(str(path), 0, 2, 1, 1))) == b"01"
+    with path.open("ab") as file:
+        file.write(b"23")
+    assert bytes(files.payload(PayloadRef(str(path), 2, 2, 1, 1))) == b"23"
+
+
+def test_payload_past_the_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "segment"
+    path.write_bytes(b"01")
+    with pytest.raises(ValueError, match="has 2 bytes, the payload ends at 3"):
+        PayloadFiles().payload(PayloadRef(str(path), 1, 2, 1, 1))
+
+
+def test_only_a_few_files_stay_mapped(tmp_path: Path) -> None:
+    files = PayloadFiles()
+    for number in range(MOST_MAPPED_FILES + 3):
+        path = tmp_path / str(number)
+        path.write_bytes(b"0")
+        files.payload(PayloadRef(str(path), 0, 1, 1, 1))
+    maps = Path("/proc/self/maps").read_text()
+    assert maps.count(str(tmp_path)) == MOST_MAPPED_FILES
