@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -87,6 +88,7 @@ class Writer(threading.Thread):
     Attributes:
         acknowledged: the try with which each number was acknowledged.
         requests: how many requests were.
+        slowest_s: the longest time that one of them took.
         round: what the rows say of when they were written.
     """
 
@@ -95,6 +97,7 @@ class Writer(threading.Thread):
         self.client = client
         self.acknowledged: dict[int, int] = {}
         self.requests = 0
+        self.slowest_s = 0.0
         self.round = 0
         self._table = table
         self._number = number
@@ -121,12 +124,13 @@ class Writer(threading.Thread):
 
     def _write_next(self) -> None:
         numbers = range(len(self.acknowledged), len(self.acknowledged) + self._chance.choice(self._sizes))
-        attempt, written_in = 0, self.round
+        attempt, written_in, began_s = 0, self.round, time.monotonic()
         while not self.client.write("\n".join(self._line(n, attempt, written_in) for n in numbers)):
             attempt += 1
             self._enough.wait(_AGAIN_S)
         self.acknowledged |= dict.fromkeys(numbers, attempt)
         self.requests += 1
+        self.slowest_s = max(self.slowest_s, time.monotonic() - began_s)
 
     def _line(self, number: int, attempt: int, written_in: int) -> str:
         fields = f"number={number}i,try={attempt}i,round={written_in}i"
