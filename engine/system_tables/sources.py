@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from engine.catalog.catalog import Catalog
 from engine.catalog.state import INTERNAL_DATABASE, CatalogState
@@ -40,6 +39,8 @@ class EngineSources:
         schema = self._store.schemas.find(internal.database_id, table) if internal else None
         if schema is None:
             return None
+        import pyarrow.dataset as ds  # 4 MB that a server whose system tables nobody reads does without
+
         wanted = None if database is None else pc.field("database_name") == database
         view = self._store.view(schema)
         try:
