@@ -48,12 +48,27 @@ def process_scheduled_call(influxdb3_local, call_time, args=None):
 """
 
 
-@pytest.fixture(params=EXECUTORS)
-def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
-    factory: Callable[[], Executor] = request.param
+Factory = Callable[[], Executor]
+
+
+@pytest.fixture(scope="module", params=EXECUTORS)
+def factory(request: pytest.FixtureRequest) -> Factory:
+    made: Factory = request.param
+    return made
+
+
+@pytest.fixture(scope="module")
+def shared(factory: Factory) -> Iterator[Executor]:
     built = factory()
     yield built
     built.close(0.0)
+
+
+@pytest.fixture
+def executor(shared: Executor) -> Executor:
+    """One executor for all tests, for processes take time to start; the cache of their trigger begins empty."""
+    shared.forget("trigger")
+    return shared
 
 
 @pytest.fixture
@@ -290,7 +305,7 @@ def test_function_is_announced_once_before_it_is_called(
 def test_end_is_reported_exactly_once(executor: Executor, database: FakeDatabase, tmp_path: Path) -> None:
     run, ends = plugin_run(plugin_file(tmp_path, COUNTER), thread="t"), Ends()
     future = ends.expect(run)
-    executor.run(run, RunLimits("t@1", timeout_s=600.0), database, ends)
+    executor.run(run, RunLimits(run.plugin.path, timeout_s=600.0), database, ends)
     future.result(WAIT_S)
     executor.cancel(run.run_id)
     finish(executor, plugin_run(plugin_file(tmp_path, COUNTER), thread="t"), database)
@@ -461,8 +476,8 @@ def test_run_that_cannot_be_interrupted_is_over_after_the_grace_second(
     code = f"""
 import threading, time
 def process_scheduled_call(influxdb3_local, call_time, args=None):
-    influxdb3_local.info("begun")
     if args is None:
+        threading.Timer(0.1, influxdb3_local.info, ["begun"]).start()
         {body.replace("        ", "            ")}
 """
     plugin = plugin_file(tmp_path, code)
@@ -489,9 +504,8 @@ def test_waiting_run_can_be_cancelled(executor: Executor, database: FakeDatabase
     assert database.entries == 1
 
 
-def test_closing_cancels_what_does_not_end_by_itself(
-    executor: Executor, database: FakeDatabase, tmp_path: Path
-) -> None:
+def test_closing_cancels_what_does_not_end_by_itself(factory: Factory, database: FakeDatabase, tmp_path: Path) -> None:
+    executor = factory()
     end = start(executor, plugin_run(plugin_file(tmp_path, ENDLESS)), database)
     database.wait_for_log("INFO: begun")
     executor.close(0.05)

@@ -164,10 +164,10 @@ class Ends:
 
 
 def start(executor: Executor, run: Run, database: FakeDatabase, timeout_s: float | None = None) -> "Future[Done]":
-    """Start ``run`` and return its end."""
+    """Start ``run`` and return its end; its plugin's path answers for it."""
     ends = Ends()
     future = ends.expect(run)
-    executor.run(run, RunLimits("t@1", timeout_s), database, ends)
+    executor.run(run, RunLimits(run.plugin.path, timeout_s), database, ends)
     return future
 
 
