@@ -66,6 +66,7 @@ class TriggerManager:
         self._lock = threading.RLock()
         self._active: dict[int, _Active] = {}
         self._closed = False
+        self._idle_at_close: dict[int, int | None] = {}
         self._disabling: list[threading.Thread] = []
         self.routes = Routes()
         self.wake_ups = log.wake_ups
@@ -87,6 +88,8 @@ class TriggerManager:
 
     def idle_low(self, trigger_id: int) -> int | None:
         """Return how far a trigger got past records that do not concern it; see ``Consumers.checkpoint``."""
+        if self._closed:
+            return self._idle_at_close.get(trigger_id)
         return self.wake_ups.idle_low(trigger_id)
 
     def readers(self) -> list[Reader]:
@@ -126,6 +129,7 @@ class TriggerManager:
     def close(self) -> None:
         """Give no more work to plugins; what runs is interrupted when the executor is closed."""
         with self._lock:
+            self._idle_at_close = {trigger_id: self.wake_ups.idle_low(trigger_id) for trigger_id in self._active}
             self._closed = True
             active, self._active = self._active, {}
         for trigger_id, one in active.items():

@@ -289,3 +289,13 @@ def test_encoded_rows_are_read_where_they_stand_in_the_log(node: Node) -> None:
     schema = node.engine.store.schemas.find(node.engine.catalog.state.database(DATABASE).database_id, "a")  # type: ignore[union-attr]
     assert schema is not None
     assert decode_rows(ref.encoding, PayloadFiles().payload(ref), schema).num_rows == 100
+
+
+def test_a_stop_in_good_order_leaves_no_log_that_nobody_needs(tmp_path: Path) -> None:
+    node = Node(tmp_path / "node")
+    node.trigger("t", "table:a")
+    node.write("b v=1")
+    node.close()
+    again = Node(tmp_path / "node", clock=node.clock)
+    assert again.engine.wal.sealed_segments() == ()
+    again.close()
