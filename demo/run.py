@@ -83,13 +83,13 @@ class Server:
     def command(self, *arguments: str, show: bool = True) -> str:
         """Run an ``influxdb3`` command, show it with what it says, and return that."""
         if show:
-            console.print(f"[bold cyan]$ influxdb3 {' '.join(_quoted(a) for a in arguments)}[/]")
+            console.print(f"[bold cyan]$ influxdb3 {' '.join(_quoted(a) for a in arguments)}[/]", soft_wrap=True)
         environment = os.environ | {"INFLUXDB3_HOST_URL": self.url, "INFLUXDB3_AUTH_TOKEN": self.token}
         done = subprocess.run([PROGRAM, *arguments], env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"influxdb3 {' '.join(arguments)} failed: {done.stderr or done.stdout}")
         if show:
-            console.print(done.stdout.rstrip(), markup=False)
+            console.print(done.stdout.rstrip(), markup=False, soft_wrap=True)
         return done.stdout
 
     def rows(self, sql: str) -> list[dict[str, object]]:
