@@ -18,7 +18,6 @@ from engine.catalog.changes import (
     CreateDatabase,
     CreateToken,
     CreateTrigger,
-    DeleteDatabase,
     DeleteToken,
     DeleteTrigger,
     ReplaceTokenHash,
@@ -29,18 +28,14 @@ from engine.catalog.state import OPERATOR_TOKEN, Database
 from engine.clock import Clock, SystemClock
 from engine.disk import Disk, RealDisk, make_durable_folder
 from engine.errors import (
-    AlreadyExists,
     DatabaseNotFound,
     EngineError,
     EngineOff,
-    InternalDatabase,
     InvalidRequest,
     NotFound,
     PluginError,
-    TableNotFound,
 )
 from engine.host.protocol import RequestData, Response
-from engine.model.schema import TIME_COLUMN, Column, ColumnType, TableSchema
 from engine.model.trigger import TriggerDefinition
 from engine.model.trigger_spec import plugin_type_name, reading_note, run_kind
 from engine.paths import NodePaths
@@ -55,7 +50,6 @@ from engine.query.executor import QueryExecutor, QueryResult
 from engine.query.stored import StoredTables
 from engine.settings import Settings
 from engine.storage.maintenance import Maintenance, MaintenanceConfig, TriggerSide
-from engine.storage.schemas import SchemaMoved
 from engine.storage.store import Store, StoreConfig
 from engine.storage.truncation import LogRetention
 from engine.system_tables.ports import PluginFile
@@ -68,11 +62,11 @@ from engine.triggers.manager import LogSide, TriggerManager
 from engine.triggers.services import ServiceKit
 from engine.triggers.timers import TimerLoop, Timers
 from engine.triggers.wakeups import WakeUps
-from engine.wal.format import SchemaRecord
-from engine.wal.ports import Entry, WalConfig
+from engine.wal.ports import WalConfig
 from engine.wal.replay import LogReplay, LogTail
 from engine.wal.wal import Wal, WalPorts, WalStart
 from engine.write.service import WriteOutcome, WriteParams, WriteService
+from engine.write.tables import Tables
 
 logger = logging.getLogger(__name__)
 
@@ -254,50 +248,15 @@ class Engine:
 
     def delete_database(self, name: str) -> None:
         """Mark a database deleted and drop its rows."""
-        found = self.catalog.state.database(name)
-        self.catalog.apply(DeleteDatabase(name))
-        for schema in self.store.schemas.tables_of(found.database_id) if found else []:
-            self._drop(schema)
+        self._tables.delete_database(name)
 
     def create_table(self, database: str, table: str, tags: Sequence[str], fields: Sequence[tuple[str, str]]) -> None:
-        """Make an empty table; the database too, if it is missing (server-api §3.4).
-
-        Raises:
-            AlreadyExists: the table is there.
-            InvalidRequest: a column is reserved or named twice, or its type is unknown.
-        """
-        if not table:
-            raise InvalidRequest("table name cannot be empty")
-        columns = _table_columns(tags, fields)
-        found = self.catalog.state.database(database)
-        if found is None:
-            self.catalog.apply(CreateDatabase(database))
-            found = self._database(database)
-        if found.is_internal:
-            raise InternalDatabase("cannot modify internal db")
-        try:
-            schema = self.store.schemas.reserve(None, found.database_id, table, columns)
-        except SchemaMoved as there:
-            raise AlreadyExists("attempted to create a resource that already exists") from there
-        described = tuple((c.name, c.type.short) for c in schema.columns)
-        record = SchemaRecord(found.database_id, schema.table_id, table, 0, described, deleted=False)
-        self.wal.append(Entry([record])).result()
+        """Make an empty table; see ``Tables.create``."""
+        self._tables.create(database, table, tags, fields)
 
     def delete_table(self, database: str, table: str) -> None:
-        """Drop a table and its rows.
-
-        Raises:
-            DatabaseNotFound, TableNotFound: there is no such thing.
-        """
-        found = self.catalog.state.database(database)
-        if found is None:
-            raise DatabaseNotFound(f"Database not found {database}")
-        if found.is_internal:
-            raise InternalDatabase("cannot modify internal db")
-        schema = self.store.schemas.find(found.database_id, table)
-        if schema is None:
-            raise TableNotFound(f"Table {table} not in DB schema for {database}")
-        self._drop(schema)
+        """Drop a table and its rows; see ``Tables.delete``."""
+        self._tables.delete(database, table)
 
     # ---- triggers and plugins
 
@@ -421,6 +380,7 @@ class Engine:
     def _build(self) -> None:
         settings = self.settings
         self._writes = WriteService(self.catalog, self.store.schemas, self.wal, self.clock)
+        self._tables = Tables(self.catalog, self.store.schemas, self.wal)
         self._queries = QueryExecutor(settings.exec_mem_pool_size_bytes)
         self._sources = EngineSources(self.catalog, self.store, self.paths, self._plugin_files)
         self._timers = Timers(self.clock)
@@ -475,15 +435,6 @@ class Engine:
             raise DatabaseNotFound(f"database not found: {name}")
         return found
 
-    def _drop(self, schema: TableSchema) -> None:
-        self.store.schemas.hide(schema)
-        record = SchemaRecord(schema.database_id, schema.table_id, schema.name, schema.version, (), deleted=True)
-        try:
-            self.wal.append(Entry([record])).result()
-        except EngineError:
-            self.store.schemas.show_again(schema)
-            raise
-
     def _plugin_files(self, plugin_filename: str) -> list[PluginFile]:
         return [
             PluginFile(f.name, str(f.path), f.size_bytes, f.modified_ms)
@@ -523,33 +474,3 @@ class _Checks:
     def databases_with_data(self) -> frozenset[int]:
         """See ``EditChecks``."""
         return frozenset(s.database_id for s in self._store.schemas.all_tables())
-
-
-_FIELD_TYPES = {
-    "utf8": ColumnType.STRING,
-    "int64": ColumnType.INTEGER,
-    "uint64": ColumnType.UINTEGER,
-    "float64": ColumnType.FLOAT,
-    "bool": ColumnType.BOOLEAN,
-}
-
-
-def _table_columns(tags: Sequence[str], fields: Sequence[tuple[str, str]]) -> list[Column]:
-    """Return the columns of a new table, the time last.
-
-    Raises:
-        InvalidRequest: a column is reserved or named twice, or its type is unknown.
-    """
-    columns: dict[str, Column] = {}
-    wanted = [*((tag, ColumnType.TAG) for tag in tags), *((name, _FIELD_TYPES.get(word)) for name, word in fields)]
-    for name, kind in wanted:
-        if kind is None:
-            word = dict(fields)[name]
-            raise InvalidRequest(f"{word} is not a valid data type, values are {', '.join(_FIELD_TYPES)}")
-        if name in (TIME_COLUMN, "__chunk_order"):
-            raise InvalidRequest(f"'{name}' is a reserved column")
-        if name in columns:
-            known = columns[name].type.value
-            raise InvalidRequest(f"cannot add column {name} because it already exists with type {known}")
-        columns[name] = Column(name, kind)
-    return [*columns.values(), Column(TIME_COLUMN, ColumnType.TIME)]

@@ -1,0 +1,40 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.lineprotocol.body import parse_body
+from engine.model.precision import Precision
+from engine.triggers.records import MOST_TEXT_BYTES, Origin, RunRecord, line, log_line, run_line
+
+ORIGIN = Origin("db", "t", "p.py", "run-1")
+
+
+def fields_of(text: str) -> dict[str, object]:
+    parsed = parse_body(text.encode(), Precision.NANOSECOND, 0)
+    assert not parsed.rejected
+    (group,) = parsed.groups
+    return {name: column[0].as_py() for (name, _), column in zip(group.fields, group.field_columns, strict=True)}
+
+
+@given(st.text(max_size=50))
+def test_any_text_survives_line_protocol(text: str) -> None:
+    assert fields_of(line("t", {"a": text, "b": 5}, 1)) == {"a": text, "b": 5}
+
+
+def test_a_text_that_a_line_could_not_hold_is_cut_and_says_so() -> None:
+    stored = str(fields_of(line("t", {"a": "x" * (MOST_TEXT_BYTES + 10)}, 1))["a"])
+    assert stored.endswith(" … (cut)")
+    assert len(stored) < MOST_TEXT_BYTES + 20
+
+
+def test_a_log_line_has_the_columns_of_the_product() -> None:
+    fields = fields_of(log_line(ORIGIN, "node0", "ERROR", "boom", "trace", 1))
+    assert set(fields) == {
+        "database_name", "trigger_name", "plugin_filename", "run_id", "node_id", "log_level", "log_text", "error_details"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("due", [None, 7])
+def test_only_a_scheduled_run_has_a_due_time(due: int | None) -> None:
+    run = RunRecord("schedule", 1, 2, 3, 4, 5, 6, 1, "success", due_ns=due)
+    assert fields_of(run_line(ORIGIN, run, 9)).get("due") == due

@@ -1,0 +1,78 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.lineprotocol.body import parse_body
+from engine.model.precision import Precision
+from engine.model.schema import TableSchema
+from engine.write.validator import assemble, plan_write
+from tests.support.batches import rows_of, table_schema
+
+KNOWN = table_schema({"host": "tag", "f": "float", "i": "integer", "time": "time"}, name="known")
+TYPE = "invalid column type for column '{}', expected iox::column_type::{}, got iox::column_type::{}"
+
+
+def planned(body: str) -> Any:
+    parsed = parse_body(body.encode(), Precision.NANOSECOND, 5)
+    return plan_write(parsed, {"known": KNOWN}.get)
+
+
+@pytest.mark.parametrize(
+    ("body", "rejected"),
+    [
+        pytest.param("known f=1", [], id="fits"),
+        pytest.param("known f=1i", [(1, TYPE.format("f", "field::float", "field::integer"))], id="no widening"),
+        pytest.param("known i=1u", [(1, TYPE.format("i", "field::integer", "field::uinteger"))], id="fact 39"),
+        pytest.param("known host=1", [(1, TYPE.format("host", "tag", "field::float"))], id="fact 42"),
+        pytest.param("known,f=x i=1i", [(1, TYPE.format("f", "field::float", "tag"))], id="a field as a tag"),
+        pytest.param(
+            "known time=1", [(1, TYPE.format("time", "timestamp", "field::float"))], id="time of a known table"
+        ),
+        pytest.param("t time=1", [(1, "'time' is a reserved column")], id="fact 41"),
+        pytest.param("t,time=x f=1", [(1, "'time' is a reserved column")], id="time as a tag"),
+        pytest.param("t __chunk_order=1", [(1, "'__chunk_order' is a reserved column")], id="the product's own column"),
+        pytest.param(
+            'home,room=S temp=96 1\nhome,room=S temp="hi" 2',
+            [(2, TYPE.format("temp", "field::float", "field::string"))],
+            id="fact 38: the first line of a new table decides",
+        ),
+        pytest.param("t,a=1 a=2", [(1, TYPE.format("a", "tag", "field::float"))], id="tag and field of one name"),
+        pytest.param("t f=1\nbad\nt f=2", [(2, "*")], id="what does not parse keeps its number"),
+    ],
+)
+def test_lines_that_do_not_fit_are_rejected_with_their_number(body: str, rejected: list[tuple[int, str]]) -> None:
+    found = [(line.line_number, line.message) for line in planned(body).rejected]
+    assert [n for n, _ in found] == [n for n, _ in rejected]
+    assert all(text in ("*", message) for (_, text), (_, message) in zip(rejected, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("body", "added"),
+    [
+        pytest.param("known f=1", [], id="nothing new"),
+        pytest.param('known,region=x s="t"', ["region", "s"], id="columns join a table at any time"),
+        pytest.param(
+            "new,region=r,host=h usage=1", ["region", "host", "usage", "time"], id="order of first appearance"
+        ),
+        pytest.param("new f=1\nnew,t=x f=1", ["f", "time", "t"], id="later columns stand behind the time"),
+        pytest.param("known f=1i,late=1", [], id="a rejected line adds nothing"),
+    ],
+)
+def test_a_write_adds_the_columns_of_its_accepted_lines(body: str, added: list[str]) -> None:
+    assert [c.name for table in planned(body).tables for c in table.added] == added
+
+
+line = st.tuples(
+    st.sampled_from(["a", "b"]), st.sampled_from(["", ",t=x", ",u=y"]), st.sampled_from(["f=1", "g=2", "f=1,g=2"])
+)
+
+
+@given(st.lists(line, min_size=1, max_size=12))
+def test_rows_keep_the_order_of_their_lines(lines: list[tuple[str, str, str]]) -> None:
+    body = "\n".join(f"{table}{tags} {fields} {n}" for n, (table, tags, fields) in enumerate(lines))
+    for table in planned(body).tables:
+        schema = TableSchema(1, 1, table.name, ()).with_columns(table.added)
+        times = [r["time"] for r in rows_of(assemble(table.groups, schema))]
+        assert times == [n for n, (name, _, _) in enumerate(lines) if name == table.name]
