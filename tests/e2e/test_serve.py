@@ -138,6 +138,18 @@ def test_a_second_signal_ends_the_process_at_once(tmp_path: Path) -> None:
     assert answers == []
 
 
+def test_a_query_without_end_keeps_nobody_waiting(server: Serving) -> None:
+    lines = "\n".join(f"many v={number}i {number + 1}" for number in range(20_000))
+    httpx.post(server.url + WRITE, content=lines)
+    endless = "SELECT count(*) FROM many a, many b, many c WHERE a.v + b.v + c.v < 3"
+    query = f"{server.url}/api/v3/query_sql"
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.get(query, params={"db": "foo", "q": endless}, timeout=1)
+    assert httpx.get(query, params={"db": "foo", "q": "SELECT 1 AS n"}, timeout=WAIT_S).json() == [{"n": 1}]
+    server.process.terminate()
+    assert server.process.wait(15) == 0
+
+
 def test_a_body_over_the_limit_is_answered_and_ends_the_connection(tmp_path: Path) -> None:  # facts 19, §13.12
     with serving(tmp_path, "--without-auth", "--max-http-request-size", "100000") as served:
         answer = httpx.post(served.url + WRITE, content=b"x" * 100_001)

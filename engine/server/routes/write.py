@@ -19,7 +19,7 @@ from engine.write.service import LinesRejected, WriteOutcome, WriteParams
 
 V2_PREFIX = "failed to deserialize org/bucket/precision in request: "
 
-MOST_SMALL_BYTES = 4096
+MOST_SMALL_BYTES = 2048
 """A body up to this size is taken in on the event loop: that is quicker than to wake a thread."""
 MOST_SMALL_GZIP_BYTES = 256
 
