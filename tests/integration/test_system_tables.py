@@ -1,0 +1,119 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.system_tables.registry import SYSTEM_TABLES
+from tests.support.node import DATABASE, Node
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    node = Node(tmp_path)
+    yield node
+    node.close()
+
+
+def test_each_table_can_be_read_and_has_the_columns_it_announces(node: Node) -> None:
+    node.engine.create_database(DATABASE)
+    for table in SYSTEM_TABLES:
+        database = "_internal" if table.only_internal else DATABASE
+        with node.engine.query(database, f"SELECT * FROM system.{table.name}", {}) as result:
+            assert list(result.schema.names) == list(table.schema.names)
+            assert sum(batch.num_rows for batch in result.batches) >= 0
+
+
+def test_triggers_and_their_arguments(node: Node) -> None:  # B10.1, B10.2
+    node.trigger("t", "table:cpu", arguments={"a": "1", "b": "2"})
+    node.trigger("s", "every:1m", enabled=False, error_behavior="disable")
+    assert node.rows("SELECT * FROM system.processing_engine_triggers ORDER BY trigger_name") == [
+        {
+            "trigger_name": "s",
+            "plugin_filename": "p.py",
+            "trigger_specification": '{"every":{"duration":{"secs":60,"nanos":0}}}',
+            "disabled": True,
+            "error_behavior": "disable",
+        },
+        {
+            "trigger_name": "t",
+            "plugin_filename": "p.py",
+            "trigger_specification": '{"single_table_wal_write":{"table_name":"cpu"}}',
+            "disabled": False,
+            "error_behavior": "log",
+        },
+    ]
+    arguments = node.rows("SELECT argument_key, argument_value FROM system.processing_engine_trigger_arguments")
+    assert {(r["argument_key"], r["argument_value"]) for r in arguments} == {("a", "1"), ("b", "2")}
+
+
+def test_logs_frame_each_run_and_carry_errors_with_their_traceback(node: Node) -> None:  # B10.6, B9.1
+    node.trigger("t", "table:a")
+    node.write("a v=1")
+    begun = node.executor.next()
+    begun.services.log("WARN", "look at this")
+    begun.fail("ValueError: no")
+    node.advance(1)
+    node.settle()
+    logs = node.rows("SELECT log_level, log_text, error_details FROM system.processing_engine_logs")
+    assert {(r["log_level"], r["log_text"]) for r in logs} == {
+        ("INFO", "starting execution of wal plugin."),
+        ("WARN", "look at this"),
+        ("ERROR", "error executing wal plugin: ValueError: no"),
+    }
+    assert "Traceback: ValueError: no" in {r.get("error_details") for r in logs}
+
+
+def test_a_database_sees_only_its_own_logs_and_runs(node: Node) -> None:
+    node.trigger("t", "table:a")
+    node.engine.create_database("other")
+    node.write("a v=1")
+    node.executor.next().succeed()
+    node.settle()
+    for table in ("logs", "runs"):
+        sql = f"SELECT count(*) AS n FROM system.processing_engine_{table}"
+        assert node.rows(sql, database="other") == [{"n": 0}]
+        assert node.rows(sql) == node.rows(sql, database="_internal") != [{"n": 0}]
+
+
+def test_a_scheduled_run_tells_its_time(node: Node) -> None:  # B4.7
+    node.trigger("s", "every:10s")
+    node.advance(10)
+    node.executor.next().succeed()
+    node.settle()
+    texts = [r["log_text"] for r in node.rows("SELECT log_text FROM system.processing_engine_logs")]
+    assert "starting execution with scheduled time 2023-11-14 22:13:30 UTC" in texts
+
+
+def test_plugin_files_are_listed_by_trigger(node: Node) -> None:  # B10.3
+    sql = "SELECT plugin_name, file_name, size_bytes, last_modified FROM system.plugin_files"
+    assert node.rows(sql, database="_internal") == []
+    node.trigger("t", "table:a")
+    (file,) = node.rows(sql, database="_internal")
+    assert (file["plugin_name"], file["file_name"]) == ("t", "p.py")
+    assert file["size_bytes"] > 0
+    assert file["last_modified"] > 0
+    node.engine.delete_trigger(DATABASE, "t", force=True)
+    assert node.rows(sql, database="_internal") == []
+
+
+def test_what_is_stored_is_shown(node: Node) -> None:
+    node.write("cpu,host=a usage=1 1")
+    node.engine.snapshot()
+    (file,) = node.rows("SELECT table_name, row_count, min_time, max_time FROM system.parquet_files")
+    assert file == {"table_name": "cpu", "row_count": 1, "min_time": 10**9, "max_time": 10**9}
+    columns = node.rows("SELECT key, data_type FROM system.influxdb_schema WHERE measurement = 'cpu'")
+    assert {(r["key"], r["data_type"]) for r in columns} == {("host", "tag"), ("usage", "float"), ("time", "time")}
+    tables = node.rows("SELECT table_name, series_key_columns FROM system.tables", database="_internal")
+    assert {"table_name": "cpu", "series_key_columns": "host"} in tables
+
+
+def test_logs_survive_a_snapshot_and_a_restart(node: Node) -> None:
+    node.trigger("t", "table:a")
+    node.write("a v=1")
+    node.executor.next().succeed()
+    node.settle()
+    node.engine.snapshot()
+    again = node.restarted()
+    (run,) = again.rows("SELECT trigger_name, outcome FROM system.processing_engine_runs")
+    assert run == {"trigger_name": "t", "outcome": "success"}
+    again.close()
