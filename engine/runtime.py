@@ -24,7 +24,7 @@ from engine.catalog.changes import (
     SetTriggerEnabled,
 )
 from engine.catalog.edits import EditWatcher
-from engine.catalog.state import OPERATOR_TOKEN, Database
+from engine.catalog.state import INTERNAL_DATABASE, OPERATOR_TOKEN, Database
 from engine.clock import Clock, SystemClock
 from engine.disk import Disk, RealDisk, make_durable_folder
 from engine.errors import (
@@ -36,6 +36,7 @@ from engine.errors import (
     PluginError,
 )
 from engine.host.protocol import RequestData, Response
+from engine.model.schema import TableSchema
 from engine.model.trigger import TriggerDefinition
 from engine.model.trigger_spec import plugin_type_name, reading_note, run_kind
 from engine.paths import NodePaths
@@ -137,7 +138,8 @@ class Engine:
         make_durable_folder(self._disk, self.paths.root)
         self._lock = self._disk.lock(self.paths.lock)
         try:
-            self.store = Store(self._disk, self.paths, StoreConfig(self.settings.gen1_duration_ns), self.clock)
+            config = StoreConfig(self.settings.gen1_duration_ns, self._is_internal)
+            self.store = Store(self._disk, self.paths, config, self.clock)
             tail = self._replay_log()
             self.registry = PluginRegistry(
                 self.settings.plugin_dir, self.settings.plugin_repo, self.paths.root / "plugin-cache"
@@ -422,6 +424,10 @@ class Engine:
             default_timeout_s=self.settings.plugin_timeout_s,
             most_side_by_side=self.settings.async_trigger_concurrency_limit,
         )
+
+    def _is_internal(self, schema: TableSchema) -> bool:
+        internal = self.catalog.state.database(INTERNAL_DATABASE)
+        return internal is not None and internal.database_id == schema.database_id
 
     def _make_executor(self) -> Executor:
         if self.settings.plugin_isolation == "embedded":

@@ -13,6 +13,7 @@ from engine.paths import NodePaths
 from engine.storage.consumers import Consumers
 from engine.storage.filesets import FileSets
 from engine.storage.manifest import FileEntry, Manifest, decode_manifest, encode_manifest
+from engine.storage.retention import INTERNAL, expired_files
 from engine.storage.schemas import Schemas
 from engine.storage.snapshot import SnapshotFiles, write_chunks
 from engine.storage.table import TableData, TableView
@@ -27,9 +28,15 @@ OVERHEAD_BYTES = 200
 
 @dataclass(frozen=True, slots=True)
 class StoreConfig:
-    """How rows are kept: ``window_ns`` is the length of a chunk's window."""
+    """How rows are kept.
+
+    Attributes:
+        window_ns: the length of a chunk's window.
+        bounded: tells for a schema whether ``INTERNAL`` bounds what is kept of its table.
+    """
 
     window_ns: int
+    bounded: Callable[[TableSchema], bool] = lambda schema: False
 
 
 class Store:
@@ -118,6 +125,7 @@ class Store:
             written = write_chunks(
                 self._disk, self._paths, self._frozen_chunks(), (self._manifest.rows_until + 1, until)
             )
+            self._expire(written)
             state_until, checkpoint = self._write_checkpoint(idle_low)
             before = self._manifest
             self._replace_manifest(self._next_manifest(until, state_until, checkpoint, written))
@@ -185,6 +193,15 @@ class Store:
             schema = self.schemas.by_id(table_id)
             if schema is not None:
                 yield schema, table
+
+    def _expire(self, written: SnapshotFiles) -> None:
+        """Let files of bounded tables go, as if nothing took their place."""
+        bounded = [s for s in self.schemas.all_tables() if self._config.bounded(s) and s.table_id in self._tables]
+        files = {s.name: self._tables[s.table_id].files for s in bounded}
+        for file in expired_files(files, INTERNAL, self._clock.now_ns()):
+            replaced = written.replaced.setdefault(file.table_id, [])
+            if file not in replaced:
+                replaced.append(file)
 
     def _write_checkpoint(self, idle_low: Callable[[int], int | None]) -> tuple[int, str]:
         until, data = self.consumers.checkpoint(self._clock.now_ns(), idle_low)

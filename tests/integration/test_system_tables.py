@@ -117,3 +117,18 @@ def test_logs_survive_a_snapshot_and_a_restart(node: Node) -> None:
     (run,) = again.rows("SELECT trigger_name, outcome FROM system.processing_engine_runs")
     assert run == {"trigger_name": "t", "outcome": "success"}
     again.close()
+
+
+def test_runs_older_than_a_week_go_with_a_snapshot(node: Node) -> None:
+    node.trigger("t", "table:a")
+    node.write("a v=1")
+    node.executor.next().succeed()
+    node.settle()
+    node.engine.snapshot()
+    node.advance(8 * 86_400)
+    node.write("a v=2")
+    node.executor.next().succeed()
+    node.settle()
+    node.engine.snapshot()
+    assert node.rows("SELECT count(*) AS n FROM system.processing_engine_runs") == [{"n": 1}]
+    assert node.rows("SELECT count(*) AS n FROM a") == [{"n": 2}]
