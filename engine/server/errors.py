@@ -1,7 +1,7 @@
 """What a client is told of an error: the only table from classes to statuses, and the bodies of the endpoint families."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import singledispatch
 
 from engine.errors import (
@@ -9,6 +9,7 @@ from engine.errors import (
     AuthorizationMalformed,
     DatabaseNameError,
     EngineError,
+    EngineOff,
     Forbidden,
     InternalDatabase,
     InvalidRequest,
@@ -136,6 +137,17 @@ def _(error: LinesRejected) -> bytes:
 def v2_body_for(error: EngineError) -> bytes:
     """Return what ``/api/v2/write`` says: an object with ``code`` and ``message``."""
     return compact_json({"code": V2_CODES.get(status_for(error), "internal error"), "message": str(error)})
+
+
+def engine_body_for(what: str) -> Callable[[EngineError], bytes]:
+    """Return what endpoints of the Processing engine say: of what fails there, that it was ``what``."""
+
+    def body(error: EngineError) -> bytes:
+        if isinstance(error, PluginError) and not isinstance(error, EngineOff):
+            return f"Processing engine error: {what}: {error}".encode(errors="replace")
+        return body_for(error)
+
+    return body
 
 
 def _line(line: RejectedLine) -> dict[str, str | int]:

@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 import msgspec
 
-from engine.errors import EngineError, EngineOff, PluginError
+from engine.errors import EngineError
 from engine.server.body import read_params
-from engine.server.errors import body_for
+from engine.server.errors import engine_body_for
 from engine.server.replies import EMPTY, AnyReply, StreamedReply
 from engine.server.requests import Request
 from engine.server.routing import Context, Route, RouteTable
@@ -34,13 +34,6 @@ async def install_requirements(context: Context, request: Request) -> AnyReply:
     """Install what a file lists that the server can read."""
     wanted = await read_params(request, _Requirements)
     return await _install(request, context.engine.install_requirements(wanted.requirements_location))
-
-
-def install_error_body(error: EngineError) -> bytes:
-    """Return what is said of an installation that failed."""
-    if isinstance(error, PluginError) and not isinstance(error, EngineOff):
-        return f"Processing engine error: error installing python packages: {error}".encode(errors="replace")
-    return body_for(error)
 
 
 async def _install(request: Request, lines: Iterator[str]) -> AnyReply:
@@ -74,9 +67,9 @@ def _json_line(value: dict[str, str]) -> bytes:
 
 _PATH = "/api/v3/configure/plugin_environment"
 
+_ERROR_BODY = engine_body_for("error installing python packages")
+
 ROUTES: RouteTable = {
-    ("POST", f"{_PATH}/install_packages"): Route(install_packages, install_error_body, tells_origins_of_errors=True),
-    ("POST", f"{_PATH}/install_requirements"): Route(
-        install_requirements, install_error_body, tells_origins_of_errors=True
-    ),
+    ("POST", f"{_PATH}/install_packages"): Route(install_packages, _ERROR_BODY, tells_origins_of_errors=True),
+    ("POST", f"{_PATH}/install_requirements"): Route(install_requirements, _ERROR_BODY, tells_origins_of_errors=True),
 }

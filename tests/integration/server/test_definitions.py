@@ -206,6 +206,8 @@ def test_without_plugin_dir_the_engine_is_off(tmp_path: Path) -> None:
         off = "Plugin error: No plugin directory configured"
         assert told(server.trigger("t", "all_tables", "w.py")) == (500, off)
         assert told(server.post("/api/v3/plugin_test/wal", json=test)) == (500, off)
+        file = {"plugin_name": "x.py", "content": ""}
+        assert told(server.post("/api/v3/plugins/files", json=file)) == (500, off)
         install = "/api/v3/configure/plugin_environment/install_packages"
         assert told(server.post(install, json={"packages": ["x"]})) == (500, off)
         assert told(server.get("/api/v3/engine/x")) == (404, '{error: "not found"}')

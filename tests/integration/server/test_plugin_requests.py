@@ -249,3 +249,36 @@ def test_the_path_of_the_server_is_not_told(tmp_path: Path) -> None:
         server.engine.create_database("foo")
         server.trigger("x", "request:x", "x.py", FUNCTION + "    raise RuntimeError\n")
         assert str(tmp_path) not in server.get("/api/v3/engine/x").text
+
+
+FILES = "/api/v3/plugins/files"
+
+
+def test_a_plugin_file_is_written_and_runs(server: Web) -> None:
+    for text in ("one", "two"):
+        body = {"plugin_name": "sent/answer.py", "content": f"{FUNCTION}    return '{text}'\n"}
+        assert told(server.post(f"{FILES}?db=foo", json=body)) == (200, "")
+        server.trigger("sent", "request:sent", "sent/answer.py")
+        assert server.get("/api/v3/engine/sent").text == text
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "text"),
+    [
+        (
+            {"plugin_name": "../x.py", "content": ""},
+            500,
+            "Processing engine error: plugin error: Path traversal detected",
+        ),
+        (
+            {"plugin_name": "echo.py/x.py", "content": ""},
+            500,
+            "Processing engine error: plugin error: writing plugin file",
+        ),
+        ({"plugin_name": "x.py"}, 400, "serde json error: missing field `content`"),
+    ],
+)
+def test_a_plugin_file_that_cannot_be_written(server: Web, body: dict[str, str], status: int, text: str) -> None:
+    answer = server.post(FILES, json=body)
+    assert answer.status_code == status
+    assert answer.text.startswith(text)
