@@ -21,6 +21,7 @@ _DATABASE = f"{_CONFIGURE}/database"
 _TABLE = f"{_CONFIGURE}/table"
 _TRIGGER = f"{_CONFIGURE}/processing_engine_trigger"
 _PACKAGES = f"{_CONFIGURE}/plugin_environment"
+_WARNING = "X-Influxdb3-Warning"
 _SENT_FORMATS = {"jsonl": "json_lines"}  # where requests and command line use different words
 
 _T = TypeVar("_T")
@@ -122,9 +123,10 @@ class InfluxClient:
         """Delete the table ``name``."""
         self._call("DELETE", _TABLE, params={"db": database, "table": name}, headers=_JSON)
 
-    def create_trigger(self, trigger: NewTrigger) -> None:
-        """Create a trigger."""
-        self._call("POST", _TRIGGER, body=trigger.as_request())
+    def create_trigger(self, trigger: NewTrigger) -> list[str]:
+        """Create a trigger; return what the server warns of."""
+        with self._send("POST", _TRIGGER, body=trigger.as_request()) as response:
+            return response.headers.get_list(_WARNING)
 
     def delete_trigger(self, database: str, name: str, *, force: bool) -> None:
         """Delete the trigger ``name``, also while it is enabled if ``force``."""

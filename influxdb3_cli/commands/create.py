@@ -141,7 +141,9 @@ def create_trigger(
         timeout_s=timeout,
     )
     with connect(host, token) as client:
-        _create(client, _uploaded(client, trigger) if upload else trigger)
+        warnings = _create(client, _uploaded(client, trigger) if upload else trigger)
+    for text in warnings:
+        output.note(f"warning: {text}")
     output.line(f"Trigger {name} created successfully")
 
 
@@ -195,9 +197,9 @@ def _uploaded(client: "InfluxClient", trigger: "NewTrigger") -> "NewTrigger":
     return replace(trigger, plugin_filename=plugin.plugin_filename)
 
 
-def _create(client: "InfluxClient", trigger: "NewTrigger") -> None:
+def _create(client: "InfluxClient", trigger: "NewTrigger") -> list[str]:
     try:
-        client.create_trigger(trigger)
+        return client.create_trigger(trigger)
     except CommandFailed as error:
         output.note(f"Failed to create trigger: {error}")
         raise

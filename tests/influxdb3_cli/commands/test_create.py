@@ -68,6 +68,13 @@ def test_options_that_do_not_fit_are_refused(
     assert error in result.stderr
 
 
+def test_what_the_server_warns_of_is_told(connected: RunCli, server: ScriptedServer) -> None:
+    server.replies.append(Reply(200, headers={"x-influxdb3-warning": "plugin p.py: SyntaxError: invalid syntax"}))
+    result = connected(*TRIGGER, "--path", "p.py", "--trigger-spec", "all_tables")
+    assert (result.code, result.stdout) == (0, "Trigger t created successfully\n")
+    assert result.stderr == "warning: plugin p.py: SyntaxError: invalid syntax\n"
+
+
 def test_upload_sends_a_file_before_the_trigger(connected: RunCli, server: ScriptedServer, tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "p.py").write_text("code")
