@@ -92,6 +92,6 @@ def _padded(arrays: list[pa.Array], rows: int, schema: TableSchema) -> pa.Record
 
 def _values(column: pa.Array) -> list[object]:
     if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.int64())
+        column = column.view(pa.int64())
     values: list[object] = column.to_pylist()
     return values

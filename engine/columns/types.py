@@ -1,5 +1,7 @@
 """Column types as Arrow types, and table schemas as Arrow schemas."""
 
+from functools import lru_cache
+
 import pyarrow as pa
 
 from engine.model.schema import Column, ColumnType, TableSchema
@@ -27,9 +29,15 @@ def arrow_field(column: Column) -> pa.Field:
     )
 
 
+@lru_cache(maxsize=4096)
+def _storage_schema(columns: tuple[Column, ...]) -> pa.Schema:
+    """Make a schema once: each write and each read of a small batch needs it."""
+    return pa.schema([arrow_field(c) for c in columns])
+
+
 def storage_schema(table: TableSchema) -> pa.Schema:
     """Return the Arrow schema of rows as they are stored: columns in the table's own order."""
-    return pa.schema([arrow_field(c) for c in table.columns])
+    return _storage_schema(table.columns)
 
 
 def query_schema(table: TableSchema) -> pa.Schema:
