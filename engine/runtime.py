@@ -42,7 +42,6 @@ from engine.model.trigger_spec import plugin_type_name, reading_note, run_kind
 from engine.paths import NodePaths
 from engine.plugins.dry_run import DryRunRequest, DryRuns
 from engine.plugins.environment import PluginEnvironment
-from engine.plugins.executors.embedded import EmbeddedExecutor
 from engine.plugins.executors.host import ExecutorConfig, HostExecutor
 from engine.plugins.ports import Executor
 from engine.plugins.processes import HostConfig
@@ -431,6 +430,9 @@ class Engine:
 
     def _make_executor(self) -> Executor:
         if self.settings.plugin_isolation == "embedded":
+            # A server whose plugins run elsewhere starts sooner without the code that runs them.
+            from engine.plugins.executors.embedded import EmbeddedExecutor
+
             return EmbeddedExecutor(self.clock)
         host = HostConfig(self._outside.environ, self.settings.plugin_dir, self.settings.virtual_env_location)
         return HostExecutor(ExecutorConfig(host, self.settings.plugin_freeze_timeout_s), self.clock)
