@@ -34,7 +34,9 @@ def encode_rows(batch: pa.RecordBatch) -> tuple[Encoding, bytes]:
     return Encoding.IPC, sink.getvalue().to_pybytes()
 
 
-def decode_rows(encoding: int, payload: bytes | bytearray | memoryview | pa.Buffer, schema: TableSchema) -> pa.RecordBatch:
+def decode_rows(
+    encoding: int, payload: bytes | bytearray | memoryview | pa.Buffer, schema: TableSchema
+) -> pa.RecordBatch:
     """Return the rows of ``payload`` with exactly the columns of ``schema``, which may be newer than the payload.
 
     IPC columns point into ``payload`` without a copy.

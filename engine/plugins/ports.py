@@ -65,7 +65,7 @@ class Executor(Protocol):
         """
 
     def settle(self, run_id: str, *, committed: bool, versions: dict[str, int]) -> None:
-        """Tell what became of a finished run: its state is durable as ``versions``, or (not ``committed``) it will be repeated."""
+        """Tell what became of a finished run: its state is durable as ``versions``, or it will be repeated."""
 
     def cancel(self, run_id: str) -> None:
         """Interrupt a run; its ``on_done`` gets an error of kind ``cancelled``, at the latest after the grace second."""
@@ -74,4 +74,4 @@ class Executor(Protocol):
         """Drop a cache namespace in every host."""
 
     def close(self, timeout_s: float) -> None:
-        """End all runs (as ``cancel`` does) and all hosts, waiting at most ``timeout_s`` seconds for runs to end by themselves."""
+        """End all runs (as ``cancel`` does) and all hosts, after at most ``timeout_s`` seconds for runs to end by themselves."""
