@@ -25,7 +25,8 @@ class Serving:
 
 def clean_environment(home: Path) -> dict[str, str]:
     """Return an environment without anything that would change a server or a command."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("INFLUXDB3_", "VIRTUAL_ENV"))}
+    foreign = ("INFLUXDB3_", "VIRTUAL_ENV", "PYTHON")  # the last: bytecode is kept, as on any user's machine
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return kept | {"HOME": str(home)}
 
 
