@@ -59,10 +59,21 @@ class WriteConsumer:
         self._told_of_loop = False
         self._pace: Timer | None = None
 
-    def wake(self) -> None:
-        """Note that rows came; called by the log's writer before it acknowledges them."""
+    def wake(self, rows: Sequence[RowsRef]) -> None:
+        """Take note of ``rows``, all that came for it in one frame; called by the log's writer before it acknowledges them.
+
+        A consumer that has caught up and may run gets them without looking into the log again.
+        """
         with self._lock:
+            at_once = not self._is_dirty and not self._pumping and self._may_run()
             self._is_dirty = True
+            work = self._batch_of(rows) if at_once else None
+            if work is not None:
+                self._is_dirty = False
+                self._pumping = True
+                self._under_way += 1
+        if work is not None:
+            self._execute(work)
         self.pump()
 
     def idle_low(self, seen_until: int) -> int | None:
@@ -82,11 +93,14 @@ class WriteConsumer:
                     return
                 self._pumping = True
                 self._under_way += 1
-            try:
-                self._activation.execute(work, self._finished)
-            finally:
-                with self._lock:
-                    self._pumping = False
+            self._execute(work)
+
+    def _execute(self, work: Work) -> None:
+        try:
+            self._activation.execute(work, self._finished)
+        finally:
+            with self._lock:
+                self._pumping = False
 
     def _may_run(self) -> bool:
         return self._under_way < self._activation.side_by_side
@@ -103,12 +117,16 @@ class WriteConsumer:
         if not found:
             self._is_dirty = False
             return None
-        last = found[-1].position
         if not refs:
-            self._next = last + 1
-            return None if not self._is_dirty else self._next_work()
+            self._next = found[-1].position + 1
+            return self._next_work()
+        return self._batch_of(refs)
+
+    def _batch_of(self, refs: Sequence[RowsRef]) -> Work | None:
+        """Return a run on ``refs``, the next rows; ``None`` if their time has not come."""
         if self._must_wait(refs):
             return None
+        last = refs[-1].position
         ranges = ((self._next, last),)
         self._next = last + 1
         return self._work(refs, ranges)

@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 from engine.storage.schemas import Schemas
 from engine.storage.store import rows_of
 from engine.triggers.consumer import WriteConsumer
-from engine.wal.ports import DurableRecord
+from engine.wal.ports import DurableRecord, RowsRef
 
 
 class TablesOfTrigger:
@@ -53,13 +53,17 @@ class WakeUps:
 
     def on_durable(self, records: Sequence[DurableRecord]) -> None:
         """Wake whom the rows in ``records`` concern, each once."""
-        concerned: dict[WriteConsumer, None] = {}
+        concerned: dict[WriteConsumer, list[RowsRef]] = {}
         for durable in records:
-            for rows in rows_of(durable.record):
-                for consumer in self._of_table(rows.table_id):
-                    concerned[consumer] = None
-        for consumer in concerned:
-            consumer.wake()
+            for rows, location in zip(rows_of(durable.record), durable.locations, strict=True):
+                consumers = self._of_table(rows.table_id)
+                if consumers:
+                    known = (rows.table_id, rows.version, rows.row_count, rows.encoding, rows.chain)
+                    ref = RowsRef(durable.position, *known, location)
+                    for consumer in consumers:
+                        concerned.setdefault(consumer, []).append(ref)
+        for consumer, refs in concerned.items():
+            consumer.wake(refs)
         if records:
             self.seen_until = records[-1].position
 
