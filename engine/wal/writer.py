@@ -81,6 +81,7 @@ class Writer:
         self._waiting_bytes = 0
         self._refusal: str | None = "the log is not open yet"
         self._current: list[_Waiting] = []
+        self._command: _Rotate | _Stop | None = None
         self._thread = threading.Thread(target=self._run, name="wal-writer", daemon=True)
 
     def start(self, next_position: int) -> None:
@@ -138,12 +139,13 @@ class Writer:
 
     def _write_next(self) -> bool:
         """Write one group and carry out the command behind it, if any; return whether there is more to come."""
-        self._current, command = self._gather()
+        self._current, self._command = self._gather()
         if self._current:
             self._commit(self._current)
             with self._lock:
                 self._waiting_bytes -= sum([waiting.size for waiting in self._current])
             self._current = []
+        command, self._command = self._command, None
         if isinstance(command, _Rotate):
             self._begin_segment(command.future)
         return not isinstance(command, _Stop)
@@ -266,6 +268,8 @@ class Writer:
         with self._lock:
             self._refusal = text
         _refuse(self._current, lambda: Unavailable(text))
+        if isinstance(self._command, _Rotate):
+            self._command.future.set_exception(Unavailable(text))
         while True:
             try:
                 item = self._queue.get_nowait()
