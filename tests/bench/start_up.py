@@ -1,11 +1,10 @@
 """How soon a server answers, and how much memory server and host hold before and after the first query."""
 
+import http.client
 import subprocess
 import tempfile
 import time
 from pathlib import Path
-
-import httpx
 
 from tests.bench.report import Figure, median_of
 from tests.bench.server import bench_server
@@ -41,7 +40,7 @@ def _start_s() -> float:
         )
         try:
             while time.perf_counter() - began < 30:
-                if address.exists() and _is_healthy(address.read_text().strip()):
+                if address.exists() and (bound := address.read_text().strip()) and _is_healthy(bound):
                     return time.perf_counter() - began
                 time.sleep(0.005)
             raise SystemExit("the server did not answer within 30 s")
@@ -51,10 +50,14 @@ def _start_s() -> float:
 
 
 def _is_healthy(address: str) -> bool:
+    connection = http.client.HTTPConnection(address)
     try:
-        return bool(address) and httpx.get(f"http://{address}/health").status_code == 200
-    except httpx.TransportError:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except OSError:
         return False
+    finally:
+        connection.close()
 
 
 def _help_s() -> float:

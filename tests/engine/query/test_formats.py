@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from engine.errors import InvalidRequest, QueryFailed
 from engine.query import formats
-from engine.query.formats import Format, choose_format, encode_all
+from engine.query.format_choice import Format, choose_format
+from engine.query.formats import encode_all
 from tests.support.tables import RustWriters, query_table_schema, rows_batch
 
 CPU = query_table_schema({"host": "tag", "time": "time", "usage": "float"})

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 
 from engine.errors import EngineError, QueryError, QueryFailed, QueryNotSupported
-from engine.query.formats import Format, encode_all
+from engine.query.format_choice import Format
+from engine.query.formats import encode_all
 from tests.support.tables import CPU, LARGE_ID, TIMES, QueryBench, sample_database
 
 
