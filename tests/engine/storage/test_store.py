@@ -191,3 +191,20 @@ def test_a_failed_snapshot_loses_nothing_and_is_tried_again(tmp_path: Path) -> N
     fed.snapshot()
     fed.snapshot()
     assert sorted(r["time"] for r in fed.reopened().rows(SCHEMA)) == [1, 2]
+
+
+@pytest.mark.parametrize(("hurt", "text"), [("flip", "is damaged"), ("remove", "which the manifest names, is missing")])
+def test_a_damaged_checkpoint_stops_the_start_with_one_line(hurt: str, text: str, tmp_path: Path) -> None:
+    fed = FedStore(tmp_path)
+    fed.create(SCHEMA)
+    fed.snapshot()
+    (checkpoint,) = NodePaths(tmp_path, "node").checkpoints.iterdir()
+    if hurt == "flip":
+        data = bytearray(checkpoint.read_bytes())
+        data[-1] ^= 1
+        checkpoint.write_bytes(data)
+    else:
+        checkpoint.unlink()
+    with pytest.raises(ManifestCorrupt, match=text) as caught:
+        FedStore(tmp_path)
+    assert str(checkpoint) in str(caught.value)
