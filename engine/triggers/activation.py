@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
@@ -77,6 +77,7 @@ class Activation:
         self._disable = disable
         self._lock = threading.Lock()
         self._stopped = False
+        self._closed = False
         self._running: dict[str, Work] = {}
         self._retries: dict[int, tuple[Timer, Work]] = {}
 
@@ -100,12 +101,12 @@ class Activation:
     def execute(self, work: Work, then: Callable[[Work], None]) -> None:
         """Run the plugin on ``work``; call ``then`` when the work is finished and the next may begin.
 
-        After ``stop`` nothing is called any more.
+        After ``stop`` or ``close`` nothing is called any more.
         """
         definition = self.subject.definition
         with self._lock:
-            if self._stopped:
-                _refuse(work, Unavailable(f"trigger {definition.name} was disabled"))
+            if self._stopped or self._closed:
+                self._turn_away(work)
                 return
             self._retries.pop(id(work), None)
             work.begin_attempt(self.tools.clock.now_ns())
@@ -129,12 +130,27 @@ class Activation:
             self._stopped = True
             running = list(self._running.values())
             retries, self._retries = list(self._retries.values()), {}
-        for timer, work in retries:
-            timer.cancel()
-            _refuse(work, Unavailable(f"trigger {self.subject.definition.name} was disabled"))
+        self._give_up(retries)
         for work in running:
             self.tools.executor.cancel(work.run_id)
         self.tools.executor.forget(self.namespace)
+
+    def close(self) -> None:
+        """Begin nothing more, for the engine closes; what runs may still end, all else is for the next start."""
+        with self._lock:
+            self._closed = True
+            retries, self._retries = list(self._retries.values()), {}
+        self._give_up(retries)
+
+    def _give_up(self, retries: Sequence[tuple[Timer, Work]]) -> None:
+        for timer, work in retries:
+            timer.cancel()
+            self._turn_away(work)
+
+    def _turn_away(self, work: Work) -> None:
+        """Tell whoever waits for ``work`` that nothing comes of it."""
+        name = self.subject.definition.name
+        _refuse(work, Unavailable("the server stops" if self._closed else f"trigger {name} was disabled"))
 
     def _run(self, work: Work, source: PluginSource) -> Run:
         definition = self.subject.definition
@@ -158,7 +174,8 @@ class Activation:
             self._running.pop(work.run_id, None)
             stopped = self._stopped
         record = self._record(work, done)
-        if stopped:
+        if stopped or (done.error is not None and done.error.kind == "cancelled"):
+            # Neither success nor failure: without a commit the work is still to be done, by whoever does it next.
             self._discard(work, record)
             return
         definition = self.subject.definition
@@ -178,14 +195,15 @@ class Activation:
 
     def _try_again(self, work: Work, delay_s: float, then: Callable[[Work], None]) -> None:
         with self._lock:
-            if self._stopped:
+            if self._stopped or self._closed:
+                self._turn_away(work)
                 return
             timer = self.tools.timers.after(delay_s, lambda: self.execute(work, then))
             self._retries[id(work)] = (timer, work)
 
     def _discard(self, work: Work, record: RunRecord) -> None:
         self._write_record(work, record)
-        _refuse(work, Unavailable(f"trigger {self.subject.definition.name} was disabled"))
+        self._turn_away(work)
 
     def _record(self, work: Work, done: Done) -> RunRecord:
         now_ns = self.tools.clock.now_ns()

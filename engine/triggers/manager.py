@@ -127,12 +127,13 @@ class TriggerManager:
         return TablesOfTrigger(self._log.schemas, database_id, table)
 
     def close(self) -> None:
-        """Give no more work to plugins; what runs is interrupted when the executor is closed."""
+        """Give no more work to plugins; what runs is interrupted when the executor is closed, and not counted as done."""
         with self._lock:
             self._idle_at_close = {trigger_id: self.wake_ups.idle_low(trigger_id) for trigger_id in self._active}
             self._closed = True
             active, self._active = self._active, {}
         for trigger_id, one in active.items():
+            one.activation.close()
             self._detach(trigger_id, one)
 
     def reconcile(self) -> None:

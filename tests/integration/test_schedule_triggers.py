@@ -86,6 +86,16 @@ def test_a_run_that_a_crash_interrupts_is_repeated_with_its_own_time(node: Node,
     last.close()
 
 
+def test_a_run_that_a_stop_in_good_order_cuts_off_is_repeated_with_its_own_time(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.trigger("t", "every:10s")
+    node.advance(10)
+    due = node.executor.next().run.call_time_s
+    node = node.restarted()
+    assert node.executor.next().run.call_time_s == due
+    node.close()
+
+
 def test_a_failing_schedule_leaves_a_dead_letter_with_its_time(node: Node) -> None:
     node.trigger("s", "every:10s", error_behavior="retry")
     node.advance(10)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from engine.columns.payload import decode_rows
-from engine.errors import PluginFailed
+from engine.errors import PluginFailed, Unavailable
 from engine.host.batches import PayloadFiles, table_batches
 from engine.host.protocol import Done, RequestData, Response, Run
 from tests.support.disk import CrashingDisk
@@ -68,7 +68,7 @@ def test_bad_output_loses_only_its_own_database(node: Node) -> None:  # B6.11, B
     node.trigger("t", "table:a")
     node.write("a v=1\nb v=1")
     begun = node.executor.next()
-    begun.on_done(Done(begun.run.run_id, writes=[(None, 'b v="text"'), (None, "c v=1"), ("other", "d v=1")]))
+    begun.end(Done(begun.run.run_id, writes=[(None, 'b v="text"'), (None, "c v=1"), ("other", "d v=1")]))
     node.settle()
     node.engine._journal.flush()
     node.settle()
@@ -289,6 +289,56 @@ def test_encoded_rows_are_read_where_they_stand_in_the_log(node: Node) -> None:
     schema = node.engine.store.schemas.find(node.engine.catalog.state.database(DATABASE).database_id, "a")  # type: ignore[union-attr]
     assert schema is not None
     assert decode_rows(ref.encoding, PayloadFiles().payload(ref), schema).num_rows == 100
+
+
+@pytest.mark.parametrize("behavior", ["log", "retry", "disable"])
+def test_what_a_stop_in_good_order_cuts_off_is_done_after_the_next_start(tmp_path: Path, behavior: str) -> None:
+    node = Node(tmp_path)
+    node.trigger("t", "table:a", error_behavior=behavior)
+    node.write("a v=1")
+    node.executor.next()
+    node.write("a v=2")
+    node = node.restarted()
+    assert delivered(node.executor.next().run) == [("a", 1.0), ("a", 2.0)]
+    node.settle()
+    assert node.rows(RUNS) == [{"outcome": "cancelled", "attempt": 1, "error": "the run was cancelled"}]
+    assert node.rows("SELECT * FROM system.processing_engine_dead_letters") == []
+    node.close()
+
+
+def test_a_stop_in_good_order_does_not_count_what_waits_for_another_attempt(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.trigger("t", "table:a", error_behavior="retry")
+    node.write("a v=1")
+    node.executor.next().fail()
+    node = node.restarted()
+    assert delivered(node.executor.next().run) == [("a", 1.0)]
+    node.close()
+
+
+def test_no_run_begins_while_the_engine_stops(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.trigger("t", "table:a")
+    node.write("a v=1")
+    first = node.executor.next()
+    node.write("a v=2")
+    node.engine.triggers.close()
+    first.succeed("out w=1 1")
+    node.settle()
+    assert node.executor.waiting == 0
+    node = node.restarted()
+    assert delivered(node.executor.next().run) == [("a", 2.0)]
+    node.close()
+
+
+def test_a_request_that_a_stop_cuts_off_is_told_of_it(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.trigger("t", "request:hook")
+    reply = node.engine.request("hook", RequestData({}, {}, b""))
+    node.executor.next()
+    node.close()
+    with pytest.raises(Unavailable, match="the server stops"):
+        reply.result(0)
 
 
 def test_a_stop_in_good_order_leaves_no_log_that_nobody_needs(tmp_path: Path) -> None:

@@ -16,19 +16,25 @@ class StartedRun:
     limits: RunLimits
     services: RunServices
     on_done: Callable[[Done], None]
+    has_ended: bool = False
+
+    def end(self, done: Done) -> None:
+        """End as ``done`` says."""
+        self.has_ended = True
+        self.on_done(done)
 
     def succeed(self, *lines: str, database: str | None = None, response: Response | None = None) -> None:
         """End as a plugin that wrote ``lines``."""
-        self.on_done(Done(self.run.run_id, writes=[(database, line) for line in lines], response=response))
+        self.end(Done(self.run.run_id, writes=[(database, line) for line in lines], response=response))
 
     def succeed_with_state(self, key: str, value: bytes, *lines: str) -> None:
         """End as a plugin that wrote ``lines`` and put ``value`` into its cache."""
         change = NamespaceChange(self.run.namespace, False, [StateValue(key, value)])
-        self.on_done(Done(self.run.run_id, writes=[(None, line) for line in lines], changes=[change]))
+        self.end(Done(self.run.run_id, writes=[(None, line) for line in lines], changes=[change]))
 
     def fail(self, text: str = "ValueError: no", kind: str = "call") -> None:
         """End as a plugin that raised."""
-        self.on_done(Done(self.run.run_id, error=RunError(kind, text, f"Traceback: {text}")))  # type: ignore[arg-type]
+        self.end(Done(self.run.run_id, error=RunError(kind, text, f"Traceback: {text}")))  # type: ignore[arg-type]
 
     @property
     def state(self) -> dict[str, bytes | None]:
@@ -90,3 +96,5 @@ class ScriptedExecutor:
 
     def close(self, timeout_s: float) -> None:
         """See ``Executor``."""
+        for begun in [begun for begun in self.started if not begun.has_ended]:
+            begun.fail("the run was cancelled", "cancelled")
