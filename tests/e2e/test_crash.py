@@ -6,6 +6,7 @@
 import os
 import random
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -26,7 +27,8 @@ ROUNDS = int(os.environ.get("ROUNDS", "20"))
 WRITERS = 3
 SIZES = (1, 1, 1, 2, 5, 40)
 MOST_SHOWN = 12
-DRAIN_S = 120.0
+DRAIN_S = 60.0
+TICK_S = 20.0
 FEWEST_REQUESTS, MOST_REQUESTS = 1, 150
 WARM_SHARE = 0.8
 EFFECTS = ("copied", "echoed")
@@ -124,8 +126,8 @@ class Story:
                 is_alive = True
                 while number is not None and is_alive:
                     self._load(number)
-                    is_alive = self.chance.random() < 0.5
-                    (self._kill_host if is_alive else self._kill_server)(running)
+                    end = self.chance.choices((self._kill_host, self._kill_server, self._stop_server), (5, 4, 1))[0]
+                    is_alive = end(running)
                     number = next(rounds, None)
 
     def _load(self, number: int) -> None:
@@ -147,21 +149,28 @@ class Story:
     def _problems(self) -> list[str]:
         return [f"{writer.name}: {writer.problem}" for writer in self.writers if writer.problem]
 
-    def _kill_host(self, running: Serving) -> None:
-        """Kill a plugin host, the spare one perhaps."""
+    def _kill_host(self, running: Serving) -> bool:
+        """Kill a plugin host, the spare one perhaps; return that the server goes on."""
         victim = self.chance.choice(eventually(lambda: plugin_hosts(running.process.pid)))
         with suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
             self.kills["host"] += 1
+        return True
 
-    def _kill_server(self, running: Serving) -> None:
-        """Kill the server; its hosts go with it."""
+    def _stop_server(self, running: Serving) -> bool:
+        """Have the server end in good order, with work under way; return that it does."""
+        self.kills["stop in good order"] += 1
+        return False
+
+    def _kill_server(self, running: Serving) -> bool:
+        """Kill the server; its hosts go with it. Return that it is gone."""
         hosts = [Watched(pid) for pid in plugin_hosts(running.process.pid)]
         running.process.kill()
         running.process.wait()
         for host in hosts:
             host.wait_gone()
         self.kills["server"] += 1
+        return False
 
     def stop_writing(self) -> dict[tuple[str, int], int]:
         """End the writers; return the try with which each row was acknowledged."""
@@ -194,14 +203,19 @@ def test_kills_under_load_lose_and_double_nothing(tmp_path: Path) -> None:
 
 
 def _drain(asking: Client, acknowledged: dict[tuple[str, int], int]) -> None:
-    """Wait until every acknowledged row has both effects, and every schedule run that began has its own."""
+    """Wait until every acknowledged row has both effects; what never comes is among the differences later."""
     needed = {(*row, attempt) for row, attempt in acknowledged.items()}
+    deadline_s = time.monotonic() + DRAIN_S
     for table in EFFECTS:
         distinct = f"SELECT count(DISTINCT concat(writer, '-', number)) AS n FROM {table}"
-        eventually(lambda sql=distinct: sum(r["n"] for r in asking.rows(sql)) >= len(acknowledged), DRAIN_S)
-        eventually(lambda table=table: needed <= set(_rows(asking, table)) or None, DRAIN_S)
-    begun = {row["call"] for row in asking.rows("SELECT call FROM begun")}
-    eventually(lambda: begun <= {row["call"] for row in asking.rows("SELECT call FROM ticks")}, DRAIN_S)
+
+        def is_complete(table: str = table, sql: str = distinct) -> bool:
+            if time.monotonic() > deadline_s:
+                return True
+            counted: int = sum(row["n"] for row in asking.rows(sql))
+            return counted >= len(acknowledged) and needed <= set(_rows(asking, table))
+
+        eventually(is_complete, 2 * DRAIN_S)
 
 
 def _process_a_last_row(asking: Client) -> None:
@@ -249,8 +263,16 @@ def _counter_differences(asking: Client) -> Iterator[str]:
 def _tick_differences(asking: Client) -> Iterator[str]:
     # In this order: what begins meanwhile is no run without effect.
     begun = {row["call"] for row in asking.rows("SELECT call FROM begun")}
-    asking.rows_when("SELECT call FROM ticks", lambda rows: begun <= {row["call"] for row in rows})
-    calls = Counter(row["call"] for row in asking.rows("SELECT call FROM ticks"))
+    deadline_s = time.monotonic() + TICK_S
+    calls: Counter[str] = Counter()
+
+    def is_complete() -> bool:
+        calls.clear()
+        calls.update(row["call"] for row in asking.rows("SELECT call FROM ticks"))
+        return begun <= calls.keys() or time.monotonic() > deadline_s
+
+    eventually(is_complete, 2 * TICK_S)
+    yield from _shown("call times that began and have no effect", begun - calls.keys())
     yield from _shown("a call time more than once", [call for call, n in calls.items() if n > 1])
 
 
