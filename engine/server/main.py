@@ -133,7 +133,6 @@ class _Serving:
         self._app = App(engine)
         # What is loaded by now stays; to look through all of it for garbage again and again holds everybody up for 20 ms.
         gc.freeze()
-        gc.enable()
         return self._app
 
     def _stop(self) -> None:
