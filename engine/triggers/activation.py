@@ -7,13 +7,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
+from engine.catalog.state import INTERNAL_DATABASE
 from engine.clock import Clock
 from engine.errors import EngineError, PluginFailed, SyncFailed, Unavailable
 from engine.host.protocol import Done, PluginSource, Run
 from engine.plugins.ports import Executor, RunLimits
 from engine.storage.consumers import namespace_of
 from engine.triggers import policy
-from engine.triggers.journal import INTERNAL_DATABASE, Journal, Stamps
+from engine.triggers.journal import Journal, Stamps
 from engine.triggers.records import Origin, RunRecord, dead_letter_line, run_line
 from engine.triggers.schedule import call_time_s
 from engine.triggers.services import ServiceKit, TriggerServices, chain_of, check_writable

@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import Future
 from typing import Protocol
 
+from engine.catalog.state import INTERNAL_DATABASE
 from engine.clock import Clock
 from engine.errors import EngineError
 from engine.triggers.records import Origin, log_line
@@ -15,7 +16,6 @@ from engine.wal.wal import Wal
 
 logger = logging.getLogger(__name__)
 
-INTERNAL_DATABASE = "_internal"
 FLUSH_AFTER_S = 0.05
 MOST_WAITING_LINES = 10_000
 

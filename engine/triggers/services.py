@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from engine.catalog.state import INTERNAL_DATABASE
 from engine.errors import EngineError, InvalidRequest
 from engine.host.protocol import NamespaceSync
 from engine.model.names import check_query_database_name
 from engine.model.precision import Precision
 from engine.storage.consumers import Consumers
-from engine.triggers.journal import INTERNAL_DATABASE, Journal
+from engine.triggers.journal import Journal
 from engine.triggers.records import Origin
 from engine.triggers.work import Subject, Work
 from engine.write.service import WriteParams, WriteService

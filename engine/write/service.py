@@ -26,8 +26,6 @@ from engine.write.validator import TablePlan, WritePlan, assemble, plan_write
 MOST_RACES = 100
 """How often a write is validated again because tables changed under it, before it gives up."""
 
-INTERNAL_DATABASE = "_internal"
-
 
 @dataclass(frozen=True, slots=True)
 class WriteParams:
