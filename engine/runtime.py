@@ -55,12 +55,12 @@ from engine.storage.truncation import LogRetention
 from engine.system_tables.ports import PluginFile
 from engine.system_tables.registry import DatabaseSystemTables
 from engine.system_tables.sources import EngineSources
-from engine.triggers.activation import Toolbox
 from engine.triggers.dead_letters import input_of
 from engine.triggers.journal import Journal, Stamps
 from engine.triggers.manager import LogSide, TriggerManager
 from engine.triggers.services import ServiceKit
 from engine.triggers.timers import TimerLoop, Timers
+from engine.triggers.toolbox import Toolbox
 from engine.triggers.wakeups import WakeUps
 from engine.wal.ports import WalConfig
 from engine.wal.replay import LogReplay, LogTail

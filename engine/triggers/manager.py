@@ -15,10 +15,11 @@ from engine.model.trigger_spec import AllTablesSpec, CronSpec, EverySpec, Reques
 from engine.storage.consumers import Consumer, Consumers
 from engine.storage.schemas import Schemas
 from engine.storage.truncation import Reader
-from engine.triggers.activation import Activation, Toolbox
+from engine.triggers.activation import Activation
 from engine.triggers.consumer import Feed, RowsSource, WriteConsumer
 from engine.triggers.requests import RequestQueue, Routes
 from engine.triggers.scheduler import Schedule
+from engine.triggers.toolbox import Toolbox
 from engine.triggers.wakeups import TablesOfTrigger, WakeUps
 from engine.triggers.work import Subject
 from engine.wal.format import ConsumerRecord

@@ -1,0 +1,49 @@
+"""What every trigger that is on works with."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.clock import Clock
+from engine.host.protocol import PluginSource
+from engine.plugins.ports import Executor
+from engine.triggers.journal import Journal, Stamps
+from engine.triggers.services import ServiceKit
+from engine.triggers.timers import Timers
+from engine.triggers.work import Work
+from engine.wal.wal import Wal
+from engine.write.service import WriteService
+
+
+class Sources(Protocol):
+    """Finds the code of plugins."""
+
+    def resolve(self, plugin_filename: str) -> PluginSource:
+        """Return where a plugin is; raises ``PluginError`` if it is not there."""
+
+    def content_hash(self, source: PluginSource) -> str:
+        """Return a hash of what the plugin's files hold now."""
+
+
+class InputText(Protocol):
+    """Describes what a run was given."""
+
+    def __call__(self, work: Work) -> list[tuple[str, str]]:
+        """Return (table or empty, JSON) for each part of the input of ``work``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """The parts of the engine that runs need."""
+
+    clock: Clock
+    timers: Timers
+    executor: Executor
+    sources: Sources
+    wal: Wal
+    writes: WriteService
+    journal: Journal
+    stamps: Stamps
+    services: ServiceKit
+    input_text: InputText
+    default_timeout_s: float | None
+    most_side_by_side: int
