@@ -5,8 +5,9 @@ in which it ran alone. After any other death or freeze everything in flight is r
 fresh host. A host that was ended for a known reason costs the others nothing but a repetition in its successor.
 A proven culprit's run fails, and its owner keeps an own host until its owner string changes.
 
-Only hosts that were started for one owner or one repetition can prove anything: the shared host may also be ended by
-something outside, or by a thread that an earlier run left behind.
+Runs with equal plans share a host; who wants to be alone, or was proven to be a culprit, has an own one. Only hosts that
+were started for one owner or one repetition can prove anything: a shared one may also be ended by something outside, or by
+a thread that an earlier run left behind.
 """
 
 from collections import deque
@@ -15,6 +16,7 @@ from collections.abc import Iterable
 from engine.host.protocol import BEAT_INTERVAL_S
 from engine.plugins.blame_records import SECOND_NS, HostRecord, RunFacts, RunRecord
 from engine.plugins.orders import EndHost, FailRun, Interrupt, Order, PassDone, Report, Role, SendRun, StartHost
+from engine.plugins.ports import SHARED_HOST, HostPlan
 
 GRACE_NS = SECOND_NS
 """From the exception in a run's thread to the end of its host."""
@@ -32,7 +34,7 @@ FIRST_RESTART_NS = SECOND_NS // 10
 LONGEST_RESTART_NS = 5 * SECOND_NS
 
 MOST_IDLE_OWN_HOSTS = 8
-"""Own hosts of owners that have nothing to run are kept up to this number, for what lives in their memory."""
+"""Own hosts of culprits that have nothing to run are kept up to this number, for what lives in their memory."""
 
 CANCELLED_TEXT = "the run was cancelled"
 
@@ -48,7 +50,7 @@ class Blame:
         self._runs: dict[str, RunRecord] = {}
         self._threads: dict[str, list[RunRecord]] = {}
         self._hosts: dict[int, HostRecord] = {}
-        self._shared: HostRecord | None = None
+        self._shared: dict[HostPlan, HostRecord] = {}
         self._own: dict[str, HostRecord] = {}
         self._convicted: dict[str, str] = {}
         self._trials: deque[RunRecord] = deque()
@@ -72,8 +74,8 @@ class Blame:
     def warm_up(self) -> list[Order]:
         """Start the shared host before the first run comes."""
         orders: list[Order] = []
-        if self._shared is None:
-            self._shared = self._start(Role.SHARED, orders)
+        if SHARED_HOST not in self._shared:
+            self._shared[SHARED_HOST] = self._start(Role.SHARED, SHARED_HOST, orders)
         return orders
 
     def admit(self, facts: RunFacts, now_ns: int) -> list[Order]:
@@ -169,9 +171,13 @@ class Blame:
         return orders
 
     def forget(self, subject: str) -> list[Order]:
-        """Drop what was proven against a trigger that was disabled or deleted."""
+        """Drop what is known of a trigger that was disabled or deleted, and the hosts that only it used."""
         orders: list[Order] = []
         self._release(subject, orders)
+        host = self._own.pop(subject, None)
+        if host is not None:
+            self._end_if_idle(host, orders)
+        self._leave(subject, None, orders)
         return orders
 
     def tick(self, now_ns: int) -> list[Order]:
@@ -205,25 +211,34 @@ class Blame:
         self._assign(run, home, now_ns, orders)
 
     def _home(self, run: RunRecord) -> HostRecord | None:
-        return self._own.get(run.facts.subject) if self._is_convicted(run) else self._shared
+        if not self._is_alone(run):
+            return self._shared.get(run.facts.plan)
+        host = self._own.get(run.facts.subject)
+        return host if host is not None and host.plan == run.facts.plan else None
 
     def _start_home(self, run: RunRecord, orders: list[Order]) -> HostRecord:
-        if self._is_convicted(run):
-            host = self._start(Role.OWN, orders, run.facts.subject)
-            self._own[run.facts.subject] = host
-        else:
-            host = self._shared = self._start(Role.SHARED, orders)
+        plan, subject = run.facts.plan, run.facts.subject
+        if not self._is_alone(run):
+            host = self._shared[plan] = self._start(Role.SHARED, plan, orders)
+            return host
+        former = self._own.pop(subject, None)
+        host = self._own[subject] = self._start(Role.OWN, plan, orders, subject)
+        if former is not None:
+            self._end_if_idle(former, orders)
         return host
 
-    def _start(self, role: Role, orders: list[Order], subject: str = "") -> HostRecord:
+    def _start(self, role: Role, plan: HostPlan, orders: list[Order], subject: str = "") -> HostRecord:
         self._numbers += 1
-        host = self._hosts[self._numbers] = HostRecord(self._numbers, role, subject)
-        orders.append(StartHost(host.number, role))
+        host = self._hosts[self._numbers] = HostRecord(self._numbers, role, plan, subject)
+        orders.append(StartHost(host.number, role, plan))
         return host
 
     def _assign(self, run: RunRecord, host: HostRecord, now_ns: int, orders: list[Order]) -> None:
         run.host = host
         host.runs[run.facts.run_id] = run
+        if run.facts.subject not in host.users and host.role is not Role.TRIAL:
+            host.users.add(run.facts.subject)
+            self._leave(run.facts.subject, host, orders)
         if host.ready:
             self._send(run, host, now_ns, orders)
 
@@ -246,6 +261,9 @@ class Blame:
     def _is_first_in_thread(self, run: RunRecord) -> bool:
         return not run.facts.thread or self._threads[run.facts.thread][0] is run
 
+    def _is_alone(self, run: RunRecord) -> bool:
+        return run.facts.plan.is_alone or self._is_convicted(run)
+
     def _is_convicted(self, run: RunRecord) -> bool:
         return self._convicted.get(run.facts.subject) == run.facts.owner
 
@@ -264,7 +282,7 @@ class Blame:
             if due is None:
                 return
             self._trials.remove(due)
-            self._assign(due, self._start(Role.TRIAL, orders), now_ns, orders)
+            self._assign(due, self._start(Role.TRIAL, due.facts.plan, orders), now_ns, orders)
 
     def _is_young_trial(self, host: HostRecord, now_ns: int) -> bool:
         if host.role is not Role.TRIAL:
@@ -274,7 +292,7 @@ class Blame:
     def _restart_if_due(self, host: HostRecord, now_ns: int, orders: list[Order]) -> None:
         if host.restart_at_ns is not None and host.restart_at_ns <= now_ns:
             host.restart_at_ns = None
-            orders.append(StartHost(host.number, host.role))
+            orders.append(StartHost(host.number, host.role, host.plan))
 
     # ---- ends
 
@@ -326,8 +344,8 @@ class Blame:
     def _close(self, host: HostRecord) -> list[RunRecord]:
         """Take a host out of everything; return the runs that were in it."""
         del self._hosts[host.number]
-        if self._shared is host:
-            self._shared = None
+        if self._shared.get(host.plan) is host:
+            del self._shared[host.plan]
         if self._own.get(host.subject) is host:
             del self._own[host.subject]
         runs = list(host.runs.values())
@@ -349,11 +367,16 @@ class Blame:
         if host is None or host.number not in self._hosts:
             return
         host.runs.pop(run.facts.run_id, None)
-        if host.role is Role.TRIAL or (host.role is Role.OWN and self._own.get(host.subject) is not host):
+        if not self._is_kept(host):
             self._end_if_idle(host, orders)
         elif host.role is Role.OWN and not host.runs:
             self._own[host.subject] = self._own.pop(host.subject)
             self._bound_own_hosts(orders)
+
+    def _is_kept(self, host: HostRecord) -> bool:
+        """Return whether further runs may come into a host."""
+        kept = self._own.get(host.subject) if host.role is Role.OWN else self._shared.get(host.plan)
+        return kept is host and host.role is not Role.TRIAL
 
     def _convict(self, run: RunRecord, reason: str, orders: list[Order]) -> None:
         if not self._is_convicted(run):
@@ -361,11 +384,22 @@ class Blame:
             orders.append(Report(f"{run.facts.owner} runs in a plugin host of its own from now on: {reason}"))
 
     def _release(self, subject: str, orders: list[Order]) -> None:
-        """Take back what was proven against a trigger; its own host goes when it has nothing left to run."""
+        """Take back what was proven against a trigger; an own host that it has for that goes when nothing is left to run."""
         self._convicted.pop(subject, None)
-        host = self._own.pop(subject, None)
-        if host is not None:
+        host = self._own.get(subject)
+        if host is not None and not host.plan.is_alone:
+            del self._own[subject]
             self._end_if_idle(host, orders)
+
+    def _leave(self, subject: str, kept: HostRecord | None, orders: list[Order]) -> None:
+        """Note that a trigger needs no shared host but ``kept``; those with a plan that nobody needs any more go."""
+        for host in list(self._shared.values()):
+            if host is kept or subject not in host.users:
+                continue
+            host.users.discard(subject)
+            if not host.users and host.plan != SHARED_HOST:
+                del self._shared[host.plan]
+                self._end_if_idle(host, orders)
 
     def _end_if_idle(self, host: HostRecord, orders: list[Order]) -> None:
         if not host.runs:
@@ -373,6 +407,6 @@ class Blame:
             orders.append(EndHost(host.number, forcibly=False))
 
     def _bound_own_hosts(self, orders: list[Order]) -> None:
-        idle = [host for host in self._own.values() if not host.runs]
+        idle = [host for host in self._own.values() if not host.runs and not host.plan.is_alone]
         for host in idle[: max(0, len(idle) - MOST_IDLE_OWN_HOSTS)]:
             self._end_if_idle(host, orders)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from engine.plugins.orders import Role
+from engine.plugins.ports import SHARED_HOST, HostPlan
 
 SECOND_NS = 1_000_000_000
 
@@ -19,6 +20,7 @@ class RunFacts:
         subject: what stays when the owner string changes (the trigger's cache namespace).
         thread: runs of the same name never overlap and start in the order in which they came; empty = no such rule.
         timeout_ns: limit of the call of the plugin's function, ``None`` = none.
+        plan: the host that it wants.
     """
 
     run_id: str
@@ -26,6 +28,7 @@ class RunFacts:
     subject: str
     thread: str = ""
     timeout_ns: int | None = None
+    plan: HostPlan = SHARED_HOST
 
 
 @dataclass(slots=True, eq=False)
@@ -61,11 +64,18 @@ class RunRecord:
 
 @dataclass(slots=True, eq=False)
 class HostRecord:
-    """One plugin host and the runs that are in it or wait for it to be ready."""
+    """One plugin host and the runs that are in it or wait for it to be ready.
+
+    Attributes:
+        subject: whose own host it is, empty = several may use it.
+        users: the subjects of all runs that it was meant for.
+    """
 
     number: int
     role: Role
+    plan: HostPlan
     subject: str = ""
+    users: set[str] = field(default_factory=set)
     ready: bool = False
     runs: dict[str, RunRecord] = field(default_factory=dict)
     ran: int = 0

@@ -5,14 +5,15 @@ from enum import Enum
 from typing import Literal
 
 from engine.host.protocol import ErrorKind
+from engine.plugins.ports import HostPlan
 
 
 class Role(Enum):
     """What a plugin host is for."""
 
-    SHARED = "shared"
-    OWN = "own"
-    TRIAL = "trial"
+    SHARED = "shared"  # all runs of one plan
+    OWN = "own"  # the runs of one trigger
+    TRIAL = "trial"  # one repetition
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class StartHost:
 
     host: int
     role: Role
+    plan: HostPlan
 
 
 @dataclass(frozen=True, slots=True)

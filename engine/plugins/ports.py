@@ -1,7 +1,8 @@
 """What plugin execution needs of the rest of the engine, and what it offers to it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from engine.host.protocol import Done, NamespaceSync, Run
@@ -38,16 +39,39 @@ class RunServices(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class HostPlan:
+    """In which plugin host a run takes place: runs with equal plans share one, unless they want to be alone.
+
+    Attributes:
+        key: names a host besides the shared one, whose key is empty; for instance the hash of an environment.
+        is_alone: the trigger (the run's cache namespace) has a host of its own, whatever others with this plan do.
+        max_memory_bytes: memory that the host may use, with all that it starts; ``None`` = no limit.
+        virtual_env: a virtual environment whose Python runs the host and whose packages come before those of the server;
+            ``None`` = the server's Python, with the packages that are installed for all plugins.
+    """
+
+    key: str = ""
+    is_alone: bool = False
+    max_memory_bytes: int | None = None
+    virtual_env: Path | None = None
+
+
+SHARED_HOST = HostPlan()
+
+
+@dataclass(frozen=True, slots=True)
 class RunLimits:
-    """What a run may use up, and who answers for it.
+    """What a run may use up, where it runs, and who answers for it.
 
     Attributes:
         owner: names the trigger in one generation with one content of its plugin file; blame sticks to it.
         timeout_s: seconds from the call of the plugin's function, ``None`` = no limit.
+        plan: its plugin host.
     """
 
     owner: str
     timeout_s: float | None = None
+    plan: HostPlan = field(default=SHARED_HOST)
 
 
 class Executor(Protocol):

@@ -2,21 +2,33 @@
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.host.protocol import Stop
+from engine.plugins.ports import SHARED_HOST, HostPlan
 from engine.plugins.wire import Wire, encode_frame
 
 SITE_FOLDERS = ("site-packages", "dist-packages")
 
-HOST_COMMAND = (sys.executable, "-u", "-X", "faulthandler", "-m", "engine.host.main")
+HOST_OPTIONS = ("-u", "-X", "faulthandler")
+HOST_COMMAND = (sys.executable, *HOST_OPTIONS, "-m", "engine.host.main")
+
+FOREIGN_START = """\
+import runpy, sys
+sys.path += [path for path in {paths!r} if path not in sys.path]
+runpy.run_module("engine.host.main", run_name="__main__", alter_sys=True)
+"""
+"""Starts a host with the Python of another environment: what the server is made of comes after what is there."""
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,12 @@ class HostConfig:
     virtual_env: Path | None = None
     command: tuple[str, ...] = HOST_COMMAND
 
+    def within(self, virtual_env: Path) -> "HostConfig":
+        """Return how a host is started with the Python and the packages of ``virtual_env``."""
+        start = FOREIGN_START.format(paths=[path for path in sys.path if path])
+        command = (str(virtual_env / "bin" / "python"), "-P", *HOST_OPTIONS, "-c", start)
+        return replace(self, virtual_env=virtual_env, command=command)
+
 
 class HostProcess:
     """A plugin host from the wish for one to its end.
@@ -44,6 +62,7 @@ class HostProcess:
     Attributes:
         number: which of the supervisor's hosts it is, for logs.
         tag: what its user calls it, ``None`` for a spare.
+        plan: what its user wants of it; that of a spare may still change, but for its environment.
         is_ready: whether it said that it has loaded what it needs.
         is_ended: whether somebody ended it; nothing it still says is heard.
         kill_at_ns: when it is to be ended by force, ``None`` = never.
@@ -53,8 +72,9 @@ class HostProcess:
         pid_fd: readable when it has ended, -1 before it was started.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, plan: HostPlan = SHARED_HOST) -> None:
         self.number = number
+        self.plan = plan
         self.tag: int | None = None
         self.is_ready = False
         self.is_ended = False
@@ -71,7 +91,7 @@ class HostProcess:
         """The process id, ``None`` before it was started."""
         return self._popen.pid if self._popen else None
 
-    def start(self, config: HostConfig, environment: dict[str, str], on_waiting: Callable[[], None]) -> None:
+    def start(self, config: HostConfig, on_waiting: Callable[[], None]) -> None:
         """Start the process; call it from a thread that lives as long as the server (parent-death signal).
 
         Raises:
@@ -83,7 +103,7 @@ class HostProcess:
                 popen = subprocess.Popen(
                     (*config.command, "--fd", str(theirs.fileno())),
                     pass_fds=(theirs.fileno(),),
-                    env=environment,
+                    env=host_environment(config),
                     stdin=subprocess.DEVNULL,
                     start_new_session=True,
                 )
@@ -100,6 +120,20 @@ class HostProcess:
         """Send a frame (``wire.encode_frame``) without waiting."""
         if self.wire is not None:
             self.wire.send(frame)
+
+    def hold_memory(self) -> None:
+        """Have the kernel refuse the process, and each that it starts, more memory than its plan allows.
+
+        What a fresh host reserves without using it does not count: it may grow by what its plan leaves above what it uses.
+        """
+        most_bytes = self.plan.max_memory_bytes
+        with self._lock:
+            if most_bytes is None or self._popen is None or self._popen.returncode is not None:
+                return
+            with contextlib.suppress(OSError):  # it has ended just now
+                size = _memory_of(self._popen.pid)
+                wall = size.reserved_bytes + max(0, most_bytes - size.used_bytes)
+                resource.prlimit(self._popen.pid, resource.RLIMIT_DATA, (wall, wall))
 
     def kill(self) -> None:
         """End the process at once, with all that it started."""
@@ -129,6 +163,20 @@ class HostProcess:
             self.wire.close()
         was_killed = status == -signal.SIGKILL
         return self.fault if self.fault and was_killed else exit_words(status)
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """Memory of a process that no other can have: what it uses, and what the kernel has promised it."""
+
+    used_bytes: int
+    reserved_bytes: int
+
+
+def _memory_of(pid: int) -> _Memory:
+    """Return the memory of a process; raise ``OSError`` if it is gone."""
+    fields = [int(text) for text in Path(f"/proc/{pid}/statm").read_text().split()]
+    return _Memory((fields[1] - fields[2]) * _PAGE_BYTES, fields[5] * _PAGE_BYTES)
 
 
 def exit_words(status: int) -> str:

@@ -12,7 +12,8 @@ import msgspec
 
 from engine.clock import Clock
 from engine.host.protocol import FromHost, Ready
-from engine.plugins.processes import HostConfig, HostProcess, host_environment
+from engine.plugins.ports import SHARED_HOST, HostPlan
+from engine.plugins.processes import HostConfig, HostProcess
 
 logger = logging.getLogger(__name__)
 
@@ -78,8 +79,8 @@ class Supervisor:
         spare = self._spare
         return spare is not None and spare.is_ready
 
-    def obtain(self, tag: int) -> HostProcess:
-        """Return a fresh host: the spare if there is one, else one that is about to start.
+    def obtain(self, tag: int, plan: HostPlan = SHARED_HOST) -> HostProcess:
+        """Return a fresh host as ``plan`` wants it: the spare if there is one that fits, else one that is about to start.
 
         ``host_ready`` is called for it once, also if it is ready already; or ``host_gone``, if it never gets there.
         """
@@ -89,10 +90,12 @@ class Supervisor:
             if self._numbers == 0:
                 self._starter.start()
                 self._reader.start()
-            process, self._spare = self._spare, None
+            process = self._spare if plan.virtual_env is None else None
             if process is None:
-                process = self._order()
-            process.tag = tag
+                process = self._order(plan)
+            else:
+                self._spare = None
+            process.tag, process.plan = tag, plan
             if process.is_ready:
                 self._post(lambda: self._tell_ready(process))
                 self._order_spare()
@@ -114,27 +117,29 @@ class Supervisor:
 
     # ---- starting: by one thread that lives as long as the server, for a host's parent-death signal belongs to it
 
-    def _order(self) -> HostProcess:
+    def _order(self, plan: HostPlan) -> HostProcess:
         self._numbers += 1
-        process = HostProcess(self._numbers)
+        process = HostProcess(self._numbers, plan)
         self._to_start.put(process)
         return process
 
     def _order_spare(self) -> None:
         is_due = self._clock.monotonic_ns() >= self._spare_not_before_ns
         if self._spare is None and is_due and not self._is_closing:
-            self._spare = self._order()
+            self._spare = self._order(SHARED_HOST)
 
     def _start_loop(self) -> None:
-        environment = host_environment(self._config)
         while (process := self._to_start.get()) is not None:
-            self._start(process, environment)
+            self._start(process)
         self._post(self._wind_up)
         self._reader.join()
 
-    def _start(self, process: HostProcess, environment: dict[str, str]) -> None:
+    def _start(self, process: HostProcess) -> None:
+        config = self._config
+        if process.plan.virtual_env is not None:
+            config = config.within(process.plan.virtual_env)
         try:
-            process.start(self._config, environment, lambda: self._post(lambda: self._watch_writing(process)))
+            process.start(config, lambda: self._post(lambda: self._watch_writing(process)))
         except OSError as error:
             logger.error("plugin host not started host=%d reason=%s", process.number, error)
             self._post(lambda: self._gone(process))
@@ -219,6 +224,7 @@ class Supervisor:
 
     def _tell_ready(self, process: HostProcess) -> None:
         logger.debug("plugin host ready host=%d pid=%s", process.number, process.pid)
+        process.hold_memory()
         self._listener.host_ready(process)
 
     def _gone(self, process: HostProcess) -> None:

@@ -5,6 +5,7 @@ from collections import deque
 from engine.plugins.blame import Blame
 from engine.plugins.blame_records import SECOND_NS, RunFacts
 from engine.plugins.orders import EndHost, FailRun, Interrupt, Order, PassDone, Report, SendRun, StartHost
+from engine.plugins.ports import SHARED_HOST, HostPlan
 
 TICK_NS = SECOND_NS // 20
 BEAT_NS = SECOND_NS // 4
@@ -20,6 +21,7 @@ class Stage:
         self.alive: set[int] = set()
         self.silent: set[int] = set()
         self.roles: dict[int, str] = {}
+        self.plans: dict[int, HostPlan] = {}
         self.inside: dict[int, list[str]] = {}
         self.sent: list[tuple[str, int]] = []
         self.passed: list[str] = []
@@ -35,8 +37,8 @@ class Stage:
         while todo:
             order = todo.popleft()
             match order:
-                case StartHost(host, role):
-                    self.roles[host] = role.value
+                case StartHost(host, role, plan):
+                    self.roles[host], self.plans[host] = role.value, plan
                     if self.hosts_start:
                         self.alive.add(host)
                         self.inside[host] = []
@@ -64,11 +66,19 @@ class Stage:
         assert run_id not in self.passed, f"{run_id} ended twice"
         assert run_id not in self.failed, f"{run_id} ended twice"
 
-    def admit(self, run_id: str, owner: str = "", *, thread: str = "", timeout_s: float | None = None) -> None:
+    def admit(
+        self,
+        run_id: str,
+        owner: str = "",
+        *,
+        thread: str = "",
+        timeout_s: float | None = None,
+        plan: HostPlan = SHARED_HOST,
+    ) -> None:
         """Bring a new run; without ``owner`` it has one of its own; what stands before ``@`` stays when a file changes."""
         owner = owner or f"owner of {run_id}"
         timeout_ns = None if timeout_s is None else int(timeout_s * SECOND_NS)
-        facts = RunFacts(run_id, owner, owner.partition("@")[0], thread, timeout_ns)
+        facts = RunFacts(run_id, owner, owner.partition("@")[0], thread, timeout_ns, plan)
         self.take(self.blame.admit(facts, self.now_ns))
 
     def host_of(self, run_id: str) -> int:

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 
 from engine.errors import QueryError
 from engine.host.protocol import Done, NamespaceSync, PluginSource, Run
-from engine.plugins.ports import Executor, RunLimits
+from engine.plugins.ports import SHARED_HOST, Executor, HostPlan, RunLimits
 
 WAIT_S = 20.0
 _numbers = itertools.count(1)
@@ -78,6 +78,7 @@ def start_run(
     trigger: str = "t",
     thread: str = "",
     timeout_s: float | None = None,
+    plan: HostPlan = SHARED_HOST,
     version: int = 1,
     source: PluginSource | None = None,
     services: RecordingServices | None = None,
@@ -95,5 +96,5 @@ def start_run(
         call_time_s=0,
     )
     started = Started(run, services or RecordingServices())
-    executor.run(run, RunLimits(f"{trigger}@{version}", timeout_s), started.services, started.on_done)
+    executor.run(run, RunLimits(f"{trigger}@{version}", timeout_s, plan), started.services, started.on_done)
     return started

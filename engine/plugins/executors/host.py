@@ -148,7 +148,7 @@ class HostExecutor(HostListener):
     def run(self, run: Run, limits: RunLimits, services: RunServices, on_done: Callable[[Done], None]) -> None:
         """See ``ports.Executor``."""
         timeout_ns = None if limits.timeout_s is None else int(limits.timeout_s * SECOND_NS)
-        facts = RunFacts(run.run_id, limits.owner, run.namespace, run.thread, timeout_ns)
+        facts = RunFacts(run.run_id, limits.owner, run.namespace, run.thread, timeout_ns, limits.plan)
         flight = _Flight(run, services, on_done)
         with self._lock:
             if self._is_closing:
@@ -284,7 +284,7 @@ class HostExecutor(HostListener):
             if self._is_closing and not self._flights:
                 return
             slot = self._slots.setdefault(order.host, _Slot(order.host))
-        process = self.supervisor.obtain(order.host)
+        process = self.supervisor.obtain(order.host, order.plan)
         slot.process = process
         with self._lock:
             is_wanted = self._slots.get(order.host) is slot

@@ -4,6 +4,7 @@ import pytest
 
 from engine.plugins.blame_records import RunFacts
 from engine.plugins.orders import Role, StartHost
+from engine.plugins.ports import SHARED_HOST, HostPlan
 from tests.support.blame import Stage
 
 
@@ -60,6 +61,89 @@ def test_a_run_id_in_flight_is_not_taken_twice(stage: Stage) -> None:
     stage.admit("a")
     with pytest.raises(ValueError, match="run a is in flight already"):
         stage.admit("a")
+
+
+# ---- plans
+
+
+ENVIRONMENT = HostPlan("environment")
+ALONE = HostPlan(is_alone=True, max_memory_bytes=1 << 30)
+
+
+def test_runs_of_one_plan_share_a_host_and_other_plans_have_others(stage: Stage) -> None:
+    stage.admit("a", plan=ENVIRONMENT)
+    stage.admit("b", plan=ENVIRONMENT)
+    stage.admit("c")
+    assert stage.host_of("a") == stage.host_of("b") != stage.host_of("c")
+    assert stage.plans == {stage.host_of("a"): ENVIRONMENT, stage.host_of("c"): SHARED_HOST}
+
+
+def test_who_wants_to_be_alone_shares_its_host_with_itself_only(stage: Stage) -> None:
+    stage.admit("a1", "a@1", plan=ALONE)
+    stage.admit("b1", "b@1", plan=ALONE)
+    stage.finish("a1")
+    stage.admit("a2", "a@1", plan=ALONE)
+    assert stage.sent == [("a1", 1), ("b1", 2), ("a2", 1)]
+    assert stage.role_of("a2") == "own"
+    assert stage.plans[1] == ALONE
+
+
+def test_a_host_of_who_wants_to_be_alone_stays_without_work(stage: Stage) -> None:
+    for number in range(20):
+        stage.admit(f"run{number}", plan=ALONE)
+        stage.finish(f"run{number}")
+    assert len(stage.alive) == 20
+
+
+def test_the_death_of_a_fresh_host_proves_the_fault_of_who_was_alone_in_it_by_plan(stage: Stage) -> None:
+    stage.admit("a", "a@1", plan=ALONE)
+    stage.die(stage.host_of("a"))
+    assert stage.failed["a"][0] == "host"
+
+
+def test_a_culprit_that_is_alone_by_plan_keeps_its_host_when_its_file_changes(stage: Stage) -> None:
+    stage.admit("a", "a@1", timeout_s=1, plan=ALONE)
+    stage.enter("a")
+    stage.wait(1.5)
+    stage.finish("a")
+    stage.admit("b", "a@2", plan=ALONE)
+    assert stage.sent == [("a", 1), ("b", 1)]
+
+
+def test_repetitions_have_the_plan_of_their_run(stage: Stage) -> None:
+    stage.admit("a", plan=ENVIRONMENT)
+    stage.admit("b", plan=ENVIRONMENT)
+    stage.die(stage.host_of("a"))
+    assert stage.role_of("a") == "trial"
+    assert stage.plans[stage.host_of("a")] == ENVIRONMENT
+
+
+def test_a_host_goes_when_no_trigger_needs_its_plan_any_more(stage: Stage) -> None:
+    stage.admit("a", "a@1", plan=ENVIRONMENT)
+    stage.admit("b", "b@1", plan=ENVIRONMENT)
+    stage.finish("a")
+    stage.finish("b")
+    stage.take(stage.blame.forget("a"))
+    assert stage.alive == {1}
+    stage.take(stage.blame.forget("b"))
+    assert stage.alive == set()
+
+
+def test_a_host_that_nobody_needs_any_more_ends_its_run_first(stage: Stage) -> None:
+    stage.admit("a", "a@1", plan=ENVIRONMENT)
+    stage.take(stage.blame.forget("a"))
+    assert stage.alive == {1}
+    stage.finish("a")
+    assert stage.alive == set()
+
+
+@pytest.mark.parametrize("plan", [ENVIRONMENT, ALONE])
+def test_a_trigger_whose_plan_changes_leaves_its_host(stage: Stage, plan: HostPlan) -> None:
+    stage.admit("a", "a@1", plan=plan)
+    stage.admit("b", "a@1", plan=HostPlan("newer", plan.is_alone))
+    assert stage.alive == {1, 2}
+    stage.finish("a")
+    assert stage.alive == {2}
 
 
 # ---- first proof: past its limit while the heart beat
@@ -471,4 +555,4 @@ def test_a_host_without_runs_that_does_not_start_is_forgotten() -> None:
     stage = Stage(hosts_start=False)
     stage.take(stage.blame.warm_up())
     stage.take(stage.blame.host_died(1, "exited with status 1", stage.now_ns))
-    assert stage.blame.admit(RunFacts("a", "o", "o"), stage.now_ns) == [StartHost(2, Role.SHARED)]
+    assert stage.blame.admit(RunFacts("a", "o", "o"), stage.now_ns) == [StartHost(2, Role.SHARED, SHARED_HOST)]

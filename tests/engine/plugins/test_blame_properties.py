@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.plugins.ports import SHARED_HOST, HostPlan
 from tests.support.blame import Stage
 
 NATURES = ("good", "good", "good", "crashes", "freezes", "loops", "stops when interrupted")
+PLANS = (SHARED_HOST, HostPlan("other"), HostPlan(is_alone=True))
 
 
 @dataclass
@@ -22,12 +24,14 @@ class World:
     cancelled: set[str] = field(default_factory=set)
     entered: dict[tuple[int, str], int] = field(default_factory=dict)
 
-    def admit(self, nature: str, owner: int, thread: int) -> None:
+    def admit(self, nature: str, owner: int, thread: int, plan: HostPlan) -> None:
         run_id = f"{len(self.natures)} {nature}"
         self.natures[run_id] = nature
         self.threads[run_id] = f"thread {thread}" if thread else ""
         limited = nature in ("loops", "stops when interrupted")
-        self.stage.admit(run_id, f"t{owner} {nature}@1", thread=self.threads[run_id], timeout_s=1 if limited else 60)
+        self.stage.admit(
+            run_id, f"t{owner} {nature}@1", thread=self.threads[run_id], timeout_s=1 if limited else 60, plan=plan
+        )
 
     def kill_shared(self) -> None:
         for host in [h for h in self.stage.alive if self.stage.roles[h] == "shared"]:
@@ -77,7 +81,7 @@ class World:
 
 
 ACTIONS = st.one_of(
-    st.tuples(st.just("admit"), st.sampled_from(NATURES), st.integers(0, 2), st.integers(0, 3)),
+    st.tuples(st.just("admit"), st.sampled_from(NATURES), st.integers(0, 2), st.integers(0, 3), st.sampled_from(PLANS)),
     st.tuples(st.just("step"), st.integers(1, 12)),
     st.tuples(st.just("kill shared")),
     st.tuples(st.just("cancel"), st.integers(0, 5)),
@@ -88,8 +92,8 @@ def play(actions: list[tuple]) -> World:
     world = World()
     for action in actions:
         match action:
-            case ("admit", nature, owner, thread):
-                world.admit(nature, owner, thread)
+            case ("admit", nature, owner, thread, plan):
+                world.admit(nature, owner, thread, plan)
             case ("step", times):
                 for _ in range(times):
                     world.step()

@@ -49,12 +49,12 @@ def test_a_host_that_was_never_started_takes_everything_and_does_nothing() -> No
 
 def test_a_program_that_is_not_there_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
-        HostProcess(1).start(HostConfig({}, command=("/nowhere/python",)), {}, lambda: None)
+        HostProcess(1).start(HostConfig({}, command=("/nowhere/python",)), lambda: None)
 
 
 @pytest.mark.process
 def test_a_host_that_was_ended_before_it_was_started_ends_at_once() -> None:
     process = HostProcess(1)
     process.kill()
-    process.start(HostConfig({}, command=(sys.executable, "-c", "import time; time.sleep(60)")), {}, lambda: None)
+    process.start(HostConfig({}, command=(sys.executable, "-c", "import time; time.sleep(60)")), lambda: None)
     assert process.reap() == "was killed by signal 9 (SIGKILL)"

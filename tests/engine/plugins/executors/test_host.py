@@ -1,16 +1,19 @@
 """The host executor with real processes that do what a test says."""
 
 import os
+import resource
 import sys
 import time
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from engine.clock import SystemClock
-from engine.host.protocol import NamespaceSync, StateValue
+from engine.host.protocol import NamespaceSync, PluginSource, StateValue
 from engine.plugins.executors.host import ExecutorConfig, HostExecutor
+from engine.plugins.ports import HostPlan
 from engine.plugins.processes import HostConfig
 from tests.support.processes import Watched, is_alive, until
 from tests.support.runs import RecordingServices, start_run
@@ -291,3 +294,41 @@ def test_a_run_after_the_end_is_cancelled(executor: HostExecutor) -> None:
 
 def test_an_executor_that_never_ran_anything_starts_nothing(executor: HostExecutor) -> None:
     assert executor.supervisor.pids == []
+
+
+# ---- plans
+
+
+def test_a_spare_takes_over_a_plan_with_its_memory_limit(executor: HostExecutor) -> None:
+    pid_of_host(executor)
+    until(lambda: executor.supervisor.has_spare)
+    before = set(executor.supervisor.pids)
+    started = start_run(executor, {"do": "pid"}, plan=HostPlan(is_alone=True, max_memory_bytes=1 << 30))
+    started.end()
+    pid = int(started.services.next_log())
+    assert pid in before
+    assert 1 << 29 < resource.prlimit(pid, resource.RLIMIT_DATA)[0] < 1 << 31
+
+
+ENVIRONMENT_PLUGIN = """
+import sys
+import of_the_environment
+
+def process_scheduled_call(influxdb3_local, call_time, args=None):
+    influxdb3_local.info(sys.executable, sys.prefix, of_the_environment.__file__)
+"""
+
+
+def test_a_host_can_have_a_python_and_packages_of_its_own(tmp_path: Path) -> None:
+    environment = tmp_path / "environment"
+    venv.create(environment, with_pip=False)
+    (package,) = environment.glob("lib/python*/site-packages")
+    (package / "of_the_environment.py").touch()
+    (tmp_path / "p.py").write_text(ENVIRONMENT_PLUGIN)
+    executor = HostExecutor(ExecutorConfig(HostConfig()), SystemClock())
+    plan = HostPlan("hash of the environment", virtual_env=environment)
+    started = start_run(executor, source=PluginSource("p.py", str(tmp_path / "p.py")), plan=plan)
+    assert started.end().error is None
+    python = environment / "bin" / "python"
+    assert started.services.next_log() == f"{python} {environment} {package}/of_the_environment.py"
+    executor.close(0)
