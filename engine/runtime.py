@@ -3,7 +3,7 @@
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from engine.catalog.changes import (
     DeleteToken,
     DeleteTrigger,
     ReplaceTokenHash,
+    ReplaceTrigger,
     SetTriggerEnabled,
 )
 from engine.catalog.edits import EditWatcher
@@ -268,14 +269,26 @@ class Engine:
             PluginError: its plugin is not there.
             InvalidRequest: triggers of this kind are not allowed here.
         """
-        kind = run_kind(definition.spec)
-        if kind not in self.settings.restrict_plugin_triggers_to:
-            name = plugin_type_name(definition.spec)
-            raise InvalidRequest(f"invalid request: server is configured to reject {name} plugin triggers")
-        warnings = self.registry.warnings(self.registry.refresh(definition.plugin_filename), kind)
-        note = reading_note(definition.spec)
+        warnings = self._trigger_warnings(definition, is_new_plugin=True)
         self.catalog.apply(CreateTrigger(database, replace(definition, trigger_id=0)))
-        return [*warnings, *([note] if note else [])]
+        return warnings
+
+    def update_trigger(
+        self, database: str, name: str, edit: Callable[[TriggerDefinition], TriggerDefinition]
+    ) -> list[str]:
+        """Make of a trigger what ``edit`` returns for it; return warnings.
+
+        What runs is interrupted, and done again by the changed trigger. A changed specification begins anew: with what
+        comes from now on, and an empty cache.
+
+        Raises:
+            EngineError: see ``create_trigger``; there is no such trigger; somebody else changed it just now.
+        """
+        before = self._trigger(database, name)
+        after = edit(before)
+        warnings = self._trigger_warnings(after, is_new_plugin=after.plugin_filename != before.plugin_filename)
+        self.catalog.apply(ReplaceTrigger(database, before, after))
+        return warnings
 
     def delete_trigger(self, database: str, name: str, force: bool) -> None:
         """Take a trigger out."""
@@ -442,6 +455,30 @@ class Engine:
         if found is None:
             raise DatabaseNotFound(f"database not found: {name}")
         return found
+
+    def _trigger(self, database: str, name: str) -> TriggerDefinition:
+        found = self.catalog.state.database(database)
+        if found is None:
+            raise DatabaseNotFound(f"Database not found {database}")
+        definition = found.trigger(name)
+        if definition is None:
+            raise NotFound(f"the requested resource was not found: {name}")
+        return definition
+
+    def _trigger_warnings(self, definition: TriggerDefinition, *, is_new_plugin: bool) -> list[str]:
+        """Return what the author of a trigger may not have meant.
+
+        Raises:
+            PluginError: its plugin is not there.
+            InvalidRequest: triggers of this kind are not allowed here.
+        """
+        kind = run_kind(definition.spec)
+        if kind not in self.settings.restrict_plugin_triggers_to:
+            name = plugin_type_name(definition.spec)
+            raise InvalidRequest(f"invalid request: server is configured to reject {name} plugin triggers")
+        find = self.registry.refresh if is_new_plugin else self.registry.resolve
+        note = reading_note(definition.spec)
+        return [*self.registry.warnings(find(definition.plugin_filename), kind), *([note] if note else [])]
 
     def _plugin_files(self, plugin_filename: str) -> list[PluginFile]:
         return [

@@ -4,7 +4,7 @@ import json
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -33,7 +33,7 @@ class NewTrigger:
     """What ``create trigger`` asks for.
 
     Attributes:
-        timeout_s: after which time a run is ended; ``None`` leaves it to the server's own setting.
+        settings: options of the trigger, by the words that requests have; the others are left to the server.
     """
 
     database: str
@@ -44,22 +44,23 @@ class NewTrigger:
     run_async: bool
     error_behavior: str
     disabled: bool
-    timeout_s: float | None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def as_request(self) -> dict[str, Any]:
         """Return the body of the request."""
-        request: dict[str, Any] = {
+        return {
             "db": self.database,
             "plugin_filename": self.plugin_filename,
             "trigger_name": self.name,
-            "trigger_settings": {"run_async": self.run_async, "error_behavior": self.error_behavior},
+            "trigger_settings": {
+                "run_async": self.run_async,
+                "error_behavior": self.error_behavior,
+                **self.settings,
+            },
             "trigger_specification": self.specification,
             "trigger_arguments": self.arguments,
             "disabled": self.disabled,
         }
-        if self.timeout_s is not None:
-            request["timeout_s"] = self.timeout_s
-        return request
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,11 @@ class InfluxClient:
     def create_trigger(self, trigger: NewTrigger) -> list[str]:
         """Create a trigger; return what the server warns of."""
         with self._send("POST", _TRIGGER, body=trigger.as_request()) as response:
+            return response.headers.get_list(_WARNING)
+
+    def update_trigger(self, database: str, name: str, changes: Mapping[str, Any]) -> list[str]:
+        """Change what ``changes`` names of the trigger ``name``; return what the server warns of."""
+        with self._send("PATCH", _TRIGGER, body={"db": database, "trigger_name": name, **changes}) as response:
             return response.headers.get_list(_WARNING)
 
     def delete_trigger(self, database: str, name: str, *, force: bool) -> None:

@@ -1,6 +1,5 @@
 """Changes of the catalog as values, and what each of them makes of a state."""
 
-import math
 import re
 from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from engine.errors import (
 from engine.model.durations import NS_PER_SECOND
 from engine.model.names import check_database_name
 from engine.model.trigger import TriggerDefinition
-from engine.model.trigger_spec import LONGEST_PERIOD_NS
+from engine.model.trigger_options import check_options
 
 NS_PER_MS = 1_000_000
 NS_PER_US = 1_000
@@ -64,6 +63,18 @@ class CreateTrigger:
 
     database: str
     trigger: TriggerDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceTrigger:
+    """Make ``after`` of the trigger that is ``before``: name and id stay.
+
+    One that was changed meanwhile is left alone.
+    """
+
+    database: str
+    before: TriggerDefinition
+    after: TriggerDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,7 @@ Change = (
     | DeleteDatabase
     | ForgetDatabase
     | CreateTrigger
+    | ReplaceTrigger
     | DeleteTrigger
     | SetTriggerEnabled
     | CreateToken
@@ -133,7 +145,7 @@ def apply_change(state: CatalogState, change: Change, *, now_ns: int, draw_id: D
     Raises:
         InvalidRequest: a name or value that is not allowed, or the database is ``_internal``.
         NotFound: what the change names does not exist.
-        AlreadyExists: the name is taken; the database was deleted before; the trigger is enabled.
+        AlreadyExists: the name is taken; the database was deleted before; the trigger is enabled, or was changed.
     """
     match change:
         case CreateDatabase(name):
@@ -144,6 +156,8 @@ def apply_change(state: CatalogState, change: Change, *, now_ns: int, draw_id: D
             return _forget_database(state, database_id)
         case CreateTrigger(database, trigger):
             return _create_trigger(state, database, trigger, draw_id)
+        case ReplaceTrigger():
+            return _replace_trigger(state, change)
         case DeleteTrigger():
             return _delete_trigger(state, change)
         case SetTriggerEnabled():
@@ -154,11 +168,6 @@ def apply_change(state: CatalogState, change: Change, *, now_ns: int, draw_id: D
             return _replace_token_hash(state, name, token_hash, now_ns)
         case DeleteToken(name):
             return _delete_token(state, name)
-
-
-def timeout_from_ns(timeout_ns: int) -> float | None:
-    """Return the seconds of a timeout, in whole microseconds, ``None`` where it is below one or above a year."""
-    return timeout_ns // NS_PER_US / 1e6 if NS_PER_US <= timeout_ns <= LONGEST_PERIOD_NS else None
 
 
 def is_token_hash(text: str) -> bool:
@@ -216,8 +225,21 @@ def _create_trigger(state: CatalogState, database: str, trigger: TriggerDefiniti
     home = _changeable_database(state, database)
     if home.trigger(trigger.name):
         raise _taken()
-    own = replace(trigger, trigger_id=draw_id(state.known_ids), timeout_s=_checked_timeout(trigger.timeout_s))
+    check_options(trigger)
+    own = replace(trigger, trigger_id=draw_id(state.known_ids))
     return _with_database(state, replace(home, triggers=by_name([*home.triggers, own])))
+
+
+def _replace_trigger(state: CatalogState, change: ReplaceTrigger) -> CatalogState:
+    name = change.before.name
+    home, trigger = _existing_trigger(state, change.database, name)
+    if trigger != change.before:
+        raise AlreadyExists(f"trigger {name} was changed by somebody else meanwhile; look at it and try again")
+    check_options(change.after)
+    if change.after == trigger:
+        return state
+    after = replace(change.after, trigger_id=trigger.trigger_id, name=name)
+    return _with_database(state, replace(home, triggers=tuple(after if t is trigger else t for t in home.triggers)))
 
 
 def _delete_trigger(state: CatalogState, change: DeleteTrigger) -> CatalogState:
@@ -284,15 +306,6 @@ def _existing_trigger(state: CatalogState, database: str, name: str) -> tuple[Da
 def _with_database(state: CatalogState, changed: Database) -> CatalogState:
     others = (d for d in state.databases if d.database_id != changed.database_id)
     return replace(state, databases=by_name([*others, changed]))
-
-
-def _checked_timeout(timeout_s: float | None) -> float | None:
-    if timeout_s is None:
-        return None
-    checked_s = timeout_from_ns(round(timeout_s * NS_PER_SECOND)) if math.isfinite(timeout_s) else None
-    if checked_s is None:
-        raise InvalidRequest(f"invalid configuration provided: timeout {timeout_s} is not above 0 and at most a year")
-    return checked_s
 
 
 def _checked_hash(token_hash: str) -> str:

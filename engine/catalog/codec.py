@@ -6,31 +6,19 @@ from dataclasses import dataclass
 
 import tomli
 
-from engine.catalog.changes import is_token_hash, timeout_from_ns
+from engine.catalog.changes import is_token_hash
 from engine.catalog.layout import Document, TablePath, header, parse_document, statements
 from engine.catalog.reader import Source, TableReader
-from engine.catalog.revision import DATABASES, TOKENS, TRIGGERS, database_path, revise, token_path, trigger_path
+from engine.catalog.revision import TOKENS, database_path, revise, token_path
 from engine.catalog.state import CatalogState, Database, Token, by_name
+from engine.catalog.trigger_entry import DATABASES, TRIGGERS, read_trigger, trigger_path
 from engine.errors import CatalogEditRefused, InvalidRequest
-from engine.model.durations import parse_duration
 from engine.model.names import check_database_name
-from engine.model.trigger import ErrorBehavior, TriggerDefinition
-from engine.model.trigger_spec import parse_trigger_spec
 
 FORMAT_VERSION = 1
 
 _TOP_KEYS = ("format_version", "cluster_uuid", DATABASES, TOKENS)
 _DATABASE_KEYS = ("id", "deleted", "hard_delete_at", TRIGGERS)
-_TRIGGER_KEYS = (
-    "id",
-    "spec",
-    "plugin",
-    "arguments",
-    "error_behavior",
-    "run_asynchronous",
-    "enabled",
-    "timeout",
-)
 _TOKEN_KEYS = ("id", "hash", "created", "expires")
 
 _GUIDE = """\
@@ -47,6 +35,9 @@ _GUIDE = """\
 #   run_asynchronous = false            # true: runs may overlap
 #   enabled = true
 #   timeout = "30s"                     # the server's own by default
+#
+# and may have max_memory = "512mb", max_cpu = "10s", max_rows_per_run = 1000, isolation = "trigger",
+# restore_state = "values"; a schedule also timezone = "Europe/Berlin", misfire = "once", misfire_window, jitter.
 #
 # Databases are deleted by command (`influxdb3 delete database NAME`), not here.
 
@@ -169,51 +160,8 @@ def _read_database(source: Source, name: str, values: object) -> Database:
     if reader.has("hard_delete_at") and not bare.is_deleted:
         raise reader.refusal(f"database {name!r} is not deleted", "hard_delete_at")
     tables = values if isinstance(values, dict) else {}
-    triggers = by_name(_read_trigger(source, bare, n, v) for n, v in _tables(source, (*path, TRIGGERS), tables))
+    triggers = by_name(read_trigger(source, bare, n, v) for n, v in _tables(source, (*path, TRIGGERS), tables))
     return Database(bare.database_id, name, bare.deleted_ns, triggers, bare.hard_delete_ns)
-
-
-def _read_trigger(source: Source, database: Database, name: str, values: object) -> TriggerDefinition:
-    what = f"trigger {name!r} of database {database.name!r}"
-    reader = TableReader(source, (DATABASES, database.name, TRIGGERS, name), what, values)
-    if database.is_internal:
-        raise reader.refusal("cannot modify internal db")
-    reader.allow(_TRIGGER_KEYS)
-    trigger_id = reader.id_or_zero()
-    spec, behavior = reader.text("spec"), reader.text_or("error_behavior", ErrorBehavior.LOG.value)
-    enabled = reader.flag_or("enabled", True)
-    if database.is_deleted and enabled:
-        raise reader.refusal(f"database {database.name!r} is deleted, so {name!r} cannot be enabled", "enabled")
-    try:
-        parsed_spec = parse_trigger_spec(spec)
-    except InvalidRequest as error:
-        raise reader.refusal(str(error), "spec") from error
-    if behavior not in (b.value for b in ErrorBehavior):
-        raise reader.refusal(f"error_behavior {behavior!r} of {what} must be log, retry or disable", "error_behavior")
-    return TriggerDefinition(
-        trigger_id,
-        name,
-        reader.text("plugin"),
-        parsed_spec,
-        reader.texts("arguments"),
-        reader.flag_or("run_asynchronous", False),
-        ErrorBehavior(behavior),
-        enabled,
-        _read_timeout(reader),
-    )
-
-
-def _read_timeout(reader: TableReader) -> float | None:
-    if not reader.has("timeout"):
-        return None
-    text = reader.text("timeout")
-    try:
-        timeout_s = timeout_from_ns(parse_duration(text))
-    except ValueError as error:
-        raise reader.refusal(f"timeout {text!r} is not a duration such as 30s: {error}", "timeout") from error
-    if timeout_s is None:
-        raise reader.refusal(f"timeout {text!r} must be at least 1us and at most a year", "timeout")
-    return timeout_s
 
 
 def _read_token(source: Source, name: str, values: object) -> Token:

@@ -10,8 +10,9 @@ from typing import Protocol
 
 from engine.catalog.changes import DrawId, whole_ms
 from engine.catalog.codec import CatalogFile
-from engine.catalog.revision import database_path, trigger_path
+from engine.catalog.revision import database_path
 from engine.catalog.state import INTERNAL_DATABASE, CatalogState, Database, Token, by_name
+from engine.catalog.trigger_entry import trigger_path
 from engine.errors import CatalogEditRefused
 from engine.model.trigger import TriggerDefinition
 

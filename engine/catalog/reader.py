@@ -24,12 +24,16 @@ class Source:
 
 
 class TableReader:
-    """The values below the header ``path``; ``what`` is how messages call the entry."""
+    """The values below the header ``path``.
+
+    Attributes:
+        what: how messages call the entry.
+    """
 
     def __init__(self, source: Source, path: TablePath, what: str, values: object) -> None:
         self._source = source
         self._path = path
-        self._what = what
+        self.what = what
         if not isinstance(values, dict):
             raise self.refusal(f"{what} must be a table with a header of its own: {header(path)}")
         self._values: Mapping[str, object] = values
@@ -43,7 +47,7 @@ class TableReader:
         allowed = tuple(keys)
         for key in self._values:
             if key not in allowed:
-                raise self.refusal(f"unknown key {key!r} in {self._what}; allowed are {', '.join(allowed)}", key)
+                raise self.refusal(f"unknown key {key!r} in {self.what}; allowed are {', '.join(allowed)}", key)
 
     def has(self, key: str) -> bool:
         """Return whether ``key`` stands there."""
@@ -52,11 +56,18 @@ class TableReader:
     def text(self, key: str) -> str:
         """Return the string ``key``, which must be there."""
         if key not in self._values:
-            raise self.refusal(f"{self._what} needs the key {key!r}")
+            raise self.refusal(f"{self.what} needs the key {key!r}")
         value = self._values[key]
         if not isinstance(value, str):
             raise self._wrong_type(key, "a text in quotes")
         return value
+
+    def number_or_text(self, key: str) -> str:
+        """Return the whole number or string ``key`` as text."""
+        value = self._values[key]
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise self._wrong_type(key, "a text in quotes or a whole number")
+        return str(value)
 
     def text_or(self, key: str, default: str) -> str:
         """Return the string ``key``."""
@@ -72,7 +83,7 @@ class TableReader:
     def integer(self, key: str) -> int:
         """Return the integer ``key``, which must be there."""
         if key not in self._values:
-            raise self.refusal(f"{self._what} needs the key {key!r}")
+            raise self.refusal(f"{self.what} needs the key {key!r}")
         value = self._values[key]
         if not isinstance(value, int) or isinstance(value, bool):
             raise self._wrong_type(key, "a whole number")
@@ -85,7 +96,7 @@ class TableReader:
         value = self.integer("id")
         if not 1 <= value <= _MOST_ID:
             raise self.refusal(
-                f"id {value} of {self._what} is not in 1 to {_MOST_ID}; leave the line out and the server adds one",
+                f"id {value} of {self.what} is not in 1 to {_MOST_ID}; leave the line out and the server adds one",
                 "id",
             )
         return value
@@ -102,7 +113,7 @@ class TableReader:
         except OverflowError:
             since = timedelta(days=-1)
         if since < timedelta(0):
-            raise self.refusal(f"{key} of {self._what} must be in the years 1970 to 9999 UTC", key)
+            raise self.refusal(f"{key} of {self.what} must be in the years 1970 to 9999 UTC", key)
         return since // timedelta(microseconds=1) * 1_000
 
     def texts(self, key: str) -> dict[str, str] | None:
@@ -115,9 +126,9 @@ class TableReader:
         for name, value in values.items():
             if not isinstance(value, str):
                 raise self._source.refusal(
-                    f'{key}.{name} of {self._what} must be a text in quotes: {name} = "…"', (*self._path, key), name
+                    f'{key}.{name} of {self.what} must be a text in quotes: {name} = "…"', (*self._path, key), name
                 )
         return values
 
     def _wrong_type(self, key: str, wanted: str) -> CatalogEditRefused:
-        return self.refusal(f"{key} of {self._what} must be {wanted}", key)
+        return self.refusal(f"{key} of {self.what} must be {wanted}", key)

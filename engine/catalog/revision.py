@@ -1,22 +1,15 @@
 """The text of the catalog's file in which a new state stands, with all lines that it does not concern as they were."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from engine.catalog.changes import NS_PER_MS, NS_PER_US
-from engine.catalog.layout import Document, TablePath, quote, quote_key
+from engine.catalog.layout import Document, TablePath, quote
 from engine.catalog.state import CatalogState, Database, Token
-from engine.model.durations import NS_PER_SECOND, format_duration
-from engine.model.trigger import TriggerDefinition
-from engine.model.trigger_spec import format_trigger_spec
+from engine.catalog.trigger_entry import DATABASES, TRIGGERS, Fields, trigger_fields
 
-DATABASES = "databases"
-TRIGGERS = "triggers"
 TOKENS = "tokens"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-Fields = Mapping[str, str | None]
 
 
 def revise(document: Document, old: CatalogState, new: CatalogState) -> Document:
@@ -33,11 +26,6 @@ def revise(document: Document, old: CatalogState, new: CatalogState) -> Document
 def database_path(database: Database) -> TablePath:
     """Return the header of ``database``."""
     return (DATABASES, database.name)
-
-
-def trigger_path(database: Database, trigger: TriggerDefinition) -> TablePath:
-    """Return the header of ``trigger``."""
-    return (DATABASES, database.name, TRIGGERS, trigger.name)
 
 
 def token_path(token: Token) -> TablePath:
@@ -85,9 +73,9 @@ def _revise_database(document: Document, before: Database | None, after: Databas
         old = old_triggers.get(trigger.name)
         if old is None:
             index = document.end_of(path) or 0
-            document = document.insert(index, (*path, TRIGGERS, trigger.name), _lines(_trigger_fields(trigger)))
+            document = document.insert(index, (*path, TRIGGERS, trigger.name), _lines(trigger_fields(trigger)))
         elif old is not trigger:
-            fields = _trigger_fields(old), _trigger_fields(trigger)
+            fields = trigger_fields(old), trigger_fields(trigger)
             document = _put_fields(document, (*path, TRIGGERS, trigger.name), *fields)
     return document
 
@@ -131,22 +119,6 @@ def _database_fields(database: Database) -> Fields:
     }
 
 
-def _trigger_fields(trigger: TriggerDefinition) -> Fields:
-    arguments = trigger.arguments
-    pairs = ", ".join(f"{quote_key(k)} = {quote(v)}" for k, v in arguments.items()) if arguments is not None else ""
-    timeout_s = trigger.timeout_s
-    return {
-        "id": str(trigger.trigger_id),
-        "spec": quote(format_trigger_spec(trigger.spec)),
-        "plugin": quote(trigger.plugin_filename),
-        "arguments": None if arguments is None else f"{{ {pairs} }}" if pairs else "{}",
-        "error_behavior": quote(trigger.error_behavior.value),
-        "run_asynchronous": _flag_text(trigger.run_async),
-        "enabled": _flag_text(trigger.enabled),
-        "timeout": None if timeout_s is None else quote(format_duration(round(timeout_s * NS_PER_SECOND))),
-    }
-
-
 def _token_fields(token: Token) -> Fields:
     return {
         "id": str(token.token_id),
@@ -154,10 +126,6 @@ def _token_fields(token: Token) -> Fields:
         "created": _time_text(token.created_ns),
         "expires": _time_text(token.expires_ns),
     }
-
-
-def _flag_text(value: bool) -> str:
-    return "true" if value else "false"
 
 
 def _time_text(time_ns: int | None) -> str | None:

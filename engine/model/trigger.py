@@ -16,6 +16,66 @@ class ErrorBehavior(Enum):
     DISABLE = "disable"
 
 
+class Isolation(Enum):
+    """Which plugin host the runs of a trigger share; the value is the word that requests use."""
+
+    SHARED = "shared"
+    TRIGGER = "trigger"
+
+
+class Misfire(Enum):
+    """What becomes of due times that passed while the server was down."""
+
+    SKIP = "skip"
+    ONCE = "once"
+    ALL = "all"
+
+
+class Restore(Enum):
+    """What of a trigger's cache comes back after a restart.
+
+    ``WHOLE``: all of it, or nothing if a part of it cannot come back. ``VALUES``: what can. ``NEVER``: nothing.
+    """
+
+    WHOLE = "whole"
+    VALUES = "values"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerLimits:
+    """What a run may use up; ``None`` = the server's default holds.
+
+    Attributes:
+        timeout_s: seconds after which a run is ended.
+        max_memory_bytes: memory of the trigger's plugin host.
+        max_cpu_s: seconds of CPU time after which a run is ended.
+        max_rows_per_run: most rows that a data-write run is given.
+    """
+
+    timeout_s: float | None = None
+    max_memory_bytes: int | None = None
+    max_cpu_s: float | None = None
+    max_rows_per_run: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleOptions:
+    """How the due times of a schedule trigger are read and kept.
+
+    Attributes:
+        timezone: IANA name of the zone in which a cron expression is read, ``None`` = UTC.
+        misfire: ``None`` = ``SKIP``.
+        misfire_window_s: due times that are older, in seconds, are skipped in any case; ``None`` = none is too old.
+        jitter_s: runs begin up to so many seconds after they are due, each trigger always by the same delay.
+    """
+
+    timezone: str | None = None
+    misfire: Misfire | None = None
+    misfire_window_s: float | None = None
+    jitter_s: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class TriggerDefinition:
     """A trigger of one database.
@@ -25,7 +85,8 @@ class TriggerDefinition:
         arguments: what the plugin gets as ``args``; ``None`` = none were given. Read only.
         run_async: runs may overlap.
         enabled: it shall be on.
-        timeout_s: seconds after which a run is ended; ``None`` = the server's default holds.
+        isolation: ``None`` = the server's default holds.
+        restore: ``None`` = ``WHOLE``.
     """
 
     trigger_id: int
@@ -36,7 +97,10 @@ class TriggerDefinition:
     run_async: bool = False
     error_behavior: ErrorBehavior = ErrorBehavior.LOG
     enabled: bool = True
-    timeout_s: float | None = None
+    limits: TriggerLimits = TriggerLimits()
+    isolation: Isolation | None = None
+    schedule: ScheduleOptions = ScheduleOptions()
+    restore: Restore | None = None
 
     def __post_init__(self) -> None:
         if self.arguments is not None:

@@ -73,7 +73,7 @@ class Activation:
             logger.debug("plugin is not readable, its last known code runs: trigger=%s %s", definition.name, missing)
             source = PluginSource(definition.plugin_filename, "")
             owner = self.namespace
-        timeout_s = definition.timeout_s or self.tools.default_timeout_s
+        timeout_s = definition.limits.timeout_s or self.tools.default_timeout_s
         services = TriggerServices(
             self.subject, work, origin_of(self.subject, work), self.tools.services, self.tools.clock.now_ns
         )

@@ -3,17 +3,17 @@
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.model.trigger_spec import format_trigger_spec, parse_trigger_spec
 from influxdb3_cli import output
 from influxdb3_cli.errors import CommandFailed
 from influxdb3_cli.options import (
     DEFAULT_HOST,
     Database,
     DatabaseName,
+    ErrorBehavior,
     Host,
     TableName,
     Token,
@@ -24,6 +24,7 @@ from influxdb3_cli.options import (
     key_values,
 )
 from influxdb3_cli.texts import quote
+from influxdb3_cli.trigger_options import canonical_spec, with_trigger_options
 from influxdb3_cli.uploads import read_plugin
 
 if TYPE_CHECKING:
@@ -34,33 +35,11 @@ app = typer.Typer(help="Create a database, a table, a trigger or a token.", no_a
 _FIELD_TYPES = ("int64", "uint64", "float64", "utf8", "bool")
 
 
-class ErrorBehavior(StrEnum):
-    """What follows when a plugin fails."""
-
-    LOG = "log"
-    RETRY = "retry"
-    DISABLE = "disable"
-
-
 class TokenFormat(StrEnum):
     """How a new token is printed."""
 
     TEXT = "text"
     JSON = "json"
-
-
-def _canonical_spec(text: str) -> str:
-    return format_trigger_spec(parse_trigger_spec(text))
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise typer.BadParameter(f"{text!r}: not a number of seconds above 0")
-    return value
 
 
 @app.command("database")
@@ -91,6 +70,7 @@ def create_table(
 
 
 @app.command("trigger")
+@with_trigger_options()
 def create_trigger(
     name: TriggerName,
     database: Database,
@@ -98,7 +78,7 @@ def create_trigger(
         str,
         typer.Option(
             metavar="SPEC",
-            callback=checked(_canonical_spec),
+            callback=checked(canonical_spec),
             help="When to run: table:<TABLE>, all_tables, every:<DURATION>, cron:<5, 6 or 7 fields>, request:<PATH>.",
         ),
     ],
@@ -120,9 +100,8 @@ def create_trigger(
         bool, typer.Option("--run-asynchronous", help="Let several runs go on at the same time.")
     ] = False,
     error_behavior: Annotated[ErrorBehavior, typer.Option(help="What follows a failed run.")] = ErrorBehavior.LOG,
-    timeout: Annotated[
-        float | None, typer.Option(parser=_seconds, metavar="SECONDS", help="End a run that takes longer.")
-    ] = None,
+    *,
+    settings: dict[str, Any],
     host: Host = DEFAULT_HOST,
     token: Token = None,
 ) -> None:
@@ -138,7 +117,7 @@ def create_trigger(
         run_async=run_asynchronous,
         error_behavior=error_behavior.value,
         disabled=disabled,
-        timeout_s=timeout,
+        settings=settings,
     )
     with connect(host, token) as client:
         warnings = _create(client, _uploaded(client, trigger) if upload else trigger)

@@ -14,9 +14,9 @@ from engine.catalog.edits import EditChecks
 from engine.catalog.layout import header, quote, quote_key
 from engine.catalog.state import CatalogState, Database, Token, by_name
 from engine.disk import Disk, RealDisk
-from engine.model.durations import format_duration
 from engine.model.trigger import ErrorBehavior, TriggerDefinition
-from engine.model.trigger_spec import format_trigger_spec, parse_trigger_spec
+from engine.model.trigger_options import LEAST_MEMORY_BYTES, OPTIONS, with_options
+from engine.model.trigger_spec import format_trigger_spec, parse_trigger_spec, run_kind
 from engine.paths import NodePaths
 from tests.support.clock import ManualClock
 
@@ -117,13 +117,13 @@ specs = st.sampled_from(
         "path:/hook",
     ]
 ).map(parse_trigger_spec)
-timeouts = st.one_of(st.none(), st.integers(1, 10**9).map(lambda us: us / 1e6))
+seconds = st.integers(1, 10**9).map(lambda us: us / 1e6)
 
 
 @st.composite
 def triggers(draw: st.DrawFn, *, enabled: bool | None = None) -> TriggerDefinition:
     """Draw a trigger without id."""
-    return TriggerDefinition(
+    definition = TriggerDefinition(
         0,
         draw(odd_texts),
         draw(odd_texts),
@@ -132,8 +132,29 @@ def triggers(draw: st.DrawFn, *, enabled: bool | None = None) -> TriggerDefiniti
         draw(st.booleans()),
         draw(st.sampled_from(ErrorBehavior)),
         draw(st.booleans()) if enabled is None else enabled,
-        draw(timeouts),
     )
+    return with_options(definition, _options_for(draw, run_kind(definition.spec)))
+
+
+def _options_for(draw: st.DrawFn, kind: str) -> dict[str, object]:
+    """Draw options that a trigger of ``kind`` may have, by the words of requests."""
+    options = draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "timeout_s": seconds,
+                "max_cpu_s": seconds,
+                "max_memory_bytes": st.integers(LEAST_MEMORY_BYTES, 2**40),
+                "isolation": st.sampled_from(["shared", "trigger"]),
+                "restore_state": st.sampled_from(["whole", "values", "never"]),
+            },
+        )
+    )
+    if kind == "wal" and draw(st.booleans()):
+        options["max_rows_per_run"] = draw(st.integers(1, 10**6))
+    if kind == "schedule" and draw(st.booleans()):
+        options |= {"jitter_s": draw(seconds), "misfire": "once", "misfire_window_s": draw(seconds)}
+    return options
 
 
 @st.composite
@@ -243,8 +264,7 @@ def _trigger_lines(database: Database, trigger: TriggerDefinition) -> tuple[int,
         lines.append("run_asynchronous = true")
     if not trigger.enabled or len(trigger.name) % 2:
         lines.append(f"enabled = {'true' if trigger.enabled else 'false'}")
-    if trigger.timeout_s is not None:
-        lines.append(f"timeout = '{format_duration(round(trigger.timeout_s * 1e9))}'")
+    lines += [f"{o.key} = '{text}'" for o in OPTIONS if (text := o.text(trigger)) is not None]
     if trigger.arguments is not None:
         lines += _argument_lines(database, trigger, trigger.arguments)
     return trigger.trigger_id, lines

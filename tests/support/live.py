@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import psutil
 
+from engine.model.trigger_options import OPTIONS
 from tests.support.engines import eventually
 
 _PATIENCE_S = 30.0
@@ -51,10 +52,10 @@ class Client:
 
     def create_trigger(self, name: str, spec: str, plugin: str, **options: Any) -> None:
         """Make a trigger; ``options`` are the members of the request's body and of its settings."""
-        settings = {
-            "run_async": options.pop("run_async", False),
-            "error_behavior": options.pop("error_behavior", "log"),
-        }
+        settings = {"run_async": False, "error_behavior": "log"}
+        for name_of_setting in ("run_async", "error_behavior", *(option.name for option in OPTIONS)):
+            if name_of_setting in options:
+                settings[name_of_setting] = options.pop(name_of_setting)
         names = {"db": self.database, "trigger_name": name, "plugin_filename": plugin, "trigger_specification": spec}
         body = names | {"trigger_settings": settings, "disabled": False} | options
         self._http.post(f"{self._url}{_TRIGGERS}", json=body).raise_for_status()

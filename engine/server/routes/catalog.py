@@ -4,6 +4,7 @@ from typing import Any
 
 from engine.catalog.state import Database
 from engine.model.trigger import TriggerDefinition
+from engine.model.trigger_options import OPTIONS
 from engine.model.trigger_spec import format_trigger_spec
 from engine.server.replies import AnyReply, json_reply
 from engine.server.requests import Request
@@ -38,8 +39,8 @@ def _trigger(trigger: TriggerDefinition) -> dict[str, Any]:
         "trigger_arguments": None if trigger.arguments is None else dict(trigger.arguments),
         "run_async": trigger.run_async,
         "error_behavior": trigger.error_behavior.value,
-        "timeout_s": trigger.timeout_s,
         "enabled": trigger.enabled,
+        **{option.name: option.plain(trigger) for option in OPTIONS if option.of(trigger) is not None},
     }
 
 

@@ -1,11 +1,17 @@
-"""Create, delete, enable and disable triggers."""
+"""Create, change, delete, enable and disable triggers."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import msgspec
+from msgspec import UNSET, Struct, UnsetType
 
 from engine.model.trigger import ErrorBehavior, TriggerDefinition
+from engine.model.trigger_options import OPTIONS, with_options
 from engine.model.trigger_spec import parse_trigger_spec
-from engine.server.body import read_params
-from engine.server.params import JSON_PREFIX, from_query, variant
+from engine.server.body import read_json, read_params
+from engine.server.params import JSON_PREFIX, from_json, from_query, variant
 from engine.server.replies import EMPTY, AnyReply
 from engine.server.requests import Request
 from engine.server.routing import Context, Route, RouteTable
@@ -16,29 +22,42 @@ WARNING = b"x-influxdb3-warning"
 _BEHAVIORS = {behavior.value: behavior for behavior in ErrorBehavior}
 
 
-class _Settings(msgspec.Struct):
-    run_async: bool
-    error_behavior: str
+_OPTIONS = [(option.name, option.kind | None | UnsetType, UNSET) for option in OPTIONS]
+"""All options of a trigger, each of which need not be given; null is the server's own default."""
+
+_Settings = msgspec.defstruct("_Settings", [("run_async", bool), ("error_behavior", str), *_OPTIONS])
+_ChangedSettings = msgspec.defstruct(
+    "_ChangedSettings",
+    [("run_async", bool | UnsetType, UNSET), ("error_behavior", str | UnsetType, UNSET), *_OPTIONS],
+)
 
 
-class _NewTrigger(msgspec.Struct):
+class _NewTrigger(Struct):
     db: str
     plugin_filename: str
     trigger_name: str
-    trigger_settings: _Settings
+    trigger_settings: _Settings  # type: ignore[valid-type]  # its fields come from the table of options
     trigger_specification: str
     disabled: bool
     trigger_arguments: dict[str, str] | None = None
-    timeout_s: float | None = None
 
 
-class _OldTrigger(msgspec.Struct):
+class _ChangedTrigger(Struct):
+    db: str
+    trigger_name: str
+    plugin_filename: str | UnsetType = UNSET
+    trigger_specification: str | UnsetType = UNSET
+    trigger_arguments: dict[str, str] | UnsetType | None = UNSET
+    trigger_settings: _ChangedSettings | UnsetType = UNSET  # type: ignore[valid-type]
+
+
+class _OldTrigger(Struct):
     db: str
     trigger_name: str
     force: bool = False
 
 
-class _TriggerName(msgspec.Struct):
+class _TriggerName(Struct):
     db: str
     trigger_name: str
 
@@ -48,7 +67,15 @@ async def create_trigger(context: Context, request: Request) -> AnyReply:
     wanted = await read_params(request, _NewTrigger)
     definition = _definition(wanted)
     warnings = await context.workers.change(lambda: context.engine.create_trigger(wanted.db, definition))
-    return EMPTY.with_headers((WARNING, header_text(text)) for text in warnings)
+    return _with_warnings(warnings)
+
+
+async def update_trigger(context: Context, request: Request) -> AnyReply:
+    """Change what the request names of a trigger, and leave the rest as it is."""
+    wanted = from_json(await read_json(request), _ChangedTrigger)
+    edit = _edit(wanted)
+    warnings = await context.workers.change(lambda: context.engine.update_trigger(wanted.db, wanted.trigger_name, edit))
+    return _with_warnings(warnings)
 
 
 async def delete_trigger(context: Context, request: Request) -> AnyReply:
@@ -74,24 +101,53 @@ async def _switch(context: Context, request: Request, *, enabled: bool) -> AnyRe
     return EMPTY
 
 
+def _with_warnings(warnings: list[str]) -> AnyReply:
+    return EMPTY.with_headers((WARNING, header_text(text)) for text in warnings)
+
+
 def _definition(wanted: _NewTrigger) -> TriggerDefinition:
-    return TriggerDefinition(
+    settings = _given(wanted.trigger_settings)
+    definition = TriggerDefinition(
         trigger_id=0,  # the catalog draws it
         name=wanted.trigger_name,
         plugin_filename=wanted.plugin_filename,
         spec=parse_trigger_spec(wanted.trigger_specification),
         arguments=wanted.trigger_arguments,
-        run_async=wanted.trigger_settings.run_async,
-        error_behavior=variant(wanted.trigger_settings.error_behavior, _BEHAVIORS, JSON_PREFIX),
+        run_async=settings["run_async"],
+        error_behavior=variant(settings["error_behavior"], _BEHAVIORS, JSON_PREFIX),
         enabled=not wanted.disabled,
-        timeout_s=wanted.timeout_s,
     )
+    return with_options(definition, settings)
+
+
+def _edit(wanted: _ChangedTrigger) -> Callable[[TriggerDefinition], TriggerDefinition]:
+    """Return what makes the changed trigger of the present one; what is wrong with the request is told at once."""
+    given = _given(wanted)
+    settings: dict[str, Any] = _given(wanted.trigger_settings) if wanted.trigger_settings is not UNSET else {}
+    changes: dict[str, Any] = {}
+    if "plugin_filename" in given:
+        changes["plugin_filename"] = given["plugin_filename"]
+    if "trigger_specification" in given:
+        changes["spec"] = parse_trigger_spec(given["trigger_specification"])
+    if "trigger_arguments" in given:
+        changes["arguments"] = given["trigger_arguments"]
+    if "run_async" in settings:
+        changes["run_async"] = settings["run_async"]
+    if "error_behavior" in settings:
+        changes["error_behavior"] = variant(settings["error_behavior"], _BEHAVIORS, JSON_PREFIX)
+    return lambda definition: with_options(replace(definition, **changes), settings)
+
+
+def _given(values: Struct) -> dict[str, Any]:
+    """Return the fields that a request gave."""
+    return {name: value for name, value in msgspec.structs.asdict(values).items() if value is not UNSET}
 
 
 _PATH = "/api/v3/configure/processing_engine_trigger"
 
 ROUTES: RouteTable = {
     ("POST", _PATH): Route(create_trigger),
+    ("PATCH", _PATH): Route(update_trigger),
     ("DELETE", _PATH): Route(delete_trigger),
     ("POST", f"{_PATH}/enable"): Route(enable_trigger),
     ("POST", f"{_PATH}/disable"): Route(disable_trigger),

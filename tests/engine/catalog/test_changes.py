@@ -1,4 +1,3 @@
-import math
 from dataclasses import replace
 
 import pytest
@@ -13,6 +12,7 @@ from engine.catalog.changes import (
     DeleteTrigger,
     ForgetDatabase,
     ReplaceTokenHash,
+    ReplaceTrigger,
     SetTriggerEnabled,
 )
 from engine.catalog.state import CatalogState, Database
@@ -27,6 +27,7 @@ from engine.errors import (
     OperatorTokenNeeded,
     StillRunning,
 )
+from engine.model.trigger import ScheduleOptions, TriggerLimits
 from tests.support.catalog import HASH, NOON_NS, OTHER_HASH, UUID, a_state, a_trigger, changed
 
 DELETED = "old-20261120T101112"
@@ -156,18 +157,35 @@ def test_regenerating_a_missing_operator_token_says_so() -> None:
         changed(CatalogState(UUID), ReplaceTokenHash("_admin", HASH))
 
 
-@pytest.mark.parametrize("timeout_s", [0.0, -1.0, 1e-9, math.inf, math.nan, 1e10])
-def test_trigger_needs_a_sensible_timeout(timeout_s: float) -> None:
-    trigger = a_trigger("new")
-    with pytest.raises(InvalidRequest, match="timeout"):
-        changed(a_state(), CreateTrigger("sensors", replace(trigger, timeout_s=timeout_s)))
+def test_trigger_needs_options_that_suit_its_kind() -> None:
+    watch = replace(a_trigger("new"), schedule=ScheduleOptions(jitter_s=1.0))
+    with pytest.raises(InvalidRequest, match="jitter_s is for schedule triggers, and 'table:cpu' makes a wal trigger"):
+        changed(a_state(), CreateTrigger("sensors", watch))
+
+
+def test_replaced_trigger_keeps_name_and_id() -> None:
+    before = a_trigger("copy", 11)
+    after = replace(before, trigger_id=0, name="other", plugin_filename="new.py", arguments={"a": "1"})
+    found = changed(a_state(), ReplaceTrigger("sensors", before, after)).databases[2].trigger("copy")
+    assert found == replace(after, trigger_id=11, name="copy")
+
+
+def test_trigger_that_was_changed_meanwhile_is_not_replaced() -> None:
+    before = a_trigger("copy", 11)
+    with pytest.raises(AlreadyExists, match="trigger copy was changed by somebody else"):
+        changed(a_state(), ReplaceTrigger("sensors", replace(before, enabled=False), before))
+
+
+def test_replacing_by_the_same_changes_nothing() -> None:
+    state, same = a_state(), a_trigger("copy", 11)
+    assert changed(state, ReplaceTrigger("sensors", same, same)) is state
 
 
 def test_created_things_have_ids_of_their_own_and_stand_by_name() -> None:
     state = changed(
         a_state(),
         CreateDatabase("alpha"),
-        CreateTrigger("sensors", replace(a_trigger("between", trigger_id=12), timeout_s=1.5)),
+        CreateTrigger("sensors", replace(a_trigger("between", trigger_id=12), limits=TriggerLimits(timeout_s=1.5))),
         CreateToken("bot", OTHER_HASH, NOON_NS + 5),
     )
     assert [d.name for d in state.databases] == ["_internal", "alpha", DELETED, "sensors"]
@@ -176,7 +194,7 @@ def test_created_things_have_ids_of_their_own_and_stand_by_name() -> None:
     assert len({101, 102, 103} & state.known_ids) == 3
     made = state.databases[3].trigger("between")
     assert made is not None
-    assert made.timeout_s == 1.5
+    assert made.limits.timeout_s == 1.5
     token = state.token("bot")
     assert token is not None
     assert (token.created_ns, token.expires_ns) == (NOON_NS, NOON_NS)

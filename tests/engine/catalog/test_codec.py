@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from engine.catalog.codec import decode, encode
 from engine.catalog.state import CatalogState, Database, Token
 from engine.errors import CatalogEditRefused
-from engine.model.trigger import ErrorBehavior, TriggerDefinition
+from engine.model.trigger import ErrorBehavior, Isolation, Restore, TriggerDefinition, TriggerLimits
 from engine.model.trigger_spec import AllTablesSpec, RequestSpec
 from tests.support.catalog import HASH, NOON_NS, UUID, a_state, handwritten, states
 
@@ -58,10 +58,24 @@ error_behavior = "retry"
 run_asynchronous = true
 enabled = false
 timeout = "1m 30s"
+max_memory = "512mb"
+max_cpu = 10
+isolation = "trigger"
+restore_state = "values"
 """
     assert decode(text.encode(), "f").state.databases[0].triggers == (
         TriggerDefinition(
-            5, "t", "p.py", RequestSpec("hook"), {"a": "1", "b c": ""}, True, ErrorBehavior.RETRY, False, 90.0
+            5,
+            "t",
+            "p.py",
+            RequestSpec("hook"),
+            {"a": "1", "b c": ""},
+            True,
+            ErrorBehavior.RETRY,
+            False,
+            TriggerLimits(timeout_s=90.0, max_memory_bytes=512 * 1024**2, max_cpu_s=10.0),
+            Isolation.TRIGGER,
+            restore=Restore.VALUES,
         ),
     )
 
@@ -197,7 +211,8 @@ def test_noon_is_noon() -> None:
             HEAD + TRIGGER + "plugn = 1\n",
             6,
             "unknown key 'plugn' in trigger 't' of database 'd'; allowed are "
-            "id, spec, plugin, arguments, error_behavior, run_asynchronous, enabled, timeout",
+            "id, spec, plugin, arguments, error_behavior, run_asynchronous, enabled, timeout, max_memory, max_cpu, "
+            "max_rows_per_run, isolation, timezone, misfire, misfire_window, jitter, restore_state",
             id="unknown-key-of-trigger",
         ),
         pytest.param(
@@ -219,22 +234,35 @@ def test_noon_is_noon() -> None:
             id="behavior",
         ),
         pytest.param(
-            HEAD + TRIGGER + "timeout = 30\n",
+            HEAD + TRIGGER + "timeout = true\n",
             6,
-            "timeout of trigger 't' of database 'd' must be a text in quotes",
+            "timeout of trigger 't' of database 'd' must be a text in quotes or a whole number",
             id="30",
         ),
         pytest.param(
-            HEAD + TRIGGER + "timeout = '30'\n",
+            HEAD + TRIGGER + "timeout = '30 x'\n",
             6,
-            "timeout '30' is not a duration such as 30s: time unit needed, for example 30sec or 30ms",
-            id="timeout-without-unit",
+            "timeout '30 x' of trigger 't' of database 'd': not a number of seconds above 0, nor a duration such as 30s: ",
+            id="timeout-of-no-unit",
         ),
         pytest.param(
             HEAD + TRIGGER + "timeout = '0s'\n",
             6,
-            "timeout '0s' must be at least 1us and at most a year",
+            "timeout '0s' of trigger 't' of database 'd': not a number of seconds above 0 and at most a year",
             id="timeout-0",
+        ),
+        pytest.param(
+            HEAD + TRIGGER + "isolation = 'own'\n",
+            6,
+            "isolation 'own' of trigger 't' of database 'd': must be shared or trigger",
+            id="isolation",
+        ),
+        pytest.param(
+            HEAD + TRIGGER + "jitter = '1s'\n",
+            3,
+            "trigger 't' of database 'd': invalid configuration provided: jitter_s is for schedule triggers, "
+            "and 'all_tables' makes a wal trigger",
+            id="option-of-another-kind",
         ),
         pytest.param(
             HEAD + TRIGGER + "\narguments.a = 1\n",

@@ -10,7 +10,7 @@ DEFINITION = TriggerDefinition(7, "copy", "copy.py", AllTablesSpec(), {"a": "1"}
 
 def test_a_trigger_logs_errors_and_is_on_unless_said_otherwise():
     assert (DEFINITION.error_behavior, DEFINITION.enabled, DEFINITION.run_async) == (ErrorBehavior.LOG, True, False)
-    assert DEFINITION.timeout_s is None
+    assert DEFINITION.limits.timeout_s is None
 
 
 def test_arguments_cannot_be_changed_by_anyone():

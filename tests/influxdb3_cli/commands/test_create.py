@@ -35,17 +35,22 @@ def test_a_bad_specification_is_a_usage_error(connected: RunCli, server: Scripte
 
 
 def test_all_settings_of_a_trigger_are_sent(connected: RunCli, server: ScriptedServer) -> None:
-    options = "--disabled --run-asynchronous --error-behavior retry --timeout 2.5 --trigger-arguments a=1 --trigger-arguments b=2"
+    options = "--disabled --run-asynchronous --error-behavior retry --timeout 2.5 --max-memory 1gb"
+    options += " --trigger-arguments a=1 --trigger-arguments b=2"
     connected(*TRIGGER, "--plugin-filename", "p.py", "--trigger-spec", "all_tables", *options.split())
     assert server.request.json == {
         "db": "foo",
         "plugin_filename": "p.py",
         "trigger_name": "t",
-        "trigger_settings": {"run_async": True, "error_behavior": "retry"},
+        "trigger_settings": {
+            "run_async": True,
+            "error_behavior": "retry",
+            "timeout_s": 2.5,
+            "max_memory_bytes": 1024**3,
+        },
         "trigger_specification": "all_tables",
         "trigger_arguments": {"a": "1", "b": "2"},
         "disabled": True,
-        "timeout_s": 2.5,
     }
 
 
@@ -56,6 +61,8 @@ def test_all_settings_of_a_trigger_are_sent(connected: RunCli, server: ScriptedS
         (["--path", "p.py", "--plugin-filename", "p.py"], 2, "'p.py': cannot be used with --plugin-filename"),
         (["--path", "p.py", "--trigger-arguments", "a"], 2, "'a': must be formatted as \"key=value\""),
         (["--path", "p.py", "--timeout", "0"], 2, "'0': not a number of seconds above 0"),
+        (["--path", "p.py", "--max-memory", "1xb"], 2, "'1xb': expected a number with one of the units"),
+        (["--path", "p.py", "--timezone", "Mars/Base"], 2, "'Mars/Base': not the IANA name of a time zone"),
         (["--path", "p.py", "--timeout", "inf"], 2, "'inf': not a number of seconds above 0"),
         (["--path", "p.py", "--error-behavior", "Log"], 2, "'Log' is not one of"),
     ],

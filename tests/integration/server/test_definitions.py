@@ -166,7 +166,24 @@ def test_an_enabled_trigger_is_only_deleted_by_force(server: Web) -> None:  # fa
         ),
         pytest.param({"disabled": None}, 400, "serde json error: ", id="B10.18 disabled"),
         pytest.param({"trigger_arguments": {"a": 1}}, 400, "serde json error: ", id="arguments are text"),
-        pytest.param({"timeout_s": 0}, 400, "invalid configuration provided: timeout", id="timeout"),
+        pytest.param(
+            {"trigger_settings": {"run_async": False, "error_behavior": "log", "timeout_s": 0}},
+            400,
+            "invalid configuration provided: timeout_s 0.0: not a number of seconds above 0 and at most a year",
+            id="timeout",
+        ),
+        pytest.param(
+            {"trigger_settings": {"run_async": False, "error_behavior": "log", "max_memory_bytes": "1gb"}},
+            400,
+            "serde json error: invalid type: expected `int | null`, got `str` - at `$.trigger_settings.max_memory_bytes`",
+            id="memory is a number",
+        ),
+        pytest.param(
+            {"trigger_settings": {"run_async": False, "error_behavior": "log", "timezone": "Europe/Berlin"}},
+            400,
+            "invalid configuration provided: timezone is for schedule triggers, and 'all_tables' makes a wal trigger",
+            id="option of another kind",
+        ),
     ],
 )
 def test_a_trigger_that_cannot_be_created(server: Web, changes: dict[str, Any], status: int, text: str) -> None:
@@ -214,7 +231,10 @@ def test_without_plugin_dir_the_engine_is_off(tmp_path: Path) -> None:
 
 
 def test_the_catalog_is_shown_with_a_refused_edit(server: Web) -> None:
-    server.trigger("t", "every:90s", "w.py", WRITES, trigger_arguments={"a": "b"}, disabled=True, timeout_s=1.5)
+    settings = {"run_async": False, "error_behavior": "log", "timeout_s": 1.5, "isolation": "trigger"}
+    server.trigger(
+        "t", "every:90s", "w.py", WRITES, trigger_arguments={"a": "b"}, disabled=True, trigger_settings=settings
+    )
     path = server.engine.paths.catalog
     path.write_text(path.read_text() + "\nnonsense = 1\n")
     server.engine.catalog.poll_edits()
@@ -232,7 +252,55 @@ def test_the_catalog_is_shown_with_a_refused_edit(server: Web) -> None:
             "trigger_arguments": {"a": "b"},
             "run_async": False,
             "error_behavior": "log",
-            "timeout_s": 1.5,
             "enabled": False,
+            "timeout_s": 1.5,
+            "isolation": "trigger",
         }
     ]
+
+
+def test_a_trigger_is_changed_in_what_the_request_names(server: Web) -> None:
+    server.trigger("t", "all_tables", "w.py", WRITES, trigger_arguments={"a": "b"})
+    changes = {"trigger_specification": "table:cpu", "trigger_settings": {"timeout_s": 5, "error_behavior": "retry"}}
+    assert server.send("PATCH", TRIGGERS, json={"db": "foo", "trigger_name": "t", **changes}).status_code == 200
+    changes = {"trigger_arguments": None, "trigger_settings": {"timeout_s": None, "max_cpu_s": 2}}
+    assert server.send("PATCH", TRIGGERS, json={"db": "foo", "trigger_name": "t", **changes}).status_code == 200
+    _, foo = server.get("/api/v3/configure/catalog").json()["databases"]
+    assert foo["triggers"] == [
+        {
+            "name": "t",
+            "plugin_filename": "w.py",
+            "trigger_specification": "table:cpu",
+            "trigger_arguments": None,
+            "run_async": False,
+            "error_behavior": "retry",
+            "enabled": True,
+            "max_cpu_s": 2.0,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "text"),
+    [
+        pytest.param({"trigger_name": "no"}, 404, "the requested resource was not found: no", id="no trigger"),
+        pytest.param({"db": "nope"}, 404, "Database not found nope", id="no database"),
+        pytest.param({"trigger_specification": "x"}, 400, "failed to parse trigger from x", id="bad spec"),
+        pytest.param({"plugin_filename": "no.py"}, 500, "Plugin error: reading plugin file: ", id="no file"),
+        pytest.param(
+            {"trigger_settings": {"jitter_s": 1}}, 400, "invalid configuration provided: jitter_s is for", id="kind"
+        ),
+        pytest.param(
+            {"trigger_settings": {"error_behavior": "x"}}, 400, "serde json error: unknown variant", id="word"
+        ),
+    ],
+)
+def test_a_change_that_cannot_be_made_changes_nothing(
+    server: Web, changes: dict[str, Any], status: int, text: str
+) -> None:
+    server.trigger("t", "all_tables", "w.py", WRITES)
+    before = server.engine.catalog.state
+    answer = server.send("PATCH", TRIGGERS, json={"db": "foo", "trigger_name": "t", **changes})
+    assert answer.status_code == status
+    assert answer.text.startswith(text)
+    assert server.engine.catalog.state is before

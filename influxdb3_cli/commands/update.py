@@ -1,0 +1,87 @@
+"""``influxdb3 update``: change what there is."""
+
+from typing import Annotated, Any
+
+import typer
+
+from influxdb3_cli import output
+from influxdb3_cli.options import (
+    DEFAULT_HOST,
+    Database,
+    ErrorBehavior,
+    Host,
+    Token,
+    checked,
+    connect,
+    key_values,
+)
+from influxdb3_cli.trigger_options import canonical_spec, with_trigger_options
+
+app = typer.Typer(help="Change a trigger.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Change a trigger."""
+
+
+@app.command("trigger")
+@with_trigger_options(may_be_default=True)
+def update_trigger(
+    *,
+    name: Annotated[str | None, typer.Argument(metavar="TRIGGER_NAME", help="Name of the trigger.")] = None,
+    trigger_name: Annotated[
+        str | None, typer.Option("--trigger-name", "-t", metavar="NAME", help="Name of the trigger.")
+    ] = None,
+    database: Database,
+    trigger_spec: Annotated[
+        str | None,
+        typer.Option(metavar="SPEC", callback=checked(canonical_spec), help="When to run; the trigger begins anew."),
+    ] = None,
+    plugin_filename: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Another plugin, in the server's plugin folder.")
+    ] = None,
+    trigger_arguments: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE,…", help="All arguments for the plugin; an empty text takes them out."),
+    ] = None,
+    run_asynchronous: Annotated[
+        bool | None,
+        typer.Option("--run-asynchronous/--run-synchronous", help="Let several runs go on at the same time, or not."),
+    ] = None,
+    error_behavior: Annotated[ErrorBehavior | None, typer.Option(help="What follows a failed run.")] = None,
+    settings: dict[str, Any],
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Change a trigger; what is not named stays as it is. The word default takes an option out again."""
+    if run_asynchronous is not None:
+        settings["run_async"] = run_asynchronous
+    if error_behavior is not None:
+        settings["error_behavior"] = error_behavior.value
+    changes: dict[str, Any] = {"trigger_settings": settings} if settings else {}
+    if trigger_spec is not None:
+        changes["trigger_specification"] = trigger_spec
+    if plugin_filename is not None:
+        changes["plugin_filename"] = plugin_filename
+    if trigger_arguments is not None:
+        is_empty = trigger_arguments == [""]
+        changes["trigger_arguments"] = None if is_empty else key_values(trigger_arguments, "--trigger-arguments")
+    chosen = _chosen(name, trigger_name)
+    if not changes:
+        raise typer.BadParameter("nothing to change; name at least one option", param_hint="update trigger")
+    with connect(host, token) as client:
+        warnings = client.update_trigger(database, chosen, changes)
+    for text in warnings:
+        output.note(f"warning: {text}")
+    output.line(f"Trigger '{chosen}' updated successfully")
+
+
+def _chosen(name: str | None, trigger_name: str | None) -> str:
+    """Return the name that one of the two ways gives."""
+    if name is not None and trigger_name is not None and name != trigger_name:
+        raise typer.BadParameter(f"{trigger_name!r}: the trigger is called {name!r} too", param_hint="--trigger-name")
+    chosen = name if name is not None else trigger_name
+    if chosen is None:
+        raise typer.BadParameter("which trigger? Give its name", param_hint="TRIGGER_NAME")
+    return chosen
