@@ -55,15 +55,18 @@ def _rows(batch: TableBatch, files: PayloadFiles) -> list[dict[str, Any]]:
     names = [schema.columns[i].name for i in order]
     rows: list[dict[str, Any]] = []
     for ref in batch.payloads:
-        columns = _columns(ref.encoding, files.payload(ref), schema)
-        rows += row_dicts(names, [columns[i] for i in order], len(columns[0]))
+        columns = _columns(ref, files.payload(ref), schema)
+        rows += row_dicts(names, [columns[i] for i in order], ref.row_count)
     return rows
 
 
-def _columns(encoding: int, payload: memoryview, schema: TableSchema) -> list[list[Any]]:
-    if encoding == Encoding.COMPACT:
-        return compact_values(payload, schema.version)
-    return [column_values(column) for column in decode_rows(encoding, payload, schema).columns]
+def _columns(ref: PayloadRef, payload: memoryview, schema: TableSchema) -> list[list[Any]]:
+    """Return the values of the rows that ``ref`` means, by column."""
+    if ref.encoding == Encoding.COMPACT:
+        wanted = slice(ref.first_row, ref.first_row + ref.row_count)
+        return [values[wanted] for values in compact_values(payload, schema.version)]
+    batch = decode_rows(ref.encoding, payload, schema).slice(ref.first_row, ref.row_count)
+    return [column_values(column) for column in batch.columns]
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ from typing import Any
 from engine.clock import Clock
 from engine.host.namespace import Entry, Namespace, Session, freeze
 from engine.host.pickling import UNCHANGEABLE, from_bytes
-from engine.host.protocol import NamespaceChange, NamespaceSync, Settle
+from engine.host.protocol import NamespaceChange, NamespaceSync, PassedRun, Settle
 
 SWEEP_INTERVAL_NS = 10_000_000_000
 SECOND_NS = 1_000_000_000
@@ -46,6 +46,19 @@ class CacheStore:
         with self._lock:
             pair = self._namespace(namespace), self._namespace(global_namespace)
             return RunCache(self, run_id, pair, default_ttl_s, log)
+
+    def take_passed(self, passed: PassedRun, namespace: str, global_namespace: str) -> list[str]:
+        """Have what a run of another process left, as if it had ended here; return what starts empty instead.
+
+        Nothing happens if it did end here.
+        """
+        with self._lock:
+            if passed.run_id in self._unsettled:
+                return []
+            run = self.open(passed.run_id, namespace, global_namespace, None, lambda level, text: None)
+            self._unsettled[passed.run_id] = run
+            by_name = {session.namespace.name: session for session in run.sessions}
+            return [c.namespace for c in passed.changes if by_name[c.namespace].stand_for(c)]
 
     def settle(self, message: Settle) -> None:
         """Note what became of a finished run; runs that share keys are settled in the order of their commits."""

@@ -128,6 +128,23 @@ class Session:
         if self.adopted and self not in self.namespace.sessions:
             self.namespace.sessions.append(self)
 
+    def stand_for(self, change: NamespaceChange) -> bool:
+        """Be the session of a run that passed in another process and sent ``change``; return whether all is empty instead.
+
+        A live object that the run left is not here, and a namespace comes whole or not at all.
+        """
+        is_lost = any(value.live for value in change.values)
+        if change.clear or is_lost:
+            self.namespace.start_empty()
+        if not is_lost:
+            self.clear, self.namespace.must_clear = self.namespace.must_clear, False
+            for value in change.values:
+                self._put_sent(value)
+        if not self.touched:
+            self.namespace.sessions.append(self)
+        self.closed = True
+        return is_lost
+
     def entries(self) -> Iterator[tuple[str, Entry]]:
         """Yield what is there under the keys of this session, for ``freeze``."""
         for key, entry, _ in self._ends():
@@ -158,6 +175,13 @@ class Session:
                 yield key, self.namespace.entries.get(key), False
         for key in self.adopted:
             yield key, self.namespace.entries.get(key), True
+
+    def _put_sent(self, value: StateValue) -> None:
+        self.sent[value.key] = value
+        if value.pickled is not None:
+            self.put(value.key, Entry(UNREAD, value.pickled, value.expires_ns))
+        else:
+            self._note_put(value.key, None, self.namespace.entries.pop(value.key, None))
 
     def _touch(self, key: str) -> Touch:
         if not self.touched:

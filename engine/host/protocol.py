@@ -20,6 +20,7 @@ class PayloadRef(msgspec.Struct, frozen=True, array_like=True):
     """Where the rows of one log record are: ``length`` bytes at ``offset`` of the file ``path``, encoded as ``encoding`` says.
 
     ``encoding`` is one of ``engine.columns.payload.Encoding``; ``version`` is the version of the table's schema then.
+    Of the rows there ``row_count`` are meant, from the row ``first_row`` on.
     """
 
     path: str
@@ -27,6 +28,8 @@ class PayloadRef(msgspec.Struct, frozen=True, array_like=True):
     length: int
     encoding: int
     version: int
+    row_count: int
+    first_row: int = 0
 
 
 class TableBatch(msgspec.Struct, frozen=True):
@@ -90,6 +93,13 @@ class NamespaceChange(msgspec.Struct, frozen=True):
     values: list[StateValue]
 
 
+class PassedRun(msgspec.Struct, frozen=True):
+    """An earlier run that succeeded on another part of the same batch; ``changes`` are not committed yet."""
+
+    run_id: str
+    changes: list[NamespaceChange]
+
+
 class Run(msgspec.Struct, tag="run"):
     """One call of a plugin's function.
 
@@ -97,6 +107,8 @@ class Run(msgspec.Struct, tag="run"):
     ttl (dry runs).
     ``thread`` names the thread it runs in: equal names never overlap; an empty name means a thread of its own.
     ``call_time_s`` is set for ``schedule`` (seconds since the epoch), ``request`` for ``request``, ``batches`` for ``wal``.
+    ``passed`` are runs whose changes it starts from, beside what is committed; the executor leaves out those that the
+    host knows.
     """
 
     run_id: str
@@ -113,6 +125,7 @@ class Run(msgspec.Struct, tag="run"):
     call_time_s: int | None = None
     request: RequestData | None = None
     state: list[NamespaceSync] = []
+    passed: list[PassedRun] = []
 
 
 class Interrupt(msgspec.Struct, tag="interrupt"):

@@ -47,10 +47,12 @@ class Runner:
 
     def start(self, run: Run, services: Services, on_done: Callable[[Done], None]) -> None:
         """Begin ``run`` in its thread and return; ``on_done`` is called exactly once, from any thread."""
-        for update in run.state:
-            if self._caches.sync(update):
-                whose = "the global cache" if update.namespace == run.global_namespace else "the cache of this trigger"
-                services.log("WARN", f"{whose} held values that cannot survive a restart: it starts empty")
+        emptied = [update.namespace for update in run.state if self._caches.sync(update)]
+        for passed in run.passed:
+            emptied += self._caches.take_passed(passed, run.namespace, run.global_namespace)
+        for namespace in dict.fromkeys(emptied):
+            whose = "the global cache" if namespace == run.global_namespace else "the cache of this trigger"
+            services.log("WARN", f"{whose} held values that cannot survive a restart: it starts empty")
         cache = self._caches.open(run.run_id, run.namespace, run.global_namespace, run.default_ttl_s, services.log)
         ticket = Ticket(run, RunState(services, self._caches, cache), on_done)
         execution = _Execution(ticket, self._loader, self._files, self._forget_execution)

@@ -204,7 +204,8 @@ def _stored(folder: Path, schema: TableSchema, batch: pa.RecordBatch) -> TableBa
     path = folder / f"{schema.name.encode().hex()[:64]}-{id(batch)}"
     path.write_bytes(data)
     columns = [(c.name, c.type.short) for c in schema.columns]
-    return TableBatch(schema.name, columns, [PayloadRef(str(path), 0, len(data), int(encoding), schema.version)])
+    ref = PayloadRef(str(path), 0, len(data), int(encoding), schema.version, batch.num_rows)
+    return TableBatch(schema.name, columns, [ref])
 
 
 def _by_database(writes: Sequence[tuple[str, str]]) -> dict[str, list[str]]:

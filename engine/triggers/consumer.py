@@ -176,6 +176,7 @@ class WriteConsumer:
         if schema is None:
             return None  # deleted meanwhile: its rows are skipped
         payloads = [
-            PayloadRef(r.location.path, r.location.offset, r.location.length, int(r.encoding), r.version) for r in refs
+            PayloadRef(r.location.path, r.location.offset, r.location.length, int(r.encoding), r.version, r.row_count)
+            for r in refs
         ]
         return TableBatch(schema.name, [(c.name, c.type.short) for c in schema.columns], payloads)

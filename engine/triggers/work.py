@@ -1,8 +1,11 @@
 """One piece of work of a trigger: what its plugin is given, and what is known of its runs so far."""
 
 import itertools
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+
+import msgspec
 
 from engine.host.protocol import RequestData, Response, TableBatch
 from engine.model.trigger import TriggerDefinition
@@ -52,3 +55,18 @@ class Work:
         self.attempt += 1
         self.run_id = f"{now_ns}-{next(_count)}"
         self.entered_ns = 0
+
+
+def cut_batches(batches: Sequence[TableBatch], first: int, end: int) -> list[TableBatch]:
+    """Return ``batches`` with only their rows number ``first`` to ``end`` (exclusive), counted through all tables."""
+    cut = []
+    for batch in batches:
+        payloads = []
+        for ref in batch.payloads:
+            begin, stop = max(first, 0), min(end, ref.row_count)
+            if begin < stop:
+                payloads.append(msgspec.structs.replace(ref, first_row=ref.first_row + begin, row_count=stop - begin))
+            first, end = first - ref.row_count, end - ref.row_count
+        if payloads:
+            cut.append(msgspec.structs.replace(batch, payloads=payloads))
+    return cut

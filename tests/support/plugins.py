@@ -129,7 +129,7 @@ def table_batch(
         encoding, data = encode_rows(batch_of(schema, rows))
         path = folder / f"payload-{next(_numbers)}"
         path.write_bytes(b"before" + data + b"after")
-        refs.append(PayloadRef(str(path), len(b"before"), len(data), encoding, version))
+        refs.append(PayloadRef(str(path), len(b"before"), len(data), encoding, version, len(rows)))
     return TableBatch(table, list(columns.items()), refs)
 
 

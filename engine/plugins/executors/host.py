@@ -17,6 +17,7 @@ from engine.host.protocol import (
     FromHost,
     Interrupt,
     Log,
+    PassedRun,
     Query,
     Run,
     RunError,
@@ -65,12 +66,19 @@ class ExecutorConfig:
 
 @dataclass(slots=True, eq=False)
 class _Slot:
-    """A host that blame speaks of by number; ``lock`` orders what it is sent with what it is known to know."""
+    """A host that blame speaks of by number; ``lock`` orders what it is sent with what it is known to know.
+
+    ``passed`` are runs of other hosts that it was told of, and whose settlement it has to hear of.
+    """
 
     number: int
     process: HostProcess | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     knowledge: NamespaceKnowledge = field(default_factory=NamespaceKnowledge)
+    passed: set[str] = field(default_factory=set)
+
+    def know_nothing(self) -> None:
+        self.knowledge, self.passed = NamespaceKnowledge(), set()
 
     def send(self, message: ToHost) -> None:
         if self.process is not None:
@@ -165,7 +173,8 @@ class HostExecutor(HostListener):
             slots = list(self._slots.values())
         for slot in slots:
             with slot.lock:
-                is_here = past is not None and past.slot is slot
+                is_here = (past is not None and past.slot is slot) or run_id in slot.passed
+                slot.passed.discard(run_id)
                 note = slot.knowledge.committed_here if is_here else slot.knowledge.committed_elsewhere
                 for namespace, version in versions.items() if committed else ():
                     note(namespace, version)
@@ -228,7 +237,8 @@ class HostExecutor(HostListener):
         slot = self._slot_of(process)
         if slot is None:
             return
-        slot.process, slot.knowledge = None, NamespaceKnowledge()
+        slot.process = None
+        slot.know_nothing()
         with self._lock:
             todo = self._blame.host_died(slot.number, words, self._clock.monotonic_ns())
         self._carry_out(todo)
@@ -301,7 +311,7 @@ class HostExecutor(HostListener):
                 pass
         except Exception as error:
             logger.exception("run not sent run_id=%s", order.run_id)
-            slot.knowledge = NamespaceKnowledge()
+            slot.know_nothing()
             text = f"the run could not be handed to a plugin host: {type(error).__name__}: {error}"
             self._hear_done(slot, Done(order.run_id, error=RunError("host", text)))
 
@@ -317,13 +327,20 @@ class HostExecutor(HostListener):
             if state and knowledge.changes != changes:
                 return False
             flight.slot = slot
-            slot.send(msgspec.structs.replace(run, state=state) if state else run)
+            passed = self._unknown_passed(slot, run)
+            slot.send(msgspec.structs.replace(run, state=state, passed=passed) if state or run.passed else run)
+            slot.passed.update(p.run_id for p in passed)
             for sync in state:
                 knowledge.note_sync(sync)
             interrupt, flight.interrupt = flight.interrupt, None
             if interrupt is not None:
                 slot.send(interrupt)
         return True
+
+    def _unknown_passed(self, slot: _Slot, run: Run) -> list[PassedRun]:
+        """Return those of the passed runs that ``run`` starts from which neither ended in this host nor were told to it."""
+        ended_here = {p.run_id for p in run.passed if (e := self._ended.get(p.run_id)) is not None and e.slot is slot}
+        return [p for p in run.passed if p.run_id not in ended_here and p.run_id not in slot.passed]
 
     def _interrupt(self, order: orders.Interrupt) -> None:
         with self._lock:

@@ -51,27 +51,27 @@ def test_payload_outlives_its_file(tmp_path: Path) -> None:
     path = tmp_path / "segment"
     path.write_bytes(b"0123456789")
     files = PayloadFiles()
-    first = files.payload(PayloadRef(str(path), 2, 3, 1, 1))
+    first = files.payload(PayloadRef(str(path), 2, 3, 1, 1, 1))
     path.unlink()
     assert bytes(first) == b"234"
-    assert bytes(files.payload(PayloadRef(str(path), 9, 1, 1, 1))) == b"9"
+    assert bytes(files.payload(PayloadRef(str(path), 9, 1, 1, 1, 1))) == b"9"
 
 
 def test_file_that_grew_is_mapped_anew(tmp_path: Path) -> None:
     path = tmp_path / "segment"
     path.write_bytes(b"01")
     files = PayloadFiles()
-    assert bytes(files.payload(PayloadRef(str(path), 0, 2, 1, 1))) == b"01"
+    assert bytes(files.payload(PayloadRef(str(path), 0, 2, 1, 1, 1))) == b"01"
     with path.open("ab") as file:
         file.write(b"23")
-    assert bytes(files.payload(PayloadRef(str(path), 2, 2, 1, 1))) == b"23"
+    assert bytes(files.payload(PayloadRef(str(path), 2, 2, 1, 1, 1))) == b"23"
 
 
 def test_payload_past_the_end_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "segment"
     path.write_bytes(b"01")
     with pytest.raises(ValueError, match="has 2 bytes, the payload ends at 3"):
-        PayloadFiles().payload(PayloadRef(str(path), 1, 2, 1, 1))
+        PayloadFiles().payload(PayloadRef(str(path), 1, 2, 1, 1, 1))
 
 
 def test_only_a_few_files_stay_mapped(tmp_path: Path) -> None:
@@ -79,6 +79,6 @@ def test_only_a_few_files_stay_mapped(tmp_path: Path) -> None:
     for number in range(MOST_MAPPED_FILES + 3):
         path = tmp_path / str(number)
         path.write_bytes(b"0")
-        files.payload(PayloadRef(str(path), 0, 1, 1, 1))
+        files.payload(PayloadRef(str(path), 0, 1, 1, 1, 1))
     maps = Path("/proc/self/maps").read_text()
     assert maps.count(str(tmp_path)) == MOST_MAPPED_FILES

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.host.cache import FAR_FUTURE_NS, SWEEP_INTERVAL_NS, CacheStore, RunCache
 from engine.host.pickling import LARGEST_BYTES, to_bytes
-from engine.host.protocol import NamespaceChange, NamespaceSync, Settle, StateValue
+from engine.host.protocol import NamespaceChange, NamespaceSync, PassedRun, Settle, StateValue
 from tests.support.clock import ManualClock
 
 SECOND_NS = 10**9
@@ -473,6 +473,71 @@ def test_expired_values_do_not_come_back(caches: Caches) -> None:
     caches.clock.advance(5 * SECOND_NS)
     caches.restarted()
     assert not caches.run().delete("a", use_global=False)
+
+
+# ---- runs of other processes that passed
+
+
+def passed_elsewhere(caches: Caches, run_id: str, value: Any, key: str = "k") -> PassedRun:
+    """A run in a process that is gone by now."""
+    run = caches.run(run_id)
+    put(run, key, value)
+    return PassedRun(run_id, run.changes())
+
+
+def test_a_run_starts_from_what_a_run_of_another_process_left(caches: Caches) -> None:
+    before = caches.run("before")
+    put(before, "k", 0)
+    caches.commit("before", before.changes())
+    passed = passed_elsewhere(caches, "one", 1)
+    assert not caches.restarted()
+    assert [caches.store.take_passed(passed, "n", "global") for _ in range(2)] == [[], []]
+    failed = caches.run("two")
+    assert get(failed, "k") == 1
+    put(failed, "k", 2)
+    put(failed, "new", 2)
+    failed.changes()
+    caches.repeat("two")
+    again = caches.run("three")
+    assert (get(again, "k"), get(again, "new")) == (1, None)
+    put(again, "other", 3)
+    changes = again.changes()
+    assert plain(changes) == {"other": 3}, "what passed before is not told twice"
+    caches.commit("one", [*passed.changes, *changes])
+    caches.commit("three", [])
+    assert plain(caches.run("four").changes()) == {}
+
+
+def test_what_passed_elsewhere_is_undone_when_all_is_given_up(caches: Caches) -> None:
+    before = caches.run("before")
+    put(before, "gone", 0)
+    caches.commit("before", before.changes())
+    passing = caches.run("one")
+    put(passing, "k", 1)
+    passing.delete("gone", use_global=False)
+    passed = PassedRun("one", passing.changes())
+    caches.restarted()
+    caches.store.take_passed(passed, "n", "global")
+    seen = caches.run("two")
+    assert (get(seen, "k"), get(seen, "gone")) == (1, None)
+    seen.changes()
+    caches.repeat("two")
+    caches.repeat("one")
+    assert (get(caches.run(), "k"), get(caches.run(), "gone")) == (None, 0)
+
+
+def test_a_live_value_that_a_passed_run_left_elsewhere_empties_the_namespace(caches: Caches) -> None:
+    before = caches.run("before")
+    put(before, "old", 0)
+    caches.commit("before", before.changes())
+    passed = passed_elsewhere(caches, "one", threading.Lock())
+    caches.restarted()
+    assert caches.store.take_passed(passed, "n", "global") == ["n"]
+    run = caches.run("two")
+    assert (get(run, "k"), get(run, "old")) == (None, None)
+    put(run, "fresh", 1)
+    (change,) = run.changes()
+    assert (change.clear, plain([change])) == (True, {"fresh": 1})
 
 
 def test_namespace_with_a_live_value_starts_empty_and_says_so(caches: Caches) -> None:

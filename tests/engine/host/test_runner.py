@@ -195,7 +195,7 @@ def test_plugin_may_run_an_event_loop_of_its_own(runner: Runner, database: FakeD
 
 def test_payload_that_is_gone_is_no_fault_of_the_plugin(runner: Runner, database: FakeDatabase, tmp_path: Path) -> None:
     plugin = plugin_file(tmp_path, "def process_writes(*a): pass")
-    batch = TableBatch("cpu", [("time", "time")], [PayloadRef(str(tmp_path / "gone"), 0, 1, 1, 1)])
+    batch = TableBatch("cpu", [("time", "time")], [PayloadRef(str(tmp_path / "gone"), 0, 1, 1, 1, 1)])
     done = finish(runner, plugin_run(plugin, "wal", batches=[batch]), database)
     assert done.error is not None
     assert done.error.kind == "host"
