@@ -16,8 +16,10 @@ from engine.errors import EngineError
 from engine.host.protocol import Done, NamespaceSync, PayloadRef, PluginSource, Run, RunKind, TableBatch
 from engine.model.cron import parse_cron
 from engine.model.durations import NS_PER_SECOND, format_duration
+from engine.model.names import check_query_database_name
 from engine.model.schema import TableSchema
 from engine.model.trigger_spec import EverySpec, parse_trigger_spec
+from engine.plugins.failures import query_failure
 from engine.plugins.ports import Executor, RunLimits
 
 DEFAULT_CACHE_NAME = "_shared_test"
@@ -79,10 +81,11 @@ class _Collected:
 
     def query(self, database: str | None, sql: str, params: Params) -> bytes:
         name = self.database if database is None else database
+        check_query_database_name(name)
         try:
             return self.queries.plugin_query(name, sql, params)
         except EngineError as cause:
-            raise type(cause)(f"error: {cause} executing query on {name}: {sql}") from cause
+            raise query_failure(cause, name, sql) from cause
 
     def write_now(self, database: str | None, lines: str, *, no_sync: bool) -> None:
         self.written_now.append((database or self.database, lines))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from engine.catalog.state import INTERNAL_DATABASE
 from engine.errors import EngineError, PluginFailed, SyncFailed, Unavailable
 from engine.host.protocol import Done
+from engine.plugins.failures import write_failure
 from engine.triggers.records import Origin, RunRecord, dead_letter_line, run_line
 from engine.triggers.services import chain_of, check_writable
 from engine.triggers.toolbox import Toolbox
@@ -122,8 +123,8 @@ class Commit:
                 chain = chain_of(self._subject, self._work)
                 rows += self._tools.writes.prepare(database, "\n".join(lines), chain=chain)
             except EngineError as cause:
-                kind = "wal" if self._work.kind == "wal" else self._work.kind
-                text = f"error running {kind} plugin: error writing back lines to {database}: Cannot write: {cause}"
+                why = f"error writing back lines to {database}: {write_failure(cause)}"
+                text = f"error running {self._work.kind} plugin: {why}"
                 self._tools.journal.log(self._origin, "ERROR", text, text)
         return tuple(rows)
 

@@ -8,6 +8,7 @@ from engine.errors import EngineError, InvalidRequest
 from engine.host.protocol import NamespaceSync
 from engine.model.names import check_query_database_name
 from engine.model.precision import Precision
+from engine.plugins.failures import query_failure, write_failure
 from engine.storage.consumers import Consumers
 from engine.triggers.journal import Journal
 from engine.triggers.records import Origin
@@ -47,14 +48,11 @@ class TriggerServices:
     def query(self, database: str | None, sql: str, params: Params) -> bytes:
         """See ``RunServices``; the texts are those of processing-engine §4.4."""
         name = self._subject.database if database is None else database
-        try:
-            check_query_database_name(name)
-        except InvalidRequest as bad:
-            raise InvalidRequest(f"invalid database name provided: {bad}") from bad
+        check_query_database_name(name)
         try:
             return self._kit.queries.plugin_query(name, sql, params)
         except EngineError as cause:
-            raise type(cause)(f"error: {cause} executing query on {name}: {sql}") from cause
+            raise query_failure(cause, name, sql) from cause
 
     def write_now(self, database: str | None, lines: str, *, no_sync: bool) -> None:
         """See ``RunServices``; the texts are those of processing-engine §4.3."""
@@ -64,7 +62,7 @@ class TriggerServices:
             params = WriteParams(name, Precision.NANOSECOND, accept_partial=False, no_sync=no_sync)
             self._kit.writes.write(params, lines.encode(), chain=chain_of(self._subject, self._work)).result()
         except EngineError as cause:
-            raise InvalidRequest(f"error writing line protocol to {name}: Cannot write: {cause}") from cause
+            raise InvalidRequest(f"error writing line protocol to {name}: {write_failure(cause)}") from cause
 
     def namespace(self, namespace: str, since: int) -> NamespaceSync | None:
         """See ``RunServices``."""
