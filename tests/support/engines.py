@@ -4,9 +4,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from engine.disk import Disk
 from engine.errors import QueryError
 from engine.host.protocol import RequestData, Response
 from engine.model.precision import Precision
@@ -29,13 +31,16 @@ JOURNAL_S = 0.2
 
 
 @contextmanager
-def open_engine(tmp_path: Path, *, clock: ManualClock | None = None, **settings: Any) -> Iterator[Engine]:
+def open_engine(
+    tmp_path: Path, *, clock: ManualClock | None = None, disk: Disk | None = None, **settings: Any
+) -> Iterator[Engine]:
     """Run an engine with its data below ``tmp_path``; ``settings`` are attributes of ``Settings``.
 
     With a ``clock`` time stands still, and ``advance`` lets it pass.
     """
     changes = {"plugin_dir": PLUGINS, "virtual_env_location": tmp_path / "venv"} | settings
     outside = Outside(clock=clock, in_background=False) if clock else Outside()
+    outside = replace(outside, disk=disk) if disk else outside
     with Engine.open(Settings.for_tests(tmp_path, **changes), outside) as engine:
         yield engine
 

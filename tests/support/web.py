@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from engine.disk import Disk
 from engine.runtime import Engine
 from engine.server.app import App
 from tests.support.clock import ManualClock
@@ -77,12 +78,14 @@ class Web:
 
 
 @contextmanager
-def web(tmp_path: Path, *, clock: ManualClock | None = None, **settings: Any) -> Iterator[Web]:
+def web(
+    tmp_path: Path, *, clock: ManualClock | None = None, disk: Disk | None = None, **settings: Any
+) -> Iterator[Web]:
     """Serve an engine with a plugin folder of its own, without authentication unless ``settings`` say otherwise."""
     plugins = tmp_path / "plugins"
     plugins.mkdir(exist_ok=True)
     changes = {"plugin_dir": plugins} | settings
-    with open_engine(tmp_path, clock=clock, **changes) as engine, asyncio.Runner() as runner:
+    with open_engine(tmp_path, clock=clock, disk=disk, **changes) as engine, asyncio.Runner() as runner:
         client = Web(engine, plugins, runner)
         try:
             yield client

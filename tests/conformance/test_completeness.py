@@ -1,0 +1,51 @@
+"""No row of the checklist and no promise is without a test, and no test is without one of them."""
+
+import importlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import FunctionType
+
+from tests.conformance.checklist import PROMISE, PROMISES, ROWS
+
+OPEN = frozenset(
+    {
+        *(number for number in ROWS if number.split(".")[0] in ("B2", "B5", "B7", "B8", "B9", "B10")),
+        *PROMISES,
+    }
+)
+"""Rows whose tests are not written yet."""
+
+NUMBER = re.compile(r"\bB\d+\.\d+\b")
+
+
+def names_of(test: FunctionType) -> set[str]:
+    """Return the rows and promises that stand in the names of a test."""
+    marks = [mark for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"]
+    ids = [str(param.id) for mark in marks for param in mark.args[1] if getattr(param, "id", None)]
+    numbers = {number for text in ids for number in NUMBER.findall(text)}
+    return numbers | {text.removeprefix(PROMISE) for text in ids if text.startswith(PROMISE)}
+
+
+def suite() -> Iterator[tuple[str, FunctionType]]:
+    for path in sorted(Path(__file__).parent.glob("test_[ab]*.py")):
+        module = importlib.import_module(f"tests.conformance.{path.stem}")
+        yield from ((f"{path.stem}.{n}", f) for n, f in vars(module).items() if n.startswith("test_") and callable(f))
+
+
+def test_each_row_and_each_promise_has_a_test() -> None:
+    covered = {name for _, test in suite() for name in names_of(test)}
+    assert covered - OPEN == covered, "a row that is covered is not open any more"
+    assert covered | OPEN == ROWS.keys() | set(PROMISES)
+
+
+def test_each_test_names_its_row() -> None:
+    assert [name for name, test in suite() if not names_of(test)] == []
+
+
+def test_the_checklist_is_whole() -> None:
+    sections = {"B1": 17, "B2": 23, "B3": 18, "B4": 8, "B5": 21, "B6": 16, "B7": 10, "B8": 12, "B9": 17, "B10": 20}
+    assert Counter(number.split(".")[0] for number in ROWS) == sections
+    assert len(ROWS) == 162
+    assert len(set(PROMISES)) == 38
