@@ -1,14 +1,20 @@
-"""The rows of a data-write run: from payloads in files to the lists of dicts that a plugin gets."""
+"""The rows of a data-write run: from payloads in files to the batches that a plugin gets."""
 
+import itertools
 import mmap
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from engine.columns.payload import Encoding, compact_values, decode_rows
 from engine.columns.rows import column_values, row_dicts
+from engine.columns.types import storage_schema
+from engine.host import table_batch
 from engine.host.protocol import PayloadRef, TableBatch
 from engine.model.schema import Column, ColumnType, TableSchema
 
@@ -42,31 +48,64 @@ class PayloadFiles:
         return memoryview(mapped)[ref.offset : end]
 
 
-def table_batches(batches: list[TableBatch], files: PayloadFiles) -> list[dict[str, Any]]:
-    """Return what ``process_writes`` gets: for each table its name and its rows.
+def table_batches(batches: list[TableBatch], files: PayloadFiles) -> list[table_batch.TableBatch]:
+    """Return what ``process_writes`` gets: for each table its name and its rows, which are made when they are asked for.
 
     Each row has every column of the table: tags, fields, the time last; ``None`` where nothing was written.
+
+    Raises:
+        OSError, ValueError: see ``PayloadFiles.payload``.
     """
-    return [{"table_name": batch.table, "rows": _rows(batch, files)} for batch in batches]
+    return [table_batch.TableBatch(batch.table, StoredRows(batch, files)) for batch in batches]
 
 
-def _rows(batch: TableBatch, files: PayloadFiles) -> list[dict[str, Any]]:
-    schema, order = _layout(batch.table, tuple(batch.columns))
-    names = [schema.columns[i].name for i in order]
-    rows: list[dict[str, Any]] = []
-    for ref in batch.payloads:
-        columns = _columns(ref, files.payload(ref), schema)
-        rows += row_dicts(names, [columns[i] for i in order], ref.row_count)
-    return rows
+class StoredRows:
+    """Rows of one table where the log stands in memory (port ``table_batch.RowsSource``)."""
+
+    def __init__(self, batch: TableBatch, files: PayloadFiles) -> None:
+        self._schema, self._order = _layout(batch.table, tuple(batch.columns))
+        self._payloads = [(ref, files.payload(ref)) for ref in batch.payloads]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """See ``RowsSource``."""
+        names = [self._schema.columns[i].name for i in self._order]
+        rows: list[dict[str, Any]] = []
+        for part in self._parts():
+            columns = part if isinstance(part, list) else [column_values(column) for column in part.columns]
+            rows += row_dicts(names, [columns[i] for i in self._order], len(columns[0]))
+        return rows
+
+    def to_arrow(self) -> pa.Table:
+        """See ``RowsSource``; the chunks of a tag column share one dictionary."""
+        schema = storage_schema(self._schema)
+        batches = [_record_batch(part, schema) if isinstance(part, list) else part for part in self._parts()]
+        table = pa.Table.from_batches(batches, schema).select(list(self._order))
+        return table.unify_dictionaries() if len(batches) > 1 and self._schema.tags else table
+
+    def _parts(self) -> Iterator[list[list[Any]] | pa.RecordBatch]:
+        """Yield the rows in their order: neighbours in the compact form together, as columns of plain values."""
+        for encoding, group in itertools.groupby(self._payloads, key=lambda payload: payload[0].encoding):
+            if encoding == Encoding.COMPACT:
+                yield _joined([_compact(ref, payload, self._schema.version) for ref, payload in group])
+            else:
+                for ref, payload in group:
+                    yield decode_rows(encoding, payload, self._schema).slice(ref.first_row, ref.row_count)
 
 
-def _columns(ref: PayloadRef, payload: memoryview, schema: TableSchema) -> list[list[Any]]:
-    """Return the values of the rows that ``ref`` means, by column."""
-    if ref.encoding == Encoding.COMPACT:
-        wanted = slice(ref.first_row, ref.first_row + ref.row_count)
-        return [values[wanted] for values in compact_values(payload, schema.version)]
-    batch = decode_rows(ref.encoding, payload, schema).slice(ref.first_row, ref.row_count)
-    return [column_values(column) for column in batch.columns]
+def _compact(ref: PayloadRef, payload: memoryview, width: int) -> list[list[Any]]:
+    wanted = slice(ref.first_row, ref.first_row + ref.row_count)
+    return [values[wanted] for values in compact_values(payload, width)]
+
+
+def _joined(parts: list[list[list[Any]]]) -> list[list[Any]]:
+    if len(parts) == 1:
+        return parts[0]
+    return [list(itertools.chain.from_iterable(columns)) for columns in zip(*parts, strict=True)]
+
+
+def _record_batch(columns: list[list[Any]], schema: pa.Schema) -> pa.RecordBatch:
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 @lru_cache(maxsize=256)

@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.clock import Clock
 from engine.host.errors import PLUGIN_CODE, RunFailed, details_of, rendered
+from engine.host.foresight import rows_may_wait
 from engine.host.packages import Package, PackageFinder
 from engine.host.protocol import PluginSource, RunKind
 from engine.host.stamps import Stamp
@@ -36,13 +37,20 @@ class SingleFile:
     stamp: Stamp | None
     text: str
     code: CodeType
+    rows_may_wait: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A plugin's function, ready to be called; ``source`` is the text of a single file, for tracebacks."""
+    """A plugin's function, ready to be called.
+
+    Attributes:
+        rows_may_wait: whether the rows of a batch can be made when the plugin asks for them, see ``foresight``.
+        source: the text of a single file, for tracebacks.
+    """
 
     function: Callable[..., Any]
+    rows_may_wait: bool
     source: str | None = None
     package: Package | None = None
 
@@ -96,7 +104,7 @@ class PluginLoader:
         function = names.get(entry_function(kind))
         if function is None:
             raise _missing(kind)
-        return Loaded(function, file.text)
+        return Loaded(function, file.rows_may_wait, file.text)
 
     def _read(self, path: str, stamp: Stamp | None, known: SingleFile | None, log: LogLine) -> SingleFile:
         try:
@@ -111,7 +119,8 @@ class PluginLoader:
         same = known is not None and known.text == text
         code = known.code if known and same else compile(text, PLUGIN_CODE, "exec", dont_inherit=True)
         is_settled = stamp is not None and stamp.is_settled(self._clock.now_ns())
-        return SingleFile(stamp if is_settled else None, text, code)
+        may_wait = known.rows_may_wait if known and same else rows_may_wait(text)
+        return SingleFile(stamp if is_settled else None, text, code, may_wait)
 
     def _from_folder(self, source: PluginSource, kind: RunKind) -> Loaded:
         with self._lock:
@@ -127,7 +136,7 @@ class PluginLoader:
         except Exception as error:
             text = f"Failed to load function '{name}' from plugin module '{package.public_name}': {rendered(error)}"
             raise RunFailed("load", text, details_of(error, None)) from error
-        return Loaded(function, package=package)
+        return Loaded(function, package.rows_may_wait, package=package)
 
 
 def _missing(kind: RunKind) -> RunFailed:

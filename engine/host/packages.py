@@ -18,6 +18,7 @@ from typing import Any
 
 from engine.clock import Clock
 from engine.host.errors import RunFailed, RunInterrupted, details_of, rendered
+from engine.host.foresight import rows_may_wait
 from engine.host.stamps import Stamp
 
 NO_WORD = re.compile(r"\W")
@@ -41,6 +42,7 @@ class Package:
         path: the folder.
         public_name: the folder's name.
         private_name: the name in Python's table of modules, where two folders of one name must not meet.
+        rows_may_wait: whether the rows of a batch can be made when its code asks for them, see ``foresight``.
     """
 
     def __init__(self, path: str, finder: "PackageFinder", clock: Clock) -> None:
@@ -48,6 +50,7 @@ class Package:
         self.public_name = self.path.name
         digest = hashlib.sha256(bytes(self.path)).hexdigest()[:12]
         self.private_name = f"_plugin_{NO_WORD.sub('_', self.public_name)}_{digest}"
+        self.rows_may_wait = False
         self._clock = clock
         self._module: ModuleType | None = None
         self._version = _Version(self)
@@ -85,6 +88,7 @@ class Package:
         self._replace_version()
         importlib.invalidate_caches()
         self._scan = self._look()
+        self.rows_may_wait = all(self._may_wait(path) for path in self._scan.digests)
         try:
             with _siblings_of(self.path):
                 return importlib.import_module(self.private_name)
@@ -96,6 +100,12 @@ class Package:
             text = f"Failed to import plugin module '{self.public_name}': {self.readable(rendered(error))}"
             hint = "Hint: Check for syntax errors or missing dependencies in Python files."
             raise RunFailed("load", f"{text}\n{hint}", self.readable(details_of(error, None))) from error
+
+    def _may_wait(self, path: Path) -> bool:
+        try:
+            return rows_may_wait(path.read_text(encoding="utf-8"), self.public_name)
+        except (OSError, UnicodeDecodeError):  # importing it tells
+            return False
 
     def _check(self) -> None:
         if not self.path.exists():

@@ -146,7 +146,7 @@ class _Execution:
             loaded = self._loader.load(run.plugin, run.kind, state.services.log)
             source, self._package = loaded.source, loaded.package
             kind = "host"
-            arguments = _arguments(run, self._files)
+            arguments = _arguments(run, self._files, rows_may_wait=loaded.rows_may_wait)
             kind = "call"
             state.services.entered()
             result = loaded.function(PyPluginCallApi(state), *arguments)
@@ -187,11 +187,15 @@ class _Execution:
         return Done(run_id, error, changes=changes, cpu_ns=cpu_ns)
 
 
-def _arguments(run: Run, files: PayloadFiles) -> tuple[Any, ...]:
+def _arguments(run: Run, files: PayloadFiles, *, rows_may_wait: bool) -> tuple[Any, ...]:
     """Return what the plugin's function gets after ``influxdb3_local``; all of it is the plugin's own to change."""
     args = None if run.args is None else dict(run.args)
     if run.kind == "wal":
-        return table_batches(run.batches, files), args
+        batches = table_batches(run.batches, files)
+        if not rows_may_wait:
+            for batch in batches:
+                batch["rows"]
+        return batches, args
     if run.kind == "schedule":
         call_time = datetime.datetime.fromtimestamp(run.call_time_s or 0, datetime.UTC).replace(tzinfo=None)
         return call_time, args

@@ -1,11 +1,15 @@
+import gc
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.columns.payload import MOST_COMPACT_ROWS
+from engine.columns.rows import table_rows
 from engine.host.batches import MOST_MAPPED_FILES, PayloadFiles, table_batches
 from engine.host.protocol import PayloadRef
 from tests.support.plugins import table_batch
@@ -82,3 +86,55 @@ def test_only_a_few_files_stay_mapped(tmp_path: Path) -> None:
         files.payload(PayloadRef(str(path), 0, 1, 1, 1, 1))
     maps = Path("/proc/self/maps").read_text()
     assert maps.count(str(tmp_path)) == MOST_MAPPED_FILES
+
+
+@given(st.lists(st.lists(rows_of_all_columns, min_size=1, max_size=3), min_size=1, max_size=3), st.booleans())
+def test_columns_hold_what_the_rows_hold(
+    tmp_path_factory: pytest.TempPathFactory, payloads: list[list[dict[str, Any]]], big: bool
+) -> None:
+    if big:
+        payloads[-1] *= MOST_COMPACT_ROWS * 2
+    batch = table_batch(tmp_path_factory.mktemp("p"), COLUMNS, *payloads)
+    (found,) = table_batches([batch], PayloadFiles())
+    table = found.to_arrow()
+    assert table_rows(table) == found["rows"]
+    assert {f.name: str(f.type) for f in table.schema} == {
+        "t": "dictionary<values=string, indices=int32, ordered=0>",
+        "f": "double",
+        "u": "uint64",
+        "s": "string",
+        "b": "bool",
+        "late": "int64",
+        "time": "timestamp[ns]",
+    }
+    assert table.schema.names == list(found["rows"][0])
+    assert len({str(chunk.dictionary) for chunk in table["t"].chunks}) == 1
+
+
+def test_columns_of_a_large_batch_lie_in_the_mapped_file(tmp_path: Path) -> None:
+    rows = [{"f": float(i), "time": i} for i in range(1000)]
+    batch = table_batch(tmp_path, {"f": "float", "time": "time"}, rows)
+    before = pa.total_allocated_bytes()
+    table = table_batches([batch], PayloadFiles())[0].to_arrow()
+    assert pa.total_allocated_bytes() - before < 1000
+    assert table["f"].to_pylist() == [row["f"] for row in rows]
+
+
+def test_columns_outlive_the_batch_and_the_file(tmp_path: Path) -> None:
+    batch = table_batch(tmp_path, {"t": "tag", "time": "time"}, [{"t": "x", "time": i} for i in range(100)])
+    table = table_batches([batch], PayloadFiles())[0].to_arrow()
+    for path in tmp_path.iterdir():
+        path.unlink()
+    gc.collect()
+    assert table["t"].to_pylist() == ["x"] * 100
+
+
+@pytest.mark.parametrize("count", [10, MOST_COMPACT_ROWS + 10])
+def test_part_of_a_payload_gives_only_its_rows(tmp_path: Path, count: int) -> None:
+    rows = [{"f": float(i), "time": i} for i in range(count)]
+    batch = table_batch(tmp_path, {"f": "float", "time": "time"}, rows, rows)
+    first, second = batch.payloads
+    part = msgspec.structs.replace(first, first_row=4, row_count=3)
+    (found,) = table_batches([msgspec.structs.replace(batch, payloads=[part, second])], PayloadFiles())
+    assert found["rows"] == rows[4:7] + rows
+    assert table_rows(found.to_arrow()) == rows[4:7] + rows

@@ -10,7 +10,7 @@ import pytest
 from engine.clock import SystemClock
 from engine.host.protocol import Done, Interrupt, PayloadRef, PluginSource, Run, TableBatch
 from engine.host.runner import Runner
-from tests.support.plugins import WAIT_S, FakeDatabase, plugin_file, plugin_folder, plugin_run
+from tests.support.plugins import WAIT_S, FakeDatabase, plugin_file, plugin_folder, plugin_run, table_batch
 
 
 @pytest.fixture
@@ -249,3 +249,37 @@ def test_idle_threads_are_used_again(runner: Runner, database: FakeDatabase, tmp
         while runner.running():
             threading.Event().wait(0.001)
     assert len(set(database.logs)) < 20
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        pytest.param("", "UnreadRows", id="standard-library-only"),
+        pytest.param("import msgspec", "list", id="a-package"),
+        pytest.param("import msgspec # knows to_arrow", "UnreadRows", id="a-package-and-columns"),
+    ],
+)
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_rows_wait_until_they_are_asked_for_unless_c_code_could_look_for_them(
+    runner: Runner, database: FakeDatabase, tmp_path: Path, statement: str, expected: str, is_folder: bool
+) -> None:
+    code = f"{statement}\ndef process_writes(local, batches, args=None):\n"
+    code += "    local.info(type(dict.get(batches[0], 'rows')).__name__, batches[0]['rows'])\n"
+    plugin = plugin_folder(tmp_path, {"__init__.py": code}) if is_folder else plugin_file(tmp_path, code)
+    batch = table_batch(tmp_path, {"v": "integer", "time": "time"}, [{"v": 1, "time": 5}])
+    assert finish(runner, plugin_run(plugin, "wal", batches=[batch]), database).error is None
+    assert database.logs == [f"INFO: {expected} [{{'v': 1, 'time': 5}}]"]
+
+
+def test_library_that_reads_dicts_in_memory_sees_the_rows(
+    runner: Runner, database: FakeDatabase, tmp_path: Path
+) -> None:
+    code = """
+    import msgspec
+    def process_writes(local, batches, args=None):
+        local.info(msgspec.json.encode(batches).decode())
+    """
+    batch = table_batch(tmp_path, {"v": "integer", "time": "time"}, [{"v": 1, "time": 5}])
+    run = plugin_run(plugin_file(tmp_path, code), "wal", batches=[batch])
+    assert finish(runner, run, database).error is None
+    assert database.logs == ['INFO: [{"table_name":"cpu","rows":[{"v":1,"time":5}]}]']
