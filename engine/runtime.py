@@ -37,6 +37,7 @@ from engine.errors import (
     PluginError,
 )
 from engine.host.protocol import RequestData, Response
+from engine.model.progress import Lag
 from engine.model.schema import TableSchema
 from engine.model.trigger import TriggerDefinition
 from engine.model.trigger_spec import plugin_type_name, reading_note, run_kind
@@ -58,9 +59,10 @@ from engine.system_tables.registry import DatabaseSystemTables
 from engine.system_tables.sources import EngineSources
 from engine.triggers.dead_letters import input_of
 from engine.triggers.journal import Journal, Stamps
+from engine.triggers.lag import Backlogs, LogTimes
 from engine.triggers.manager import LogSide, TriggerManager
 from engine.triggers.services import ServiceKit
-from engine.triggers.timers import TimerLoop, Timers
+from engine.triggers.timers import Aside, TimerLoop, Timers
 from engine.triggers.toolbox import Toolbox
 from engine.triggers.wakeups import WakeUps
 from engine.wal.ports import WalConfig
@@ -181,6 +183,7 @@ class Engine:
         except (EngineError, OSError):
             logger.exception("the last snapshot failed; the log holds everything")
         self.wal.close()
+        self._aside.close()
         self._lock.release()
         if self._temporary is not None:
             self._temporary.cleanup()
@@ -205,6 +208,10 @@ class Engine:
         self.catalog.poll_edits()
         self._timers.tick(self.clock.now_ns())
         self._maintenance.tick()
+
+    def quiet(self) -> None:
+        """Return when what was found in old parts of the log is on its way to its triggers."""
+        self._aside.quiet()
 
     def snapshot(self) -> None:
         """Write the buffer to Parquet now, and let go of what the log need not hold any more."""
@@ -302,6 +309,10 @@ class Engine:
             self.registry.refresh(definition.plugin_filename)
         self.catalog.apply(SetTriggerEnabled(database, name, enabled))
 
+    def trigger_lag(self, trigger_id: int) -> Lag | None:
+        """Return how far a write trigger is behind; see ``TriggerManager.lag``."""
+        return self.triggers.lag(trigger_id)
+
     def write_plugin_file(self, name: str, content: str) -> None:
         """Create or replace one file in the plugin folder; see ``PluginRegistry.write_file``."""
         self.registry.write_file(name, content)
@@ -378,6 +389,7 @@ class Engine:
 
     def _open_log(self, tail: LogTail) -> None:
         self._wake_ups = WakeUps(self.store.schemas)
+        self._log_times = LogTimes(self.clock)
         manifest = self.store.manifest
         start = WalStart(
             tail,
@@ -388,7 +400,7 @@ class Engine:
         config = WalConfig(
             segment_bytes=self.settings.wal_segment_size_bytes, lazy_ns=int(self.settings.wal_flush_interval_s * 1e9)
         )
-        ports = WalPorts(self.store.schemas, (self.store, self._wake_ups))
+        ports = WalPorts(self.store.schemas, (self._log_times, self.store, self._wake_ups))
         self.wal = Wal.open(self._disk, self.clock, config, start, ports)
 
     def _build(self) -> None:
@@ -396,15 +408,17 @@ class Engine:
         self._writes = WriteService(self.catalog, self.store.schemas, self.wal, self.clock)
         self._tables = Tables(self.catalog, self.store.schemas, self.wal)
         self._queries = QueryExecutor(settings.exec_mem_pool_size_bytes)
-        self._sources = EngineSources(self.catalog, self.store, self.paths, self._plugin_files)
+        self._sources = EngineSources(self.catalog, self.store, self.paths, self._plugin_files, self.trigger_lag)
         self._timers = Timers(self.clock)
         self._timer_loop = TimerLoop(self._timers, self.clock)
         self._environment = PluginEnvironment(settings.virtual_env_location, settings.package_manager)
         self._executor = self._outside.executor or self._make_executor()
         stamps = Stamps(self.clock)
         self._journal = Journal(self._writes, self.wal, self._timers, stamps, settings.node_id)
+        self._aside = Aside()
         self._dry_runs = DryRuns(self._executor, self.registry, self._writes, self, self.clock)
-        log = LogSide(self.wal, self.wal.reader, self.store.schemas, self.store.consumers, self._wake_ups)
+        backlogs = Backlogs(self.wal.reader, self._log_times)
+        log = LogSide(self.wal, self.wal.reader, self.store.schemas, self.store.consumers, self._wake_ups, backlogs)
         self.triggers = TriggerManager(self.catalog, log, self._toolbox(stamps) if settings.plugin_dir else None)
         retention = LogRetention(settings.wal_retention_size_bytes, int(settings.wal_retention_age_s * 1e9))
         self._maintenance = Maintenance(
@@ -435,6 +449,7 @@ class Engine:
             input_text=input_of,
             default_timeout_s=self.settings.plugin_timeout_s,
             most_side_by_side=self.settings.async_trigger_concurrency_limit,
+            aside=self._aside.submit,
         )
 
     def _is_internal(self, schema: TableSchema) -> bool:

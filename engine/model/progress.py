@@ -57,3 +57,26 @@ class Progress:
             at = last + 1
         if at <= until:
             yield at, until
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a trigger is behind the log.
+
+    Attributes:
+        position: everything up to it is finished.
+        head: the position of the newest record.
+        rows: so many rows were not delivered yet, or their runs are not committed.
+        records: in so many records; one that holds rows of several tables counts once for each.
+        oldest_age_ns: so long ago the oldest of them became durable, 0 when there are none.
+        missed_rows: so many rows left the log before they could be delivered, since the trigger was enabled.
+        finished_ranges: so many ranges beyond ``position`` are finished, of an asynchronous trigger.
+    """
+
+    position: int
+    head: int
+    rows: int = 0
+    records: int = 0
+    oldest_age_ns: int = 0
+    missed_rows: int = 0
+    finished_ranges: int = 0

@@ -11,10 +11,10 @@ from engine.host.protocol import NamespaceSync
 from engine.model.progress import Progress
 from engine.storage.sealed import open_sealed, seal
 from engine.storage.state import Namespace, NamespaceRecord, from_records, to_records
-from engine.wal.format import CommitRecord, ConsumerRecord, Record, StartedRecord
+from engine.wal.format import CommitRecord, ConsumerRecord, Record, SkippedRecord, StartedRecord
 
 MAGIC = b"I3CP"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Consumer:
         generation: the position of the record that opened it.
         last_due_ns: the newest due time that was committed, ``None`` before the first.
         started: due times of runs that began and were not committed, by run id.
+        missed_rows: so many rows left the log before they could be delivered (``--wal-retention``).
     """
 
     trigger_id: int
@@ -32,6 +33,7 @@ class Consumer:
     progress: Progress
     last_due_ns: int | None = None
     started: dict[str, int] = field(default_factory=dict)
+    missed_rows: int = 0
 
 
 def namespace_of(trigger_id: int, generation: int) -> str:
@@ -55,6 +57,8 @@ class Consumers:
                 self._commit(position, record)
             elif isinstance(record, StartedRecord):
                 self._started(record)
+            elif isinstance(record, SkippedRecord):
+                self._skipped(record)
             elif isinstance(record, ConsumerRecord):
                 self._open_or_close(position, record)
             self._applied_until = position
@@ -128,6 +132,13 @@ class Consumers:
             started = {**consumer.started, record.run_id: record.due_ns}
             self._open[record.trigger_id] = replace(consumer, started=started)
 
+    def _skipped(self, record: SkippedRecord) -> None:
+        consumer = self._open.get(record.trigger_id)
+        if consumer is not None and consumer.generation == record.generation:
+            progress = Progress.of(consumer.progress.low, (*consumer.progress.finished, *record.ranges))
+            missed_rows = consumer.missed_rows + record.rows
+            self._open[record.trigger_id] = replace(consumer, progress=progress, missed_rows=missed_rows)
+
     def _open_or_close(self, position: int, record: ConsumerRecord) -> None:
         closed = self._open.pop(record.trigger_id, None)
         if closed is not None:
@@ -143,6 +154,7 @@ class _ConsumerRecord(msgspec.Struct, array_like=True):
     finished: list[tuple[int, int]]
     last_due_ns: int | None
     started: dict[str, int]
+    missed_rows: int = 0
 
 
 class _Body(msgspec.Struct):
@@ -158,10 +170,12 @@ def _advanced(consumer: Consumer, low: int | None) -> Consumer:
 
 
 def _record(c: Consumer) -> _ConsumerRecord:
+    finished = list(c.progress.finished)
     return _ConsumerRecord(
-        c.trigger_id, c.generation, c.progress.low, list(c.progress.finished), c.last_due_ns, dict(c.started)
+        c.trigger_id, c.generation, c.progress.low, finished, c.last_due_ns, dict(c.started), c.missed_rows
     )
 
 
 def _consumer(r: _ConsumerRecord) -> Consumer:
-    return Consumer(r.trigger_id, r.generation, Progress(r.low, tuple(r.finished)), r.last_due_ns, dict(r.started))
+    progress = Progress(r.low, tuple(r.finished))
+    return Consumer(r.trigger_id, r.generation, progress, r.last_due_ns, dict(r.started), r.missed_rows)

@@ -7,6 +7,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from engine.catalog.state import CatalogState
+from engine.model.progress import Lag
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,9 @@ class SystemSources(Protocol):
 
     def plugin_files(self, plugin_filename: str) -> Sequence[PluginFile]:
         """Return the files of a plugin, none if it is not there."""
+
+    def lag(self, trigger_id: int) -> Lag | None:
+        """Return how far a write trigger is behind; ``None`` for one that is off, and for other kinds."""
 
     def stored_tables(self, database_id: int) -> Sequence[StoredTable]:
         """Return the tables of a database."""

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from engine.catalog.catalog import Catalog
 from engine.catalog.state import INTERNAL_DATABASE, CatalogState
 from engine.columns.types import storage_schema
+from engine.model.progress import Lag
 from engine.model.schema import TableSchema
 from engine.paths import NodePaths
 from engine.storage.store import Store
@@ -23,11 +24,13 @@ class EngineSources:
         store: Store,
         paths: NodePaths,
         list_plugin_files: Callable[[str], Sequence[PluginFile]],
+        lag: Callable[[int], Lag | None],
     ) -> None:
         self._catalog = catalog
         self._store = store
         self._paths = paths
         self._list_plugin_files = list_plugin_files
+        self._lag = lag
 
     def catalog(self) -> CatalogState:
         """See ``SystemSources``."""
@@ -55,6 +58,10 @@ class EngineSources:
     def plugin_files(self, plugin_filename: str) -> Sequence[PluginFile]:
         """See ``SystemSources``."""
         return self._list_plugin_files(plugin_filename)
+
+    def lag(self, trigger_id: int) -> Lag | None:
+        """See ``SystemSources``."""
+        return self._lag(trigger_id)
 
     def stored_tables(self, database_id: int) -> Sequence[StoredTable]:
         """See ``SystemSources``."""

@@ -9,13 +9,14 @@ from engine.host.protocol import Done, PluginSource, Run
 from engine.plugins.ports import RunLimits
 from engine.storage.consumers import namespace_of
 from engine.triggers import policy
-from engine.triggers.commit import Commit, RunEnd, failure, origin_of, refuse
+from engine.triggers.commit import Commit, RunEnd, Sequel, failure, origin_of, refuse
 from engine.triggers.records import Origin, RunRecord, run_line
 from engine.triggers.schedule import call_time_s
 from engine.triggers.services import TriggerServices
 from engine.triggers.timers import Timer
 from engine.triggers.toolbox import Toolbox
 from engine.triggers.work import Subject, Work
+from engine.wal.ports import GenerationClosed
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ class Activation:
         self._lock = threading.Lock()
         self._stopped = False
         self._closed = False
+        self._sealed = False
         self._running: dict[str, Work] = {}
         self._retries: dict[int, tuple[Timer, Work]] = {}
 
@@ -92,6 +94,13 @@ class Activation:
             self.tools.executor.cancel(work.run_id)
         self.tools.executor.forget(self.namespace)
 
+    def seal(self) -> None:
+        """Let no commit pass any more: whoever is next in this generation begins from those that passed.
+
+        Called by the log's writer, between the commits that it took before and those that come later.
+        """
+        self._sealed = True
+
     def close(self) -> None:
         """Begin nothing more, for the engine closes; what runs may still end, all else is for the next start."""
         with self._lock:
@@ -149,7 +158,7 @@ class Activation:
         else:
             letters = isinstance(decision, policy.DeadLetter)
             end = RunEnd(work, done, record, letters)
-            Commit(self.subject, self.tools, end, then, self._discard).append()
+            Commit(self.subject, self.tools, end, Sequel(then, self._discard, self._check_on)).append()
 
     def _try_again(self, work: Work, delay_s: float, then: Callable[[Work], None]) -> None:
         with self._lock:
@@ -158,6 +167,10 @@ class Activation:
                 return
             timer = self.tools.timers.after(delay_s, lambda: self.execute(work, then))
             self._retries[id(work)] = (timer, work)
+
+    def _check_on(self) -> None:
+        if self._sealed:
+            raise GenerationClosed(self.subject.definition.trigger_id, self.subject.generation)
 
     def _discard(self, work: Work, record: RunRecord) -> None:
         self._write_record(work, record)

@@ -32,25 +32,32 @@ class RunEnd:
     letters: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Sequel:
+    """What follows a commit.
+
+    Attributes:
+        then: the work is finished, the next may begin.
+        discard: the log did not take the commit, for the trigger was switched off or changed.
+        check_on: raises ``GenerationClosed`` if it was; called in the writer's thread.
+    """
+
+    then: Callable[[Work], None]
+    discard: Callable[[Work, RunRecord], None]
+    check_on: Callable[[], None]
+
+
 class Commit:
     """The record that makes a run's output, state, progress and run record durable together."""
 
-    def __init__(
-        self,
-        subject: Subject,
-        tools: Toolbox,
-        end: RunEnd,
-        then: Callable[[Work], None],
-        discard: Callable[[Work, RunRecord], None],
-    ) -> None:
+    def __init__(self, subject: Subject, tools: Toolbox, end: RunEnd, sequel: Sequel) -> None:
         self._subject = subject
         self._tools = tools
         self._work = end.work
         self._done = end.done
         self._record = end.record
         self._letters = end.letters
-        self._then = then
-        self._discard = discard
+        self._sequel = sequel
         self._origin = origin_of(subject, end.work)
 
     def append(self) -> None:
@@ -72,7 +79,7 @@ class Commit:
             rows=(*output, *self._internal_rows()),
             changes=tuple(self._done.changes),
         )
-        self._put(Entry([commit], lazy=not is_awaited), has_effect)
+        self._put(Entry([commit], self._sequel.check_on, lazy=not is_awaited), has_effect)
         if not has_effect:
             self._finish()
 
@@ -97,7 +104,7 @@ class Commit:
         elif isinstance(error, SyncFailed):
             self._tools.timers.after(COMMIT_AGAIN_S, lambda: self._put(entry, has_effect))
         elif isinstance(error, GenerationClosed):
-            self._discard(self._work, self._record)
+            self._sequel.discard(self._work, self._record)
         else:
             logger.error("a run's commit failed: trigger=%s %s", self._subject.definition.name, error)
             refuse(self._work, error)
@@ -109,7 +116,7 @@ class Commit:
                 reply.set_result(self._done.response)
             else:
                 refuse(self._work, failure(self._done))
-        self._then(self._work)
+        self._sequel.then(self._work)
 
     def _output(self) -> tuple[RowsPayload, ...]:
         """Return the rows that the plugin wrote; a database whose lines are refused gets none, and a log line says why."""

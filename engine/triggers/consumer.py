@@ -2,12 +2,12 @@
 
 import logging
 import threading
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from engine.host.protocol import PayloadRef, TableBatch
-from engine.model.progress import Progress
+from engine.model.progress import Progress, Range
 from engine.storage.schemas import Schemas
 from engine.triggers.activation import Activation
 from engine.triggers.timers import Timer
@@ -26,8 +26,14 @@ LOOP_PACE_NS = 1_000_000_000
 class RowsSource(Protocol):
     """Reads rows back from the log."""
 
-    def rows_after(self, position: int, table_ids: Container[int], limit_rows: int | None = None) -> Iterator[RowsRef]:
-        """Yield references to the rows above ``position`` in log order, whole records, until ``limit_rows`` are reached."""
+    def rows_at_hand(self, position: int, table_ids: Container[int], limit_rows: int) -> list[RowsRef] | None:
+        """Return the next rows above ``position``, whole records, until ``limit_rows`` are reached.
+
+        Only what is found without reading an old segment, which takes a while; ``None``: that is nothing, see ``load``.
+        """
+
+    def load(self, position: int, table_ids: Container[int]) -> None:
+        """Read the old segment with the next rows above ``position``, so that they are at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,8 @@ class WriteConsumer:
         self._skip = progress
         self._next = progress.low + 1
         self._under_way = 0
+        self._taken: dict[int, tuple[Range, ...]] = {}
+        self._is_reading = False
         self._is_dirty = True
         self._pumping = False
         self._last_loop_ns = 0
@@ -70,11 +78,16 @@ class WriteConsumer:
             work = self._batch_of(rows) if at_once else None
             if work is not None:
                 self._is_dirty = False
-                self._pumping = True
-                self._under_way += 1
+                self._begin(work)
         if work is not None:
             self._execute(work)
         self.pump()
+
+    @property
+    def under_way(self) -> list[Range]:
+        """Return the positions that runs work on at present."""
+        with self._lock:
+            return [one for ranges in self._taken.values() for one in ranges]
 
     def idle_low(self, seen_until: int) -> int | None:
         """Return the position up to which nothing is left to do, if the consumer has caught up with ``seen_until``."""
@@ -88,12 +101,31 @@ class WriteConsumer:
         """Send out as many batches as may run now."""
         while True:
             with self._lock:
-                work = self._next_work() if self._is_dirty and self._may_run() and not self._pumping else None
+                ready = self._is_dirty and not self._pumping and self._may_run()
+                work = self._next_work() if ready else None
                 if work is None:
                     return
-                self._pumping = True
-                self._under_way += 1
+                self._begin(work)
             self._execute(work)
+
+    def _read_aside(self) -> None:
+        """Have old segments of the log read: not here, for this may be the thread of the log's writer."""
+        if not self._is_reading:
+            self._is_reading = True
+            self._activation.tools.aside(self._read)
+
+    def _read(self) -> None:
+        try:
+            self._feed.rows.load(self._next - 1, self._feed.tables())
+        finally:
+            with self._lock:
+                self._is_reading = False
+        self.pump()
+
+    def _begin(self, work: Work) -> None:
+        self._pumping = True
+        self._under_way += 1
+        self._taken[id(work)] = work.ranges
 
     def _execute(self, work: Work) -> None:
         try:
@@ -108,11 +140,15 @@ class WriteConsumer:
     def _finished(self, work: Work) -> None:
         with self._lock:
             self._under_way -= 1
+            del self._taken[id(work)]
         self.pump()
 
     def _next_work(self) -> Work | None:
         """Return the next batch, ``None`` if there is none or its time has not come."""
-        found = list(self._feed.rows.rows_after(self._next - 1, self._feed.tables(), MOST_ROWS))
+        found = self._feed.rows.rows_at_hand(self._next - 1, self._feed.tables(), MOST_ROWS)
+        if found is None:
+            self._read_aside()
+            return None
         refs = [ref for ref in found if not self._skip.contains(ref.position)]
         if not found:
             self._is_dirty = False

@@ -10,6 +10,7 @@ from engine.catalog.changes import SetTriggerEnabled
 from engine.catalog.state import CatalogState, Database
 from engine.errors import EngineError
 from engine.host.protocol import RequestData, Response
+from engine.model.progress import Lag
 from engine.model.trigger import TriggerDefinition
 from engine.model.trigger_spec import AllTablesSpec, CronSpec, EverySpec, RequestSpec, TableSpec
 from engine.storage.consumers import Consumer, Consumers
@@ -17,12 +18,13 @@ from engine.storage.schemas import Schemas
 from engine.storage.truncation import Reader
 from engine.triggers.activation import Activation
 from engine.triggers.consumer import Feed, RowsSource, WriteConsumer
+from engine.triggers.lag import Backlogs, open_ranges
 from engine.triggers.requests import RequestQueue, Routes
 from engine.triggers.scheduler import Schedule
 from engine.triggers.toolbox import Toolbox
 from engine.triggers.wakeups import TablesOfTrigger, WakeUps
 from engine.triggers.work import Subject
-from engine.wal.format import ConsumerRecord
+from engine.wal.format import ConsumerRecord, SkippedRecord
 from engine.wal.ports import Entry
 from engine.wal.wal import Wal
 
@@ -52,6 +54,7 @@ class LogSide:
     schemas: Schemas
     consumers: Consumers
     wake_ups: WakeUps
+    backlogs: Backlogs
 
 
 class TriggerManager:
@@ -69,6 +72,7 @@ class TriggerManager:
         self._closed = False
         self._idle_at_close: dict[int, int | None] = {}
         self._disabling: list[threading.Thread] = []
+        self._stale: set[int] = set()  # of these the consumer is to be closed: it watches other tables now
         self.routes = Routes()
         self.wake_ups = log.wake_ups
 
@@ -110,18 +114,29 @@ class TriggerManager:
         known = self._catalog.state.trigger_by_id(trigger_id)
         if consumer is None or known is None:
             return
-        tables = self._tables(known[0].database_id, known[1])
-        rows = 0
-        for ref in self._log.rows.rows_after(consumer.progress.low, tables):
-            if ref.position > until:
-                break
-            rows += ref.row_count
+        running = self.wake_ups.consumer(trigger_id)
+        ranges = open_ranges(consumer.progress, until, running.under_way if running else ())
+        rows = self._log.backlogs.waiting(ranges, self._tables(known[0].database_id, known[1])).rows
+        if not rows:
+            return
+        # Counted before they go, so that no crash hides it.
+        self._log.wal.append(Entry([SkippedRecord(trigger_id, consumer.generation, ranges, rows)])).result()
         text = (
-            f"trigger {known[1].name} is too far behind: {rows} rows left the log before it read them (--wal-retention)"
+            f"trigger {known[1].name} is too far behind: {rows} rows left the log before it read them "
+            f"(--wal-retention-size, --wal-retention-age); {consumer.missed_rows + rows} since it was enabled"
         )
         logger.error("%s", text)
         if one is not None:
             one.activation.tell("ERROR", text)
+
+    def lag(self, trigger_id: int) -> Lag | None:
+        """Return how far a write trigger is behind; ``None`` for one that is off, and for other kinds."""
+        consumer = self._log.consumers.get(trigger_id)
+        known = self._catalog.state.trigger_by_id(trigger_id)
+        if consumer is None or known is None or not isinstance(known[1].spec, TableSpec | AllTablesSpec):
+            return None
+        tables = self._tables(known[0].database_id, known[1])
+        return self._log.backlogs.lag(consumer, tables, self.idle_low(trigger_id))
 
     def _tables(self, database_id: int, definition: TriggerDefinition) -> TablesOfTrigger:
         table = definition.spec.table if isinstance(definition.spec, TableSpec) else None
@@ -172,7 +187,11 @@ class TriggerManager:
                 return
             self._stop(trigger_id)
             if known.spec != definition.spec:
-                self._close_consumer(self._log.consumers.get(trigger_id))
+                self._stale.add(trigger_id)
+            self._log.wal.append(Entry([], present.activation.seal)).result()
+        if trigger_id in self._stale:
+            self._close_consumer(self._log.consumers.get(trigger_id))
+            self._stale.discard(trigger_id)
         consumer = self._log.consumers.get(trigger_id) or self._open_consumer(trigger_id)
         if self._tools is not None and consumer is not None:
             self._start(

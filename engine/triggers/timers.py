@@ -5,6 +5,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from engine.clock import Clock
 
@@ -90,8 +91,44 @@ class TimerLoop:
             self._timers.wait(due_ns, most_s=0.5)
 
 
+class Aside:
+    """Two threads for what takes a while and nobody waits for."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(2, "aside")
+        self._lock = threading.Lock()
+        self._going: set[Future[None]] = set()
+
+    def submit(self, call: Callable[[], None]) -> None:
+        """Make ``call`` soon; its failure goes to the server's log. After ``close`` nothing happens."""
+        with self._lock:
+            try:
+                task = self._pool.submit(_guarded, call)
+            except RuntimeError:
+                return
+            self._going.add(task)
+        task.add_done_callback(self._ended)
+
+    def quiet(self) -> None:
+        """Return when all that was asked for is done, and what that asked for too."""
+        while True:
+            with self._lock:
+                going = list(self._going)
+            if not going:
+                return
+            wait(going)
+
+    def close(self) -> None:
+        """Take no more calls; return when those that were taken are done."""
+        self._pool.shutdown()
+
+    def _ended(self, task: "Future[None]") -> None:
+        with self._lock:
+            self._going.discard(task)
+
+
 def _guarded(call: Callable[[], None]) -> None:
     try:
         call()
     except Exception:  # the loop serves everybody: one failing call must not end it
-        logger.exception("a timed call failed")
+        logger.exception("a call in the background failed")

@@ -1,5 +1,6 @@
 """What every trigger that is on works with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,7 +34,11 @@ class InputText(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Toolbox:
-    """The parts of the engine that runs need."""
+    """The parts of the engine that runs need.
+
+    Attributes:
+        aside: calls back in a thread in which nobody waits, for what takes a while.
+    """
 
     clock: Clock
     timers: Timers
@@ -47,3 +52,4 @@ class Toolbox:
     input_text: InputText
     default_timeout_s: float | None
     most_side_by_side: int
+    aside: Callable[[Callable[[], None]], None]

@@ -32,6 +32,7 @@ class Kind(IntEnum):
     STARTED = 3
     COMMIT = 4
     CONSUMER = 5
+    SKIPPED = 6
 
 
 class RowsPayload(msgspec.Struct, frozen=True, gc=False):
@@ -106,7 +107,16 @@ class ConsumerRecord(msgspec.Struct, frozen=True):
     generation: int = 0
 
 
-Record = SchemaRecord | RowsRecord | StartedRecord | CommitRecord | ConsumerRecord
+class SkippedRecord(msgspec.Struct, frozen=True):
+    """``ranges`` of positions go from the log before a trigger has read the ``rows`` in them that concern it."""
+
+    trigger_id: int
+    generation: int
+    ranges: tuple[tuple[int, int], ...]
+    rows: int
+
+
+Record = SchemaRecord | RowsRecord | StartedRecord | CommitRecord | ConsumerRecord | SkippedRecord
 
 
 class EncodedRecord(NamedTuple):
@@ -148,12 +158,14 @@ _SchemaMeta = tuple[int, int, str, int, tuple[tuple[str, str], ...], bool]
 _StartedMeta = tuple[int, int, str, int]
 _CommitMeta = tuple[int, int, str, tuple[tuple[int, int], ...], int | None, tuple[int, ...], list[_Change]]
 _ConsumerMeta = tuple[int, bool, int, int]
+_SkippedMeta = tuple[int, int, tuple[tuple[int, int], ...], int]
 
 _encode_meta = msgspec.msgpack.Encoder().encode
 _schema_meta = msgspec.msgpack.Decoder(_SchemaMeta)
 _started_meta = msgspec.msgpack.Decoder(_StartedMeta)
 _commit_meta = msgspec.msgpack.Decoder(_CommitMeta)
 _consumer_meta = msgspec.msgpack.Decoder(_ConsumerMeta)
+_skipped_meta = msgspec.msgpack.Decoder(_SkippedMeta)
 
 
 def padded(size: int) -> int:
@@ -246,6 +258,8 @@ def _take_apart(record: Record) -> tuple[Kind, Sequence[RowsPayload], bytes]:
             return Kind.STARTED, (), _encode_meta((trigger_id, generation, run_id, due_ns))
         case ConsumerRecord(trigger_id, opened, start, generation):
             return Kind.CONSUMER, (), _encode_meta((trigger_id, opened, start, generation))
+        case SkippedRecord(trigger_id, generation, ranges, skipped):
+            return Kind.SKIPPED, (), _encode_meta((trigger_id, generation, ranges, skipped))
         case SchemaRecord(database_id, table_id, name, first_version, columns, deleted):
             return Kind.SCHEMA, (), _encode_meta((database_id, table_id, name, first_version, columns, deleted))
 
@@ -259,6 +273,8 @@ def _put_together(kind: int, rows: tuple[RowsPayload, ...], meta: memoryview) ->
         return StartedRecord(*_started_meta.decode(meta))
     if kind == Kind.CONSUMER:
         return ConsumerRecord(*_consumer_meta.decode(meta))
+    if kind == Kind.SKIPPED:
+        return SkippedRecord(*_skipped_meta.decode(meta))
     return SchemaRecord(*_schema_meta.decode(meta))
 
 

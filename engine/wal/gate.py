@@ -2,7 +2,16 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from engine.wal.format import CommitRecord, ConsumerRecord, Record, RowsPayload, RowsRecord, SchemaRecord, StartedRecord
+from engine.wal.format import (
+    CommitRecord,
+    ConsumerRecord,
+    Record,
+    RowsPayload,
+    RowsRecord,
+    SchemaRecord,
+    SkippedRecord,
+    StartedRecord,
+)
 from engine.wal.ports import GenerationClosed, TableGone
 
 
@@ -51,7 +60,7 @@ class Gate:
                 self._check_generation(record.trigger_id, record.generation)
                 for payload in record.rows:
                     self._check_table(payload)
-            case StartedRecord():
+            case StartedRecord() | SkippedRecord():
                 self._check_generation(record.trigger_id, record.generation)
             case ConsumerRecord(trigger_id, opened):
                 if not opened:

@@ -3,6 +3,7 @@
 import struct
 from bisect import bisect_right
 from collections.abc import Container, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,16 @@ _DTYPE = np.dtype(
         ("chain", "<u4"),
     ]
 )
+
+
+class TableTotals(NamedTuple):
+    """How much of one table stands in a part of the log; ``first`` is the position of the first of it."""
+
+    rows: int
+    records: int
+    first: int
+
+
 _CHUNK_ROWS = 1024
 _FEW_ROWS = 16
 
@@ -76,10 +87,42 @@ class SegmentIndex:
                 yield PayloadAt(at, table_id, offset, length, version, row_count, encoding, self._chains[chain])
             number += 1
 
+    def totals(self, first: int, last: int) -> dict[int, TableTotals]:
+        """Return how much there is of each table between two positions, both included."""
+        count = self._count
+        number = max(bisect_right(self._first_positions, first - 1) - 1, 0)
+        found: dict[int, TableTotals] = {}
+        while number * _CHUNK_ROWS < count and self._first_positions[number] <= last:
+            size = min(_CHUNK_ROWS, count - number * _CHUNK_ROWS)
+            rows = np.frombuffer(self._chunks[number], _DTYPE, size)
+            low, high = np.searchsorted(rows["position"], [first - 1, last], side="right")
+            add_totals(found, _totals_of(rows[int(low) : int(high)]))
+            number += 1
+        return found
+
     def _number_of(self, chain: tuple[int, ...]) -> int:
         number = self._chain_numbers[chain] = len(self._chains)
         self._chains.append(chain)
         return number
+
+
+def add_totals(sums: dict[int, TableTotals], more: Mapping[int, TableTotals]) -> None:
+    """Add to ``sums`` what there is behind them."""
+    for table_id, added in more.items():
+        known = sums.get(table_id)
+        sums[table_id] = (
+            added if known is None else TableTotals(known.rows + added.rows, known.records + added.records, known.first)
+        )
+
+
+def _totals_of(rows: npt.NDArray[np.void]) -> dict[int, TableTotals]:
+    tables, firsts, places = np.unique(rows["table_id"], return_index=True, return_inverse=True)
+    records = np.bincount(places, minlength=len(tables))
+    sums = np.bincount(places, rows["row_count"], minlength=len(tables))
+    return {
+        int(table_id): TableTotals(int(sums[i]), int(records[i]), int(rows["position"][firsts[i]]))
+        for i, table_id in enumerate(tables)
+    }
 
 
 def _wanted(rows: npt.NDArray[np.void], position: int, table_ids: Container[int]) -> list[_Row]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.disk import Disk
 from engine.wal.format import PayloadAt, scan_payloads
 from engine.wal.frames import SegmentEnd, SegmentHeader
-from engine.wal.index import SegmentIndex
+from engine.wal.index import SegmentIndex, TableTotals, add_totals
 from engine.wal.ports import PayloadLocation, RowsRef
 from engine.wal.segments import Segment, missing, walk
 
@@ -26,6 +26,7 @@ class LogSegment:
         self.created_ns = header.created_ns if header else 0
         self.index: SegmentIndex | None = None
         self.tables: Mapping[int, int] | None = None
+        self.totals: Mapping[int, TableTotals] | None = None
 
     @classmethod
     def sealed(cls, segment: Segment) -> "LogSegment":
@@ -80,14 +81,70 @@ class WalReader:
         """
         rows, last = 0, -1
         for segment in self._segments:
-            if segment.end is not None and segment.end.last_position <= position:
+            if not _may_hold(segment, position, table_ids):
                 continue
-            for p in self._index_of(segment).payloads_after(position, table_ids):
-                if limit_rows is not None and rows >= limit_rows and p.position != last:
+            for ref in _refs(segment, self._index_of(segment), position, table_ids):
+                if limit_rows is not None and rows >= limit_rows and ref.position != last:
                     return
-                location = PayloadLocation(segment.path_text, p.offset, p.length)
-                yield RowsRef(p.position, p.table_id, p.version, p.row_count, p.encoding, p.chain, location)
-                rows, last = rows + p.row_count, p.position
+                yield ref
+                rows, last = rows + ref.row_count, ref.position
+
+    def rows_at_hand(self, position: int, table_ids: Container[int], limit_rows: int) -> list[RowsRef] | None:
+        """Return what ``rows_after`` yields, as far as no old segment has to be read for it.
+
+        ``None``: an old one has to be read before anything can be told, see ``load``.
+        """
+        found: list[RowsRef] = []
+        rows = 0
+        for segment in self._segments:
+            if not _may_hold(segment, position, table_ids):
+                continue
+            index = segment.index
+            if index is None:
+                return found or None
+            self._note_use(segment)
+            for ref in _refs(segment, index, position, table_ids):
+                if rows >= limit_rows and ref.position != found[-1].position:
+                    return found
+                found.append(ref)
+                rows += ref.row_count
+        return found
+
+    def load(self, position: int, table_ids: Container[int]) -> None:
+        """Read the old segment with the next rows above ``position``, so that ``rows_at_hand`` finds them.
+
+        Raises:
+            WalCorrupt: an old segment is damaged.
+        """
+        for segment in self._segments:
+            if _may_hold(segment, position, table_ids):
+                self._index_of(segment)
+                if _may_hold(segment, position, table_ids):  # its tables are known now
+                    return
+
+    def totals(self, first: int, last: int) -> dict[int, TableTotals]:
+        """Return how much there is of each table between two positions, both included.
+
+        Raises:
+            WalCorrupt: an old segment that is needed is damaged.
+        """
+        found: dict[int, TableTotals] = {}
+        for segment in self._segments:
+            begin, end = segment.first_position, segment.end.last_position if segment.end else self._head
+            if begin > last or end < first:
+                continue
+            if segment.end is None or first > begin or last < end:
+                add_totals(found, self._index_of(segment).totals(first, last))
+                continue
+            if segment.totals is None:
+                segment.totals = self._index_of(segment).totals(begin, end)
+            add_totals(found, segment.totals)
+        return found
+
+    def created_ns(self, position: int) -> int | None:
+        """Return when the segment that holds ``position`` was begun, ``None`` if it went."""
+        found = [s for s in self._segments if s.first_position <= position]
+        return found[-1].created_ns if found else None
 
     def tables_in(self, segment: LogSegment) -> Mapping[int, int]:
         """Return, for each table with rows in ``segment``, the position of its last ones there.
@@ -130,8 +187,7 @@ class WalReader:
     def _index_of(self, segment: LogSegment) -> SegmentIndex:
         index = segment.index
         if index is not None:
-            if segment.path in self._cached:
-                self._keep_again(segment)
+            self._note_use(segment)
             return index
         with self._scan_lock:
             return segment.index or self._scan(segment)
@@ -153,7 +209,9 @@ class WalReader:
             self._keep(segment)
         return index
 
-    def _keep_again(self, segment: LogSegment) -> None:
+    def _note_use(self, segment: LogSegment) -> None:
+        if segment.path not in self._cached:
+            return
         with self._lock:
             if segment.path in self._cached:
                 self._cached.move_to_end(segment.path)
@@ -163,3 +221,18 @@ class WalReader:
         while len(self._cached) > self._most_cached:
             _, oldest = self._cached.popitem(last=False)
             oldest.index = None
+
+
+def _refs(segment: LogSegment, index: SegmentIndex, position: int, table_ids: Container[int]) -> Iterator[RowsRef]:
+    for p in index.payloads_after(position, table_ids):
+        location = PayloadLocation(segment.path_text, p.offset, p.length)
+        yield RowsRef(p.position, p.table_id, p.version, p.row_count, p.encoding, p.chain, location)
+
+
+def _may_hold(segment: LogSegment, position: int, table_ids: Container[int]) -> bool:
+    """Tell whether ``segment`` may have rows above ``position`` of these tables."""
+    if segment.end is None:
+        return True
+    if segment.end.last_position <= position:
+        return False
+    return segment.tables is None or any(table_id in table_ids for table_id in segment.tables)

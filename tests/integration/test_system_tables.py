@@ -132,3 +132,18 @@ def test_runs_older_than_a_week_go_with_a_snapshot(node: Node) -> None:
     node.engine.snapshot()
     assert node.rows("SELECT count(*) AS n FROM system.processing_engine_runs") == [{"n": 1}]
     assert node.rows("SELECT count(*) AS n FROM a") == [{"n": 2}]
+
+
+def test_trigger_state_tells_how_far_each_trigger_is(node: Node) -> None:
+    node.trigger("t", "table:a")
+    node.trigger("s", "every:1m")
+    node.trigger("off", "table:a", enabled=False)
+    node.write("a v=1 1\na v=2 2")
+    node.clock.advance(1_500_000_000)
+    sql = "SELECT * FROM system.processing_engine_trigger_state ORDER BY trigger_name"
+    off, s, t = node.rows(sql)
+    assert off == {"trigger_name": "off", "state": "disabled"}
+    assert s == {"trigger_name": "s", "state": "enabled"}
+    assert (t["state"], t["lag_rows"], t["lag_records"], t["lag_seconds"]) == ("enabled", 2, 1, 1.5)
+    assert (t["missed_rows"], t["finished_ranges"]) == (0, 0)
+    assert t["position"] < t["head"]

@@ -34,9 +34,10 @@ class Node:
         plugins = folder / "plugins"
         plugins.mkdir(parents=True, exist_ok=True)
         (plugins / "p.py").write_text("def process_writes(influxdb3_local, table_batches, args=None):\n    pass\n")
-        settings = Settings.for_tests(folder, plugin_dir=plugins, **changes)
+        settings = Settings.for_tests(folder, **({"plugin_dir": plugins} | changes))
         outside = Outside(self.clock, self.disk, executor=self.executor, in_background=False)
         self.engine = Engine.open(settings, outside)
+        self.engine.quiet()
 
     def write(self, lines: str, *, no_sync: bool = False) -> None:
         """Write line protocol; return when it is acknowledged."""
@@ -64,6 +65,7 @@ class Node:
     def settle(self) -> None:
         """Return when everything that was handed to the log before is durable, lazy entries too."""
         self.write("settled v=1")
+        self.engine.quiet()
 
     def restarted(self) -> "Node":
         """Stop in good order, and return a new engine on the same folder."""

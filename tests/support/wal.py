@@ -18,6 +18,7 @@ from engine.wal.format import (
     RowsPayload,
     RowsRecord,
     SchemaRecord,
+    SkippedRecord,
     StartedRecord,
 )
 from engine.wal.frames import HEADER_BYTES, Frame, FrameCodec, decode_header
@@ -87,9 +88,17 @@ ONE_OF_EACH: tuple[Record, ...] = (
     SchemaRecord(7, TABLE, "cpu, total", 3, (), deleted=True),
 )
 
+LATER_KINDS: tuple[Record, ...] = (
+    SkippedRecord(TRIGGER, 4, ((5, 9), (12, 12)), 700),
+    SkippedRecord(TRIGGER, 4, (), 0),
+    SkippedRecord(TRIGGER, 2**52, ((2**62, 2**63),), 2**40),
+)
+"""Kinds that came after the first release of the format; who does not know them refuses the log."""
+
 _ids = st.integers(1, 2**52 - 1)
 _positions = st.integers(0, 2**63)
 _chains = st.lists(_ids, max_size=3).map(tuple)
+_ranges = st.lists(st.tuples(_positions, _positions), max_size=3).map(tuple)
 _texts = st.text(max_size=20)
 _payloads = st.builds(
     RowsPayload,
@@ -115,13 +124,14 @@ any_record: st.SearchStrategy[Record] = st.one_of(
         _ids,
         _positions,
         _texts,
-        st.lists(st.tuples(_positions, _positions), max_size=3).map(tuple),
+        _ranges,
         st.none() | st.integers(-(2**62), 2**62),
         _chains,
         st.lists(_payloads, max_size=3).map(tuple),
         st.lists(_changes, max_size=3).map(tuple),
     ),
     st.builds(ConsumerRecord, _ids, st.booleans(), _positions, _positions),
+    st.builds(SkippedRecord, _ids, _positions, _ranges, st.integers(0, 2**40)),
 )
 
 

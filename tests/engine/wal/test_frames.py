@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from engine.disk import RealDisk
 from engine.errors import StorageError
 from engine.wal import frames
-from engine.wal.format import decode_records, encode_record, set_position
+from engine.wal.format import Record, decode_records, encode_record, set_position
 from engine.wal.frames import (
     HEADER_BYTES,
     DamagedHeader,
@@ -20,9 +20,10 @@ from engine.wal.frames import (
     new_header,
 )
 from engine.wal.segments import ActiveSegment
-from tests.support.wal import ONE_OF_EACH, hex_dump
+from tests.support.wal import LATER_KINDS, ONE_OF_EACH, hex_dump
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "wal"
+SEGMENTS = [(f"segment-{frames.VERSION}", ONE_OF_EACH), (f"segment-{frames.VERSION}-later-kinds", LATER_KINDS)]
 SALT = bytes(range(16))
 HEADER = SegmentHeader(101, SALT, 1_795_262_400_000_000_000, SegmentEnd(1, 8192, 100))
 BODY = b"records" + bytes(57)
@@ -41,12 +42,13 @@ def segment(*bodies: bytes, salt: bytes = SALT) -> bytearray:
     return data
 
 
-def test_a_segment_is_byte_for_byte_what_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "records"), SEGMENTS)
+def test_a_segment_is_byte_for_byte_what_it_was(name: str, records: tuple[Record, ...], tmp_path: Path) -> None:
     """The golden file changes only together with ``frames.VERSION``; remove it and run the test to have it made anew."""
     active = ActiveSegment(RealDisk(), tmp_path, HEADER, HEADER_BYTES)
     position = 101
-    for records in (ONE_OF_EACH[:2], ONE_OF_EACH[2:]):
-        made = [encode_record(record) for record in records]
+    for group in (records[:2], records[2:]):
+        made = [encode_record(record) for record in group]
         for number, record in enumerate(made):
             set_position(record, position + number)
         body = b"".join([bytes(part) for record in made for part in record.parts])
@@ -55,16 +57,17 @@ def test_a_segment_is_byte_for_byte_what_it_was(tmp_path: Path) -> None:
         active.sync(SegmentEnd(101, start + len(body), position - 1))
     active.give_back()
     dump = hex_dump((tmp_path / "00000000000000000101.wal").read_bytes())
-    golden = GOLDEN / f"segment-{frames.VERSION}.hex"
+    golden = GOLDEN / f"{name}.hex"
     if not golden.exists():
         golden.write_text(dump)
         pytest.fail(f"{golden} was made anew: review it")
     assert dump == golden.read_text()
 
 
-def test_the_golden_segment_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "records"), SEGMENTS)
+def test_the_golden_segment_is_read(name: str, records: tuple[Record, ...]) -> None:
     data = bytearray()
-    for line in (GOLDEN / "segment-1.hex").read_text().splitlines():
+    for line in (GOLDEN / f"{name}.hex").read_text().splitlines():
         if line != "*":
             at, *words = line.split()
             data += data[-32:] * ((int(at, 16) - len(data)) // 32) + bytes.fromhex("".join(words))
@@ -76,7 +79,7 @@ def test_the_golden_segment_is_read(tmp_path: Path) -> None:
         found += [(position, record) for position, record, _ in decode_records(view, frame.start, frame.end)]
         offset = frame.end
     assert offset == len(view)
-    assert found == list(enumerate(ONE_OF_EACH, 101))
+    assert found == list(enumerate(records, 101))
 
 
 @given(_headers)

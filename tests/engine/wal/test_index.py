@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from engine.wal.format import PayloadAt
-from engine.wal.index import SegmentIndex
+from engine.wal.index import SegmentIndex, TableTotals
 
 _steps = st.lists(
     st.tuples(st.integers(0, 3), st.lists(st.integers(1, 4), min_size=1, max_size=3)), min_size=1, max_size=40
@@ -28,6 +28,27 @@ def test_an_index_finds_what_a_plain_list_would(
         p for p in model if p.position > position and p.table_id in table_ids
     ]
     assert index.tables == {p.table_id: p.position for p in model}
+
+
+@given(_steps, st.integers(0, 60), st.integers(0, 60), st.sampled_from([1, 80]))
+def test_totals_are_those_of_a_plain_list(
+    steps: list[tuple[int, list[int]]], first: int, span: int, times: int
+) -> None:
+    index, model, last = SegmentIndex(), [], 0
+    for skipped, tables in steps * times:
+        last += 1 + skipped
+        payloads = [at(last, table_id) for table_id in tables]
+        index.extend(payloads)
+        model += payloads
+    inside = [p for p in model if first <= p.position <= first + span]
+    assert index.totals(first, first + span) == {
+        table_id: TableTotals(
+            sum(p.row_count for p in inside if p.table_id == table_id),
+            sum(p.table_id == table_id for p in inside),
+            min(p.position for p in inside if p.table_id == table_id),
+        )
+        for table_id in {p.table_id for p in inside}
+    }
 
 
 def test_an_empty_index_holds_nothing() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from engine.disk import RealDisk
 from engine.errors import WalCorrupt
+from engine.wal.index import TableTotals
 from engine.wal.ports import Entry, WalConfig
 from engine.wal.reader import WalReader
 from engine.wal.wal import Wal
@@ -178,3 +179,41 @@ def test_rows_are_read_in_order_and_whole_while_others_are_written(tmp_path: Pat
         positions = [position for future in futures for position in future.result(timeout=10)]
         reader.join()
     assert seen == [position for position in positions for _ in "ab"]
+
+
+def test_old_segments_are_at_hand_when_they_were_loaded(tmp_path: Path) -> None:
+    write_log(tmp_path, [[rows(text + LARGE)] for text in "abcdefgh"])
+    with opened(RealDisk(), tmp_path) as wal:
+        assert wal.reader.rows_at_hand(0, (TABLE,), 100) is None
+        assert wal.reader.rows_at_hand(0, (), 100) is None, "nobody knows yet which tables they hold"
+        wal.reader.load(0, (TABLE,))
+        first = wal.reader.rows_at_hand(0, (TABLE,), 100)
+        assert first is not None
+        assert first == list(wal.reader.rows_after(0, (TABLE,)))[: len(first)]
+        assert wal.reader.rows_at_hand(wal.reader.head, (TABLE,), 100) == []
+        assert wal.reader.rows_at_hand(0, (TABLE,), 1) == first[:1]
+
+
+def test_load_goes_on_to_the_segment_that_concerns_the_reader(tmp_path: Path) -> None:
+    with opened(RealDisk(), tmp_path) as wal:
+        for text in "abc":
+            write(wal, rows(text + LARGE))
+            wal.rotate().result(5)
+        write(wal, rows("d", OTHER_TABLE))
+        wal.rotate().result(5)
+    with opened(RealDisk(), tmp_path) as wal:
+        wal.reader.load(0, (OTHER_TABLE,))
+        found = wal.reader.rows_at_hand(0, (OTHER_TABLE,), 100)
+        assert found is not None
+        assert [ref.table_id for ref in found] == [OTHER_TABLE]
+
+
+@pytest.mark.parametrize("span", [(1, 8), (3, 6), (4, 4), (9, 20), (0, 3)])
+def test_totals_are_those_of_the_rows_between(tmp_path: Path, span: tuple[int, int]) -> None:
+    with opened(RealDisk(), tmp_path) as wal:
+        for text in "abcdefgh":
+            write(wal, rows(text + LARGE, row_count=3))
+        for _ in range(2):  # the second time from what is remembered of whole segments
+            inside = [r for r in wal.reader.rows_after(0, (TABLE,)) if span[0] <= r.position <= span[1]]
+            expected = {TABLE: TableTotals(3 * len(inside), len(inside), inside[0].position)} if inside else {}
+            assert wal.reader.totals(*span) == expected
