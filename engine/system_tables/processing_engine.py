@@ -170,7 +170,7 @@ def dead_letters(sources: SystemSources, database: Database) -> pa.Table:
 
 
 def plugin_files(sources: SystemSources, database: Database) -> pa.Table:
-    """Return a row per trigger of any database and file of its plugin (processing-engine §6.4)."""
+    """Return a row per trigger of any live database and file of its plugin (processing-engine §6.4)."""
     rows = [
         {
             "plugin_name": t.name,
@@ -180,6 +180,7 @@ def plugin_files(sources: SystemSources, database: Database) -> pa.Table:
             "last_modified": f.last_modified_ms,
         }
         for d in sources.catalog().databases
+        if not d.is_deleted
         for t in d.triggers
         for f in sources.plugin_files(t.plugin_filename)
     ]
