@@ -57,9 +57,11 @@ from engine.storage.truncation import LogRetention
 from engine.system_tables.ports import PluginFile
 from engine.system_tables.registry import DatabaseSystemTables
 from engine.system_tables.sources import EngineSources
+from engine.triggers.dead_letters import input_of
 from engine.triggers.journal import Journal, Stamps
 from engine.triggers.lag import Backlogs, LogTimes
 from engine.triggers.manager import LogSide, TriggerManager
+from engine.triggers.schedule import never_note
 from engine.triggers.services import ServiceKit
 from engine.triggers.timers import Aside, TimerLoop, Timers
 from engine.triggers.toolbox import Toolbox
@@ -205,7 +207,7 @@ class Engine:
     def tick(self) -> None:
         """Do what the clock's time demands; for an engine that is not ``in_background``."""
         self.catalog.poll_edits()
-        self._timers.tick(self.clock.now_ns())
+        self._timers.tick()
         self._maintenance.tick()
 
     def quiet(self) -> None:
@@ -409,7 +411,7 @@ class Engine:
         self._queries = QueryExecutor(settings.exec_mem_pool_size_bytes)
         self._sources = EngineSources(self.catalog, self.store, self.paths, self._plugin_files, self.trigger_lag)
         self._timers = Timers(self.clock)
-        self._timer_loop = TimerLoop(self._timers, self.clock)
+        self._timer_loop = TimerLoop(self._timers)
         self._environment = PluginEnvironment(settings.virtual_env_location, settings.package_manager)
         self._executor = self._outside.executor or self._make_executor()
         stamps = Stamps(self.clock)
@@ -445,6 +447,7 @@ class Engine:
             journal=self._journal,
             stamps=stamps,
             services=ServiceKit(self._journal, self, self._writes, self.store.consumers),
+            input_text=input_of,
             default_timeout_s=self.settings.plugin_timeout_s,
             most_side_by_side=self.settings.async_trigger_concurrency_limit,
             aside=self._aside.submit,
@@ -490,8 +493,8 @@ class Engine:
             name = plugin_type_name(definition.spec)
             raise InvalidRequest(f"invalid request: server is configured to reject {name} plugin triggers")
         find = self.registry.refresh if is_new_plugin else self.registry.resolve
-        note = reading_note(definition.spec)
-        return [*self.registry.warnings(find(definition.plugin_filename), kind), *([note] if note else [])]
+        notes = [reading_note(definition.spec), never_note(definition, self.clock.now_ns())]
+        return [*self.registry.warnings(find(definition.plugin_filename), kind), *(note for note in notes if note)]
 
     def _plugin_files(self, plugin_filename: str) -> list[PluginFile]:
         return [

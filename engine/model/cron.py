@@ -3,7 +3,12 @@
 With six or seven fields (seconds first, perhaps years last) an expression means what it means in InfluxDB: weekdays
 count from 1 = Sunday to 7 = Saturday, and both day fields must match. With five fields it means what it means in Unix:
 weekdays count from 0 = Sunday, 7 is Sunday too, and where both day fields are given – neither begins with ``*`` or
-``?`` – either may match. All times are UTC.
+``?`` – either may match.
+
+The fields speak of the time on a wall: UTC, or that of a time zone. Where its clocks are set forward or back, what Unix
+cron does holds. An expression that names hours fires once for each time that matches: at the first of two equal times,
+and right after a gap for all that is left out. One that fires in every hour goes by real time: nothing is left out or
+made up for.
 
 No package is behind this: those for Python read the Unix dialect, accept more than the product does, and give up on
 days that are rare.
@@ -16,17 +21,23 @@ from dataclasses import dataclass
 from datetime import date
 
 from engine.model.durations import NS_PER_SECOND
+from engine.model.zones import Wall
 
 FIRST_YEAR = 1970
 LAST_YEAR = 2100
 
 UNIX_READING = (
-    "five fields are read as Unix cron does: minute hour day-of-month month day-of-week, in UTC; weekdays count from "
+    "five fields are read as Unix cron does: minute hour day-of-month month day-of-week; weekdays count from "
     "0 = Sunday, 7 is Sunday too; where both day fields are given, either may match"
+)
+WEEKDAY_READING = (
+    "in six or seven fields weekdays count from 1 = Sunday to 7 = Saturday; names such as MON-FRI are never mistaken"
 )
 
 _EPOCH = date(FIRST_YEAR, 1, 1).toordinal()
 _SECONDS_PER_DAY = 86_400
+_HOURS_PER_DAY = 24
+_LAST_SECOND = (date(LAST_YEAR + 1, 1, 1).toordinal() - _EPOCH) * _SECONDS_PER_DAY + _SECONDS_PER_DAY
 _MONTH_LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _DAYS_PER_WEEK = 7
 
@@ -125,17 +136,41 @@ class CronSchedule:
     either_day: bool
     is_unix: bool
 
-    def next_after(self, after_ns: int) -> int | None:
+    def next_after(self, after_ns: int, wall: Wall | None = None) -> int | None:
         """Return the first time strictly after ``after_ns`` at which it fires, a whole second; ``None`` = never again.
 
-        All times are nanoseconds since the epoch. Nothing fires before 1970 or after 2100.
+        All times are nanoseconds since the epoch; the fields speak of the time on ``wall``, ``None`` = UTC. Nothing fires
+        before 1970 or after 2100.
         """
-        earliest = max(after_ns // NS_PER_SECOND + 1, 0)
-        first_day, second = divmod(earliest, _SECONDS_PER_DAY)
+        after_s = max(after_ns // NS_PER_SECOND, -1)
+        if wall is None:
+            at_s = self._next_shown(after_s)
+        elif len(self.hours) == _HOURS_PER_DAY:
+            at_s = self._next_real(after_s, wall)
+        else:
+            shown_s = self._next_shown(wall.highest_shown(after_s))
+            at_s = None if shown_s is None else wall.first_at(shown_s)
+        return None if at_s is None else at_s * NS_PER_SECOND
+
+    def _next_real(self, after_s: int, wall: Wall) -> int | None:
+        """Return the first instant above ``after_s`` at which ``wall`` shows a time that matches."""
+        while True:
+            offset_s = wall.shown(after_s) - after_s
+            shown_s = self._next_shown(after_s + offset_s)
+            change_s = wall.next_change(after_s, _LAST_SECOND if shown_s is None else shown_s - offset_s)
+            if change_s is None:
+                return None if shown_s is None else shown_s - offset_s
+            if self._next_shown(wall.shown(change_s) - 1) == wall.shown(change_s):
+                return change_s
+            after_s = change_s
+
+    def _next_shown(self, after_s: int) -> int | None:
+        """Return the first second above ``after_s``, both as a wall shows them, that matches; ``None`` = there is none."""
+        first_day, second = divmod(max(after_s + 1, 0), _SECONDS_PER_DAY)
         for day in self._days_from(first_day):
             at = self._time_from(second if day == first_day else 0)
             if at is not None:
-                return (day * _SECONDS_PER_DAY + at) * NS_PER_SECOND
+                return day * _SECONDS_PER_DAY + at
         return None
 
     def _days_from(self, first_day: int) -> Iterator[int]:
@@ -205,6 +240,17 @@ def parse_cron(text: str) -> CronSchedule:
     from_zero = tuple(weekday - 1 for weekday in weekdays)
     seconds, minutes, hours, month_days, months = sets
     return CronSchedule(seconds, minutes, hours, month_days, months, from_zero, years, either_day=False, is_unix=False)
+
+
+def cron_reading(text: str) -> str | None:
+    """Return how an expression is read where its author may mean something else, else ``None``."""
+    typed = text.strip()
+    fields = _split(_SHORTHANDS.get(typed, typed))
+    if len(fields) == len(_UNIX_FIELDS):
+        return UNIX_READING
+    points = [point for item in fields[5] for point in (item.first, item.last) if point is not None]
+    is_typed = typed not in _SHORTHANDS
+    return WEEKDAY_READING if is_typed and any(point.isdigit() for point in points) else None
 
 
 def _begins_open(items: list[_Item]) -> bool:

@@ -24,7 +24,7 @@ class Isolation(Enum):
 
 
 class Misfire(Enum):
-    """What becomes of due times that passed while the server was down."""
+    """Which due times that passed before a run could begin still get one: none, the newest, all."""
 
     SKIP = "skip"
     ONCE = "once"
@@ -65,7 +65,7 @@ class ScheduleOptions:
 
     Attributes:
         timezone: IANA name of the zone in which a cron expression is read, ``None`` = UTC.
-        misfire: ``None`` = ``SKIP``.
+        misfire: ``None`` = what passed while the server was down gets no run, what passed while a run took too long does.
         misfire_window_s: due times that are older, in seconds, are skipped in any case; ``None`` = none is too old.
         jitter_s: runs begin up to so many seconds after they are due, each trigger always by the same delay.
     """

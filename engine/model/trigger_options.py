@@ -12,13 +12,13 @@ from engine.model.durations import NS_PER_SECOND, format_duration, parse_duratio
 from engine.model.sizes import MEGABYTE, parse_size
 from engine.model.trigger import Isolation, Misfire, Restore, TriggerDefinition
 from engine.model.trigger_spec import LONGEST_PERIOD_NS, CronSpec, format_trigger_spec, run_kind
+from engine.model.zones import load_zone
 
 LEAST_MEMORY_BYTES = 64 * MEGABYTE
 """A plugin host that has loaded nothing of a plugin's takes most of it."""
 
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _COUNT = re.compile(r"[0-9]{1,18}")
-_ZONE = re.compile(r"[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+)*")
 _NS_PER_US = 1_000
 
 Value = str | int | float | Enum
@@ -163,15 +163,7 @@ def _rows(text: str) -> int:
 
 
 def _checked_zone(value: Any) -> str:
-    # Whether the zone exists is asked here alone, so that everybody else may rely on it.
-    from zoneinfo import ZoneInfo  # here: start-up time of the command line
-
-    try:
-        if not _ZONE.fullmatch(value):
-            raise ValueError(value)
-        ZoneInfo(value)
-    except (ValueError, OSError, KeyError) as error:
-        raise ValueError("not the IANA name of a time zone, such as Europe/Berlin") from error
+    load_zone(value)  # whether the zone exists is asked here alone, so that everybody else may rely on it
     return str(value)
 
 
@@ -270,7 +262,8 @@ OPTIONS: tuple[TriggerOption, ...] = (
         "misfire",
         ("schedule", "misfire"),
         Misfire,
-        "What follows runs that were missed while the server was down.",
+        "Runs that were missed, by down time or by a run that took too long: none of them, the newest once, all. Without "
+        "it down time is not caught up, and late runs follow one another.",
         "schedule",
     ),
     _duration("misfire_window_s", "schedule", "DURATION", "Missed runs that are older are not caught up.", "schedule"),
@@ -278,7 +271,7 @@ OPTIONS: tuple[TriggerOption, ...] = (
         "jitter_s",
         "schedule",
         "DURATION",
-        "Begin up to so much later than due, so that triggers due at once spread.",
+        "Begin up to so much later than due, always by the same delay, so that triggers due at once spread.",
         "schedule",
     ),
     _choice(

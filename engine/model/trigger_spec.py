@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.errors import TriggerSpecError
-from engine.model.cron import UNIX_READING, parse_cron
+from engine.model.cron import cron_reading, parse_cron
 from engine.model.durations import NS_PER_SECOND, format_duration, parse_duration
 
 RunKind = Literal["wal", "schedule", "request"]
@@ -164,9 +164,7 @@ def reading_note(spec: TriggerSpec) -> str | None:
 
     To be said once, in the answer that creates the trigger and in the log.
     """
-    if isinstance(spec, CronSpec) and parse_cron(spec.text).is_unix:
-        return UNIX_READING
-    return None
+    return cron_reading(spec.text) if isinstance(spec, CronSpec) else None
 
 
 def run_kind(spec: TriggerSpec) -> RunKind:

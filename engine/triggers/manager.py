@@ -1,7 +1,6 @@
 """Makes what runs agree with the catalog: opens and closes consumers, starts and stops triggers."""
 
 import logging
-import math
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from engine.triggers.activation import Activation
 from engine.triggers.consumer import Feed, RowsSource, WriteConsumer
 from engine.triggers.lag import Backlogs, open_ranges
 from engine.triggers.requests import RequestQueue, Routes
+from engine.triggers.schedule import timetable
 from engine.triggers.scheduler import Schedule
 from engine.triggers.toolbox import Toolbox
 from engine.triggers.wakeups import TablesOfTrigger, WakeUps
@@ -74,6 +74,7 @@ class TriggerManager:
         self._idle_at_close: dict[int, int | None] = {}
         self._disabling: list[threading.Thread] = []
         self._stale: set[int] = set()  # of these the consumer is to be closed: it watches other tables now
+        self._reached_ns: dict[int, int] = {}  # how far schedules got that are being changed
         self.routes = Routes()
         self.wake_ups = log.wake_ups
 
@@ -177,13 +178,8 @@ class TriggerManager:
             for consumer in self._log.consumers.open_ones():
                 if consumer.trigger_id not in wanted:
                     self._close_consumer(consumer)
-            # In the order in which they were enabled, for the last one owns a request path, after a restart too.
-            for trigger_id in sorted(wanted, key=self._enabled_at):
-                self._bring_up(trigger_id, *wanted[trigger_id])
-
-    def _enabled_at(self, trigger_id: int) -> float:
-        consumer = self._log.consumers.get(trigger_id)
-        return consumer.generation if consumer is not None else math.inf
+            for trigger_id, (database, definition) in wanted.items():
+                self._bring_up(trigger_id, database, definition)
 
     def _bring_up(self, trigger_id: int, database: Database, definition: TriggerDefinition) -> None:
         present = self._active.get(trigger_id)
@@ -194,6 +190,8 @@ class TriggerManager:
             self._stop(trigger_id)
             if known.spec != definition.spec:
                 self._stale.add(trigger_id)
+            if isinstance(present.source, Schedule):
+                self._reached_ns[trigger_id] = present.source.reached_ns
             self._log.wal.append(Entry([], present.activation.seal)).result()
         if trigger_id in self._stale:
             self._close_consumer(self._log.consumers.get(trigger_id))
@@ -217,9 +215,9 @@ class TriggerManager:
             self.wake_ups.add(trigger_id, writes, tables)
             writes.pump()
         elif isinstance(spec, CronSpec | EverySpec):
-            schedule = Schedule(activation, spec)
+            schedule = Schedule(activation, timetable(spec, subject.definition.schedule))
             self._active[trigger_id] = _Active(activation, schedule)
-            schedule.start(tools.clock.now_ns(), consumer.started.values())
+            schedule.start(tools.clock.now_ns(), consumer, self._reached_ns.pop(trigger_id, None))
         else:
             queue = RequestQueue(activation)
             self._active[trigger_id] = _Active(activation, queue)
@@ -243,6 +241,7 @@ class TriggerManager:
             one.source.stop()
 
     def _open_consumer(self, trigger_id: int) -> Consumer | None:
+        self._reached_ns.pop(trigger_id, None)
         self._log.wal.append(Entry([ConsumerRecord(trigger_id, opened=True, start=OPEN_AT_HEAD)])).result()
         return self._log.consumers.get(trigger_id)
 

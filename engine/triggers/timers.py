@@ -3,6 +3,7 @@
 import heapq
 import itertools
 import logging
+import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -10,6 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from engine.clock import Clock
 
 logger = logging.getLogger(__name__)
+
+MOST_WAIT_S = 0.5
+"""After this time at the latest a step of the wall clock is noticed."""
 
 
 class Timer:
@@ -24,54 +28,76 @@ class Timer:
         self.call = None
 
 
+_Heap = list[tuple[int, int, Timer]]
+
+
 class Timers:
-    """A list of calls in the order of their times; ``tick`` makes those that are due."""
+    """Lists of calls in the order of their times; ``tick`` makes those that are due.
+
+    Times follow the wall clock, delays the monotonic one: while the wall clock is held, after a step back, delays end all
+    the same.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._heap: list[tuple[int, int, Timer]] = []
+        self._times: _Heap = []
+        self._delays: _Heap = []
         self._count = itertools.count()
         self._changed = threading.Condition()
 
     def at(self, due_ns: int, call: Callable[[], None]) -> Timer:
         """Ask for ``call`` at wall-clock time ``due_ns``, or at the next tick if that is past."""
-        timer = Timer(due_ns, call)
-        with self._changed:
-            heapq.heappush(self._heap, (due_ns, next(self._count), timer))
-            self._changed.notify()
-        return timer
+        return self._add(self._times, Timer(due_ns, call))
 
     def after(self, delay_s: float, call: Callable[[], None]) -> Timer:
         """Ask for ``call`` in ``delay_s`` seconds."""
-        return self.at(self._clock.now_ns() + int(delay_s * 1e9), call)
+        return self._add(self._delays, Timer(self._clock.monotonic_ns() + int(delay_s * 1e9), call))
 
-    def tick(self, now_ns: int) -> int | None:
-        """Make the calls that are due at ``now_ns``; return when the next one is, ``None`` if there is none."""
-        while True:
-            with self._changed:
-                if not self._heap or self._heap[0][0] > now_ns:
-                    return self._heap[0][0] if self._heap else None
-                _, _, timer = heapq.heappop(self._heap)
-            call, timer.call = timer.call, None
-            if call is not None:
-                _guarded(call)
+    def tick(self) -> None:
+        """Make the calls that are due."""
+        for heap, now_ns in ((self._times, self._clock.now_ns()), (self._delays, self._clock.monotonic_ns())):
+            while self._make_next(heap, now_ns):
+                pass
 
-    def wait(self, due_ns: int | None, most_s: float) -> None:
-        """Return at ``due_ns``, when an earlier call was asked for, or after ``most_s`` seconds."""
+    def wait(self, most_s: float) -> None:
+        """Return when a call is due, when another one was asked for, or after ``most_s`` seconds."""
         with self._changed:
-            if self._heap and self._heap[0][0] != due_ns:
-                return
-            delay_s = most_s if due_ns is None else (due_ns - self._clock.now_ns()) / 1e9
+            delay_s = min(self._delay_s(), most_s)
             if delay_s > 0:
-                self._changed.wait(min(delay_s, most_s))
+                self._changed.wait(delay_s)
+
+    def _delay_s(self) -> float:
+        """Return how long nothing is due (called with the lock)."""
+        left_ns = []
+        if self._times:
+            left_ns.append(self._times[0][0] - self._clock.now_ns())
+        if self._delays:
+            left_ns.append(self._delays[0][0] - self._clock.monotonic_ns())
+        return min(left_ns) / 1e9 if left_ns else math.inf
+
+    def _add(self, heap: _Heap, timer: Timer) -> Timer:
+        with self._changed:
+            heapq.heappush(heap, (timer.due_ns, next(self._count), timer))
+            self._changed.notify()
+        return timer
+
+    def _make_next(self, heap: _Heap, now_ns: int) -> bool:
+        """Make the first call of ``heap`` if it is due; return whether it was."""
+        with self._changed:
+            if not heap or heap[0][0] > now_ns:
+                return False
+            _, _, timer = heapq.heappop(heap)
+        call, timer.call = timer.call, None
+        if call is not None:
+            _guarded(call)
+        return True
 
 
 class TimerLoop:
     """The thread that ticks ``Timers`` by the real clock."""
 
-    def __init__(self, timers: Timers, clock: Clock) -> None:
+    def __init__(self, timers: Timers) -> None:
         self._timers = timers
-        self._clock = clock
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="timers", daemon=True)
 
@@ -87,8 +113,8 @@ class TimerLoop:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            due_ns = self._timers.tick(self._clock.now_ns())
-            self._timers.wait(due_ns, most_s=0.5)
+            self._timers.tick()
+            self._timers.wait(MOST_WAIT_S)
 
 
 class Aside:

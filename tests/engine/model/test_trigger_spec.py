@@ -183,10 +183,21 @@ def test_a_spec_leads_to_one_kind_of_run(text, kind, plugin_type, function):
     assert (run_kind(spec), plugin_type_name(spec), entry_function(run_kind(spec))) == (kind, plugin_type, function)
 
 
-def test_only_five_fields_need_a_word_about_how_they_are_read():
-    assert "0 = Sunday" in (reading_note(CronSpec("0 8 * * 1")) or "")
-    assert reading_note(CronSpec("0 0 8 * * 1")) is None
-    assert reading_note(EverySpec(SECOND)) is None
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (CronSpec("0 8 * * *"), "0 = Sunday"),
+        (CronSpec("0 0 8 * * 1"), "1 = Sunday"),
+        (CronSpec("0 0 8 * * mon,2-FRI"), "1 = Sunday"),
+        (CronSpec("0 0 8 * * MON-FRI"), None),
+        (CronSpec("0 0 8 1 1 ? 2030"), None),
+        (CronSpec("@weekly"), None),
+        (EverySpec(SECOND), None),
+    ],
+)
+def test_what_may_be_meant_otherwise_is_said(spec, words):
+    note = reading_note(spec)
+    assert note is None if words is None else words in note
 
 
 PREFIXES = ["table:", "request:", "path:", "cron:", "every:", "all_tables", " ", ":", "x", "é", "1s", "* * * * *"]

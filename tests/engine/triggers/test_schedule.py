@@ -4,15 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.model.cron import parse_cron
-from engine.model.trigger_spec import (
-    LONGEST_PERIOD_NS,
-    SHORTEST_PERIOD_NS,
-    CronSpec,
-    EverySpec,
-    parse_trigger_spec,
+from engine.model.trigger import Misfire, ScheduleOptions
+from engine.model.trigger_spec import LONGEST_PERIOD_NS, SHORTEST_PERIOD_NS, EverySpec, parse_trigger_spec
+from engine.triggers.schedule import (
+    SKIP_AFTER_NS,
+    Timetable,
+    call_time_s,
+    catch_up,
+    dealt_with,
+    jitter_ns,
+    next_run,
+    timetable,
 )
-from engine.triggers.schedule import call_time_s, due_times, next_fire
 
 SECOND = 10**9
 MINUTE = 60 * SECOND
@@ -20,6 +23,16 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 START = int(datetime(2026, 11, 21, tzinfo=UTC).timestamp()) * SECOND
+
+NO_OPTIONS = ScheduleOptions()
+SKIP, ONCE, ALL = (ScheduleOptions(misfire=misfire) for misfire in Misfire)
+ONCE_5M = ScheduleOptions(misfire=Misfire.ONCE, misfire_window_s=300)
+ALL_5M = ScheduleOptions(misfire=Misfire.ALL, misfire_window_s=300)
+
+
+def table(text: str) -> Timetable:
+    spec = parse_trigger_spec(text)
+    return timetable(spec, NO_OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -36,37 +49,83 @@ START = int(datetime(2026, 11, 21, tzinfo=UTC).timestamp()) * SECOND
     ],
 )
 def test_fire_times_come_from_the_specification(text, after_ns, expected):
-    spec = parse_trigger_spec(text)
     at = after_ns
     for offset in expected:
-        at = next_fire(spec, at)
+        at = table(text).next_after(at)
         assert at == (None if offset is None else START + offset)
 
 
+def test_a_cron_expression_is_read_in_the_time_zone_of_its_trigger():
+    spec = parse_trigger_spec("cron:0 8 * * *")
+    berlin = timetable(spec, ScheduleOptions(timezone="Europe/Berlin"))
+    assert berlin.next_after(START) == START + 7 * HOUR
+
+
+def runs(text: str, options: ScheduleOptions, after_ns: int, now_ns: int) -> list[int]:
+    """Return the due times that get a run until ``now_ns``, offsets from the start in minutes."""
+    found = []
+    at = next_run(table(text), catch_up(options), after_ns, now_ns)
+    while at is not None and at <= now_ns:
+        found.append((at - START) // MINUTE)
+        at = next_run(table(text), catch_up(options), at, now_ns)
+    return found
+
+
+@pytest.mark.parametrize("text", ["every:1m", "cron:* * * * *"])
 @pytest.mark.parametrize(
-    ("text", "last_due_ns", "now_ns", "most", "expected"),
+    ("options", "minutes", "expected"),
     [
-        pytest.param("every:1s", 0, 999_999_999, 9, [], id="nothing is due early"),
-        pytest.param("every:1s", 0, SECOND, 9, [SECOND], id="due at its time"),
-        pytest.param(
-            "every:1s", SECOND, 4_500_000_000, 9, [2 * SECOND, 3 * SECOND, 4 * SECOND], id="B4.5 a run of 3.5 s"
-        ),
-        pytest.param("every:1s", SECOND, HOUR, 2, [2 * SECOND, 3 * SECOND], id="the oldest first, a bounded number"),
-        pytest.param("every:1s", HOUR, HOUR + SECOND, 9, [HOUR + SECOND], id="B4.6 a start counts from the present"),
-        pytest.param("cron:*/20 * * * * *", 0, MINUTE, 9, [20 * SECOND, 40 * SECOND, MINUTE], id="B4.5 cron"),
-        pytest.param("cron:0 0 0 30 2 *", 0, 10**18, 9, [], id="never"),
-        pytest.param("every:1s", 5 * SECOND, SECOND, 9, [], id="a clock behind the last time"),
+        pytest.param(NO_OPTIONS, 3.5, [1, 2, 3], id="B4.5 without options each missed one follows"),
+        pytest.param(NO_OPTIONS, 0.9, [], id="nothing is due early"),
+        pytest.param(NO_OPTIONS, 1, [1], id="due at its time"),
+        pytest.param(NO_OPTIONS, -5, [], id="a clock behind the last time"),
+        pytest.param(SKIP, 3.5, [3], id="skip: the newest is not missed yet"),
+        pytest.param(SKIP, 1, [1], id="skip: on time"),
+        pytest.param(ONCE, 3.5, [3], id="once: the newest"),
+        pytest.param(ONCE, 600.9, [600], id="once: the newest of many"),
+        pytest.param(ONCE_5M, 9.5, [9], id="once: the newest is within the window"),
+        pytest.param(ALL, 3.5, [1, 2, 3], id="all"),
+        pytest.param(ALL_5M, 9, [4, 5, 6, 7, 8, 9], id="all within the window"),
+        pytest.param(ALL_5M, 9.01, [5, 6, 7, 8, 9], id="all, and what is just too late"),
     ],
 )
-def test_every_time_that_passed_is_due_by_itself(text, last_due_ns, now_ns, most, expected):
-    assert due_times(parse_trigger_spec(text), last_due_ns, now_ns, most) == expected
+def test_what_still_gets_a_run_when_it_has_passed(text, options, minutes, expected):
+    assert runs(text, options, START, START + int(minutes * MINUTE)) == expected
 
 
-def test_b4_6_a_server_that_was_down_does_not_catch_up():
-    went_down, came_back = START, START + HOUR + 1
-    first = next_fire(EverySpec(MINUTE), came_back)
-    assert first == START + 61 * MINUTE
-    assert len(due_times(EverySpec(MINUTE), went_down, came_back, 1_000)) == 60  # what a running server would owe
+@pytest.mark.parametrize(
+    ("options", "late_ns", "expected"),
+    [
+        pytest.param(SKIP, SKIP_AFTER_NS, [60], id="skip: a server that was busy for a moment"),
+        pytest.param(SKIP, SKIP_AFTER_NS + 1, [], id="skip: missed"),
+        pytest.param(ONCE, 50 * MINUTE, [60], id="once: late"),
+        pytest.param(ONCE_5M, 5 * MINUTE, [60], id="once: at the end of the window"),
+        pytest.param(ONCE_5M, 5 * MINUTE + 1, [], id="once: too late"),
+        pytest.param(ALL_5M, 5 * MINUTE + 1, [], id="all: too late"),
+    ],
+)
+@pytest.mark.parametrize("text", ["every:1h", "cron:0 * * * *"])
+def test_how_late_a_run_may_be(text, options, late_ns, expected):
+    assert runs(text, options, START, START + HOUR + late_ns) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "last_due_ns", "delay_ns", "expected"),
+    [
+        pytest.param(NO_OPTIONS, None, 0, START, id="a new trigger"),
+        pytest.param(ALL, None, 0, START, id="a new trigger that catches up"),
+        pytest.param(NO_OPTIONS, START - HOUR, 0, START, id="B4.6 nothing is caught up"),
+        pytest.param(SKIP, START - HOUR, 0, START, id="skip"),
+        pytest.param(ONCE, START - HOUR, 0, START - HOUR, id="once looks back"),
+        pytest.param(ALL, START - HOUR, 0, START - HOUR, id="all looks back"),
+        pytest.param(NO_OPTIONS, START - HOUR, MINUTE, START - MINUTE, id="jitter: due, but not yet to begin"),
+        pytest.param(NO_OPTIONS, START - 1, MINUTE, START - 1, id="jitter: but no time twice"),
+        pytest.param(NO_OPTIONS, START + HOUR, 0, START + HOUR, id="a clock that was set back repeats none"),
+        pytest.param(ALL, START + HOUR, 0, START + HOUR, id="nor where all are caught up"),
+    ],
+)
+def test_from_when_on_a_trigger_owes_runs_at_a_start(options, last_due_ns, delay_ns, expected):
+    assert dealt_with(catch_up(options), last_due_ns, START, delay_ns) == expected
 
 
 @pytest.mark.parametrize(
@@ -82,22 +141,31 @@ def test_the_call_time_is_in_whole_seconds(due_ns, seconds):
 
 @given(st.integers(SHORTEST_PERIOD_NS, LONGEST_PERIOD_NS), st.integers(0, 2**62))
 def test_a_period_fires_at_the_next_of_its_multiples(period_ns, after_ns):
-    at = next_fire(EverySpec(period_ns), after_ns)
+    at = timetable(EverySpec(period_ns)).next_after(after_ns)
     assert at % period_ns == 0
     assert at - period_ns <= after_ns < at
 
 
-@given(st.integers(1, 30), st.integers(0, 200), st.integers(1, 7))
-def test_due_times_asked_for_in_parts_are_the_same(period_s, span_s, most):
-    spec = EverySpec(period_s * SECOND)
-    now_ns = START + span_s * SECOND
-    whole = due_times(spec, START, now_ns, 1_000)
-    parts: list[int] = []
-    while part := due_times(spec, parts[-1] if parts else START, now_ns, most):
-        parts += part
-    assert parts == whole
+TEXTS = st.sampled_from(["every:7s", "every:90s", "cron:*/20 * * * * *", "cron:3 */2 * * * *", "cron:0 0 0 30 2 *"])
 
 
-def test_a_cron_trigger_fires_as_its_schedule_says():
-    text = "5 4 * * SUN"
-    assert next_fire(CronSpec(text), START) == parse_cron(text).next_after(START)
+@given(TEXTS, st.integers(0, 10**13), st.integers(0, 10**12))
+def test_the_newest_due_time_is_the_last_of_all(text, offset_ns, span_ns):
+    after_ns = START + offset_ns
+    all_of_them = list(table(text).between(after_ns, after_ns + span_ns + 1))
+    assert table(text).newest(after_ns, after_ns + span_ns) == (all_of_them[-1] if all_of_them else None)
+
+
+def test_the_newest_of_a_year_is_found_soon():
+    each_second = table("cron:* * * * * *")
+    assert each_second.newest(START - 365 * DAY, START + 1) == START
+
+
+def test_jitter_spreads_triggers_and_is_the_same_each_time():
+    options = ScheduleOptions(jitter_s=60)
+    delays = [jitter_ns(trigger_id, options) for trigger_id in range(1, 1_001)]
+    assert delays == [jitter_ns(trigger_id, options) for trigger_id in range(1, 1_001)]
+    assert all(0 <= delay < MINUTE for delay in delays)
+    in_each_quarter = [sum(q * 15 * SECOND <= delay < (q + 1) * 15 * SECOND for delay in delays) for q in range(4)]
+    assert min(in_each_quarter) > 200
+    assert jitter_ns(1, NO_OPTIONS) == 0
