@@ -57,7 +57,6 @@ from engine.storage.truncation import LogRetention
 from engine.system_tables.ports import PluginFile
 from engine.system_tables.registry import DatabaseSystemTables
 from engine.system_tables.sources import EngineSources
-from engine.triggers.dead_letters import input_of
 from engine.triggers.journal import Journal, Stamps
 from engine.triggers.lag import Backlogs, LogTimes
 from engine.triggers.manager import LogSide, TriggerManager
@@ -447,7 +446,6 @@ class Engine:
             journal=self._journal,
             stamps=stamps,
             services=ServiceKit(self._journal, self, self._writes, self.store.consumers),
-            input_text=input_of,
             default_timeout_s=self.settings.plugin_timeout_s,
             most_side_by_side=self.settings.async_trigger_concurrency_limit,
             aside=self._aside.submit,

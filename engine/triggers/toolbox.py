@@ -10,7 +10,6 @@ from engine.plugins.ports import Executor
 from engine.triggers.journal import Journal, Stamps
 from engine.triggers.services import ServiceKit
 from engine.triggers.timers import Timers
-from engine.triggers.work import Work
 from engine.wal.wal import Wal
 from engine.write.service import WriteService
 
@@ -23,13 +22,6 @@ class Sources(Protocol):
 
     def content_hash(self, source: PluginSource) -> str:
         """Return a hash of what the plugin's files hold now."""
-
-
-class InputText(Protocol):
-    """Describes what a run was given."""
-
-    def __call__(self, work: Work) -> list[tuple[str, str]]:
-        """Return (table or empty, JSON) for each part of the input of ``work``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +41,6 @@ class Toolbox:
     journal: Journal
     stamps: Stamps
     services: ServiceKit
-    input_text: InputText
     default_timeout_s: float | None
     most_side_by_side: int
     aside: Callable[[Callable[[], None]], None]
