@@ -77,6 +77,14 @@ PLUGIN_FILES = pa.schema(
         ("file_path", TEXT),
         ("size_bytes", pa.int64()),
         ("last_modified", pa.int64()),
+        # up to here as in InfluxDB 3
+        ("database_name", TEXT),
+        ("plugin_filename", TEXT),
+        ("content_hash", TEXT),
+        ("plugin_hash", TEXT),
+        ("loaded", TIMESTAMP),
+        ("entry_points", TEXT),
+        ("problem", TEXT),
     ]
 )
 
@@ -155,6 +163,13 @@ def plugin_files(sources: SystemSources, database: Database) -> pa.Table:
             "file_path": f.file_path,
             "size_bytes": f.size_bytes,
             "last_modified": f.last_modified_ms,
+            "database_name": d.name,
+            "plugin_filename": t.plugin_filename,
+            "content_hash": f.content_hash,
+            "plugin_hash": f.plugin_hash,
+            "loaded": f.loaded_ns,
+            "entry_points": ", ".join(f.entry_points),
+            "problem": f.problem,
         }
         for d in sources.catalog().databases
         if not d.is_deleted

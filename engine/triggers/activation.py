@@ -73,11 +73,10 @@ class Activation:
             return
         definition = self.subject.definition
         try:
-            source = self.tools.sources.resolve(definition.plugin_filename)
-            owner = f"{self.namespace}:{self.tools.sources.content_hash(source)}"
+            source, content_hash = self.tools.sources.to_run(definition.plugin_filename)
+            owner = f"{self.namespace}:{content_hash}"
         except EngineError as missing:
-            logger.debug("plugin is not readable, its last known code runs: trigger=%s %s", definition.name, missing)
-            source = PluginSource(definition.plugin_filename, "")
+            source = PluginSource(definition.plugin_filename, "", str(missing))
             owner = self.namespace
         timeout_s = definition.limits.timeout_s or self.tools.default_timeout_s
         services = TriggerServices(

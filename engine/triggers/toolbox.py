@@ -17,11 +17,12 @@ from engine.write.service import WriteService
 class Sources(Protocol):
     """Finds the code of plugins."""
 
-    def resolve(self, plugin_filename: str) -> PluginSource:
-        """Return where a plugin is; raises ``PluginError`` if it is not there."""
+    def to_run(self, plugin_filename: str) -> tuple[PluginSource, str]:
+        """Return where a plugin is, and a hash of what its files hold now; as they were last, if they are gone.
 
-    def content_hash(self, source: PluginSource) -> str:
-        """Return a hash of what the plugin's files hold now."""
+        Raises:
+            EngineError: it was never there.
+        """
 
 
 @dataclass(frozen=True, slots=True)
