@@ -3,7 +3,7 @@
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -45,20 +45,21 @@ from engine.paths import NodePaths
 from engine.plugins.dry_run import DryRunRequest, DryRuns
 from engine.plugins.environment import PluginEnvironment
 from engine.plugins.executors.host import ExecutorConfig, HostExecutor
-from engine.plugins.places import NO_PLUGIN_DIR
 from engine.plugins.ports import Executor
 from engine.plugins.processes import HostConfig
 from engine.plugins.registry import PluginRegistry
-from engine.plugins.updates import PluginUpdates, find_trigger
 from engine.query.executor import QueryExecutor, QueryResult
 from engine.query.stored import StoredTables
 from engine.settings import Settings
 from engine.storage.maintenance import Maintenance, MaintenanceConfig, TriggerSide
+from engine.storage.state import CacheValue
 from engine.storage.store import Store, StoreConfig
 from engine.storage.truncation import LogRetention
 from engine.system_tables.ports import PluginFile
 from engine.system_tables.registry import DatabaseSystemTables
 from engine.system_tables.sources import EngineSources
+from engine.triggers.cache_state import CacheStates
+from engine.triggers.dead_letters import input_of
 from engine.triggers.journal import Journal, Stamps
 from engine.triggers.lag import Backlogs, LogTimes
 from engine.triggers.manager import LogSide, TriggerManager
@@ -146,9 +147,8 @@ class Engine:
             self.store = Store(self._disk, self.paths, config, self.clock)
             tail = self._replay_log()
             self.registry = PluginRegistry(
-                self.settings.plugin_dir, self.settings.plugin_repo, self.paths.plugin_cache, self.clock
+                self.settings.plugin_dir, self.settings.plugin_repo, self.paths.root / "plugin-cache"
             )
-            self.registry.recover()
             self.catalog = Catalog.open(self._disk, self.paths, self.clock, _Checks(self.store, self.registry))
             self._open_log(tail)
         except BaseException:
@@ -272,37 +272,19 @@ class Engine:
 
     # ---- triggers and plugins
 
-    def create_trigger(
-        self,
-        database: str,
-        definition: TriggerDefinition,
-        *,
-        strict: bool = False,
-        upload: Mapping[str, str] | None = None,
-    ) -> list[str]:
+    def create_trigger(self, database: str, definition: TriggerDefinition) -> list[str]:
         """Make a trigger, and start it unless it is disabled; return warnings.
-
-        The files of ``upload`` (name in the plugin folder, text) are written first, and are as before if anything fails.
 
         Raises:
             PluginError: its plugin is not there.
-            InvalidRequest: triggers of this kind are not allowed here; ``strict``: its plugin cannot work.
+            InvalidRequest: triggers of this kind are not allowed here.
         """
-        change = CreateTrigger(database, replace(definition, trigger_id=0))
-        if upload:
-            self.catalog.check(change)
-        with self.registry.uploaded(upload or {}):
-            warnings = self._trigger_warnings(definition, is_new_plugin=True, strict=strict)
-            self.catalog.apply(change)
+        warnings = self._trigger_warnings(definition, is_new_plugin=True)
+        self.catalog.apply(CreateTrigger(database, replace(definition, trigger_id=0)))
         return warnings
 
     def update_trigger(
-        self,
-        database: str,
-        name: str,
-        edit: Callable[[TriggerDefinition], TriggerDefinition],
-        *,
-        strict: bool = False,
+        self, database: str, name: str, edit: Callable[[TriggerDefinition], TriggerDefinition]
     ) -> list[str]:
         """Make of a trigger what ``edit`` returns for it; return warnings.
 
@@ -314,8 +296,7 @@ class Engine:
         """
         before = self._trigger(database, name)
         after = edit(before)
-        is_new_plugin = after.plugin_filename != before.plugin_filename
-        warnings = self._trigger_warnings(after, is_new_plugin=is_new_plugin, strict=strict)
+        warnings = self._trigger_warnings(after, is_new_plugin=after.plugin_filename != before.plugin_filename)
         self.catalog.apply(ReplaceTrigger(database, before, after))
         return warnings
 
@@ -335,19 +316,13 @@ class Engine:
         """Return how far a write trigger is behind; see ``TriggerManager.lag``."""
         return self.triggers.lag(trigger_id)
 
+    def delete_cache_state(self, database: str, trigger: str | None, key: str | None) -> None:
+        """Take away what a trigger keeps in its cache, or (``None``) what all keep in the global one; see ``CacheStates``."""
+        self._cache_states.delete(None if trigger is None else self._trigger(database, trigger), key)
+
     def write_plugin_file(self, name: str, content: str) -> None:
         """Create or replace one file in the plugin folder; see ``PluginRegistry.write_file``."""
         self.registry.write_file(name, content)
-
-    def update_plugin_file(self, trigger: str, content: str, database: str | None = None) -> list[str]:
-        """Replace the code of a trigger, in ``database`` (``None``: in any); see ``PluginUpdates.replace_file``."""
-        return self._plugin_updates.replace_file(find_trigger(self.catalog.state, trigger, database), content)
-
-    def update_plugin_folder(
-        self, trigger: str, files: Sequence[tuple[str, str]], database: str | None = None
-    ) -> list[str]:
-        """Replace the folder of a trigger, in ``database`` (``None``: in any); see ``PluginUpdates.replace_folder``."""
-        return self._plugin_updates.replace_folder(find_trigger(self.catalog.state, trigger, database), files)
 
     def request(self, path: str, data: RequestData) -> "Future[Response]":
         """Hand a request to the trigger of ``path``; see ``TriggerManager.request``."""
@@ -437,15 +412,17 @@ class Engine:
 
     def _build(self) -> None:
         settings = self.settings
-        self._plugin_updates = PluginUpdates(self.registry)
         self._writes = WriteService(self.catalog, self.store.schemas, self.wal, self.clock)
         self._tables = Tables(self.catalog, self.store.schemas, self.wal)
         self._queries = QueryExecutor(settings.exec_mem_pool_size_bytes)
-        self._sources = EngineSources(self.catalog, self.store, self.paths, self._plugin_files, self.trigger_lag)
+        self._sources = EngineSources(
+            self.catalog, self.store, self.paths, self._plugin_files, self.trigger_lag, self._cache_values
+        )
         self._timers = Timers(self.clock)
         self._timer_loop = TimerLoop(self._timers)
         self._environment = PluginEnvironment(settings.virtual_env_location, settings.package_manager)
         self._executor = self._outside.executor or self._make_executor()
+        self._cache_states = CacheStates(self.store.consumers, self.wal, self._executor, self.clock)
         stamps = Stamps(self.clock)
         self._journal = Journal(self._writes, self.wal, self._timers, stamps, settings.node_id)
         self._aside = Aside()
@@ -479,7 +456,9 @@ class Engine:
             journal=self._journal,
             stamps=stamps,
             services=ServiceKit(self._journal, self, self._writes, self.store.consumers),
+            input_text=input_of,
             default_timeout_s=self.settings.plugin_timeout_s,
+            cache_bytes=self.settings.plugin_cache_size_bytes,
             most_side_by_side=self.settings.async_trigger_concurrency_limit,
             aside=self._aside.submit,
         )
@@ -512,44 +491,33 @@ class Engine:
             raise NotFound(f"the requested resource was not found: {name}")
         return definition
 
-    def _trigger_warnings(self, definition: TriggerDefinition, *, is_new_plugin: bool, strict: bool) -> list[str]:
+    def _trigger_warnings(self, definition: TriggerDefinition, *, is_new_plugin: bool) -> list[str]:
         """Return what the author of a trigger may not have meant.
 
         Raises:
             PluginError: its plugin is not there.
-            InvalidRequest: triggers of this kind are not allowed here; ``strict``: its plugin cannot work.
+            InvalidRequest: triggers of this kind are not allowed here.
         """
-        kind, name = run_kind(definition.spec), definition.plugin_filename
+        kind = run_kind(definition.spec)
         if kind not in self.settings.restrict_plugin_triggers_to:
-            type_name = plugin_type_name(definition.spec)
-            raise InvalidRequest(f"invalid request: server is configured to reject {type_name} plugin triggers")
-        source = self.registry.refresh(name) if is_new_plugin else self.registry.resolve(name)
-        problems = self.registry.warnings(source, kind)
-        if strict and problems:
-            raise InvalidRequest("; ".join(problems))
-        notes = [self.registry.note(name)] if is_new_plugin else []
-        notes += [reading_note(definition.spec), never_note(definition, self.clock.now_ns())]
-        return [*problems, *(note for note in notes if note)]
+            name = plugin_type_name(definition.spec)
+            raise InvalidRequest(f"invalid request: server is configured to reject {name} plugin triggers")
+        find = self.registry.refresh if is_new_plugin else self.registry.resolve
+        notes = [reading_note(definition.spec), never_note(definition, self.clock.now_ns())]
+        return [*self.registry.warnings(find(definition.plugin_filename), kind), *(note for note in notes if note)]
+
+    def _cache_values(self, database: Database) -> Iterable[CacheValue]:
+        return self._cache_states.of(database)
 
     def _plugin_files(self, plugin_filename: str) -> list[PluginFile]:
         return [
-            PluginFile(
-                file_name=f.name,
-                file_path=str(f.path),
-                size_bytes=f.version.size_bytes,
-                last_modified_ms=f.version.modified_ms,
-                content_hash=f.version.content_hash,
-                plugin_hash=f.plugin_hash,
-                loaded_ns=f.loaded_ns,
-                entry_points=f.version.entry_points,
-                problem=f.version.problem,
-            )
+            PluginFile(f.name, str(f.path), f.size_bytes, f.modified_ms)
             for f in self.registry.list_files(plugin_filename)
         ]
 
     def _plugin_environment(self) -> PluginEnvironment:
         if self.settings.plugin_dir is None:
-            raise EngineOff(NO_PLUGIN_DIR)
+            raise EngineOff("No plugin directory configured")
         return self._environment
 
     def _new_token(self, name: str, change: Any) -> NewToken:

@@ -260,6 +260,14 @@ SETTINGS: tuple[Setting, ...] = (
         unit="s",
     ),
     Setting(
+        "plugin-cache-size",
+        _size_of_at_least(8 * MEGABYTE),
+        "64mb",
+        "Size of the values that a trigger may keep in its cache, and all triggers together in the global one; "
+        "what was not used for longest goes first.",
+        unit="bytes",
+    ),
+    Setting(
         "async-trigger-concurrency-limit",
         _positive_count,
         "8",
@@ -374,6 +382,7 @@ class Settings:
     plugin_isolation: str
     plugin_timeout_s: float | None
     plugin_freeze_timeout_s: float
+    plugin_cache_size_bytes: int
     async_trigger_concurrency_limit: int
     restrict_plugin_triggers_to: frozenset[RunKind]
     wal_flush_interval_s: float

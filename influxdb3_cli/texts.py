@@ -14,6 +14,11 @@ def quote_all(names: list[str]) -> str:
     return "[" + ", ".join(quote(name) for name in names) + "]"
 
 
+def sql_text(text: str) -> str:
+    """Return ``text`` as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def format_size(size_bytes: float) -> str:
     """Return ``size_bytes`` for people: ``18B``, ``1.50KiB``, ``2.00GiB``."""
     if size_bytes < _SIZE_STEP:

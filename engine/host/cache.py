@@ -1,20 +1,26 @@
 """The cache of plugins as its users see it: live objects with keys, in namespaces, and what each run did to them."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.clock import Clock
 from engine.host.namespace import Entry, Namespace, Session, freeze
 from engine.host.pickling import UNCHANGEABLE, from_bytes
-from engine.host.protocol import NamespaceChange, NamespaceSync, PassedRun, Settle
+from engine.host.protocol import CacheRules, NamespaceChange, NamespaceSync, PassedRun, Settle
 
 SWEEP_INTERVAL_NS = 10_000_000_000
 SECOND_NS = 1_000_000_000
 FAR_FUTURE_NS = (1 << 63) - 1
 LONGEST_TTL_S = float(1 << 64)
 
+MOST_NAMED_KEYS = 5
+"""So many of the keys that had to go are named in the log."""
+
 LogLine = Callable[[str, str], None]
+
+Rules = Mapping[str, CacheRules]
+"""Of a run: by its own namespace and the global one, in this order."""
 
 
 class CacheStore:
@@ -34,20 +40,18 @@ class CacheStore:
             known = self._namespaces.get(namespace)
             return known.version if known else 0
 
-    def sync(self, update: NamespaceSync) -> bool:
+    def sync(self, update: NamespaceSync, rules: CacheRules) -> bool:
         """Take over what was committed elsewhere; return whether the namespace had to start empty instead."""
         with self._lock:
-            return self._namespace(update.namespace).sync(update, self._clock.now_ns())
+            return self._namespace(update.namespace).sync(update, self._clock.now_ns(), rules.restore)
 
-    def open(
-        self, run_id: str, namespace: str, global_namespace: str, default_ttl_s: float | None, log: LogLine
-    ) -> "RunCache":
+    def open(self, run_id: str, rules: Rules, default_ttl_s: float | None, log: LogLine) -> "RunCache":
         """Return the cache as the run ``run_id`` uses it; with ``default_ttl_s`` nothing of it is ever committed."""
         with self._lock:
-            pair = self._namespace(namespace), self._namespace(global_namespace)
-            return RunCache(self, run_id, pair, default_ttl_s, log)
+            sessions = tuple(Session(self._namespace(name), rule) for name, rule in rules.items())
+            return RunCache(self, run_id, sessions, default_ttl_s, log)
 
-    def take_passed(self, passed: PassedRun, namespace: str, global_namespace: str) -> list[str]:
+    def take_passed(self, passed: PassedRun, rules: Rules) -> list[str]:
         """Have what a run of another process left, as if it had ended here; return what starts empty instead.
 
         Nothing happens if it did end here.
@@ -55,7 +59,7 @@ class CacheStore:
         with self._lock:
             if passed.run_id in self._unsettled:
                 return []
-            run = self.open(passed.run_id, namespace, global_namespace, None, lambda level, text: None)
+            run = self.open(passed.run_id, rules, None, lambda level, text: None)
             self._unsettled[passed.run_id] = run
             by_name = {session.namespace.name: session for session in run.sessions}
             return [c.namespace for c in passed.changes if by_name[c.namespace].stand_for(c)]
@@ -100,11 +104,11 @@ class RunCache:
         self,
         store: CacheStore,
         run_id: str,
-        namespaces: tuple[Namespace, Namespace],
+        sessions: tuple[Session, ...],
         default_ttl_s: float | None,
         log: LogLine,
     ) -> None:
-        self.sessions = tuple(Session(namespace) for namespace in namespaces)
+        self.sessions = sessions
         self._store = store
         self._run_id = run_id
         self._default_ttl_s = default_ttl_s
@@ -186,11 +190,25 @@ class RunCache:
         if self.is_forgotten:
             self.abandon()
             return []
+        for session in self.sessions:
+            self._bound(session)
         now = self._store._clock.now_ns()
         changes = [change for session in self.sessions if (change := session.change(now))]
         if changes:
             self._store._unsettled[self._run_id] = self
         return changes
+
+    def _bound(self, session: Session) -> None:
+        """Let what was not used for longest go until the namespace is within its limit, and say so."""
+        gone = session.evict()
+        if gone:
+            whose = "the global cache" if session is self.sessions[True] else "the cache of this trigger"
+            names = ", ".join(map(repr, gone[:MOST_NAMED_KEYS])) + (", …" if len(gone) > MOST_NAMED_KEYS else "")
+            self._log(
+                "WARN",
+                f"{whose} passed its limit of {session.rules.most_bytes} bytes (--plugin-cache-size): "
+                f"{len(gone)} values that were not used for longest are gone: {names}",
+            )
 
     def _freeze(self, key: str, entry: Entry) -> None:
         if entry.is_read and not (entry.pickled is not None and type(entry.value) in UNCHANGEABLE) and freeze(entry):
@@ -199,7 +217,7 @@ class RunCache:
     def _lose(self, session: Session, key: str, error: Exception) -> None:
         what = f"cache value {key!r} cannot be restored ({type(error).__qualname__}: {error})"
         with self._store._lock:
-            if session is self.sessions[True]:
+            if session is self.sessions[True] or session.rules.restore == "values":
                 # the plugin that put it may well be able to read it, so only this process goes on without it
                 session.namespace.entries.pop(key, None)
             else:

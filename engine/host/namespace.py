@@ -5,10 +5,10 @@ Nothing here locks: ``CacheStore`` holds its lock around every call, except ``fr
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from engine.host.pickling import TooLarge, Unpicklable, to_bytes
-from engine.host.protocol import NamespaceChange, NamespaceSync, StateValue
+from engine.host.protocol import CacheRules, NamespaceChange, NamespaceSync, StateValue
 
 UNREAD = object()
 """Stands for a committed value that nobody has asked for yet."""
@@ -23,17 +23,24 @@ class Entry:
         pickled: the bytes that stood for the value when somebody looked last; ``None`` = nobody did.
         expires_ns: wall-clock time, ``None`` = never.
         live_only: this very object turned out not to be picklable, or too large.
+        used: rises with each use of any value of its namespace.
     """
 
     value: Any
     pickled: bytes | None = None
     expires_ns: int | None = None
     live_only: bool = False
+    used: int = 0
 
     @property
     def is_read(self) -> bool:
         """Return whether the object exists, and not only its bytes."""
         return self.value is not UNREAD
+
+    @property
+    def size_bytes(self) -> int:
+        """Return what the value takes as bytes, as far as is known."""
+        return len(self.pickled) if self.pickled is not None and not self.live_only else 0
 
     def read(self, value: Any) -> None:
         """Let ``value`` be the object, unless another thread was first."""
@@ -80,6 +87,7 @@ class Session:
     """
 
     namespace: "Namespace"
+    rules: CacheRules = field(default_factory=CacheRules)
     touched: dict[str, Touch] = field(default_factory=dict)
     overtaken: set[str] = field(default_factory=set)
     adopted: set[str] = field(default_factory=set)
@@ -99,6 +107,7 @@ class Session:
             entry.live_only = True
         self._note_put(key, entry, old)
         self.namespace.entries[key] = entry
+        self.namespace.note_use(entry)
 
     def delete(self, key: str) -> bool:
         """Remove ``key``; return whether it was there."""
@@ -133,7 +142,7 @@ class Session:
 
         A live object that the run left is not here, and a namespace comes whole or not at all.
         """
-        is_lost = any(value.live for value in change.values)
+        is_lost = self.rules.restore != "values" and any(value.live for value in change.values)
         if change.clear or is_lost:
             self.namespace.start_empty()
         if not is_lost:
@@ -144,6 +153,30 @@ class Session:
             self.namespace.sessions.append(self)
         self.closed = True
         return is_lost
+
+    def evict(self) -> list[str]:
+        """Remove what was not used for longest, until the namespace is within its limit; return the keys.
+
+        What other runs under way have touched stays, and so does what never had bytes, for its size is not known.
+        """
+        namespace = self.namespace
+        namespace.most_bytes += sum(entry.size_bytes for _, entry in self.entries())
+        if namespace.most_bytes <= self.rules.most_bytes:
+            return []
+        namespace.most_bytes = sum(entry.size_bytes for entry in namespace.entries.values())
+        busy = {key for other in namespace.sessions if other is not self for key in other.touched}
+        gone: list[str] = []
+        for key, entry in sorted(namespace.entries.items(), key=lambda item: item[1].used):
+            if namespace.most_bytes <= self.rules.most_bytes:
+                break
+            if entry.size_bytes and key not in busy:
+                namespace.most_bytes -= entry.size_bytes
+                touch = self.touched.get(key) or self._touch(key)
+                touch.put, touch.entry, touch.before = True, None, touch.before or entry
+                self.adopted.discard(key)
+                del namespace.entries[key]
+                gone.append(key)
+        return gone
 
     def entries(self) -> Iterator[tuple[str, Entry]]:
         """Yield what is there under the keys of this session, for ``freeze``."""
@@ -212,6 +245,8 @@ class Namespace:
         committed: the values at that version, for comparison and to go back to.
         must_clear: it started empty although values were committed; the next change says so.
         orphans: keys changed by nobody who will commit them.
+        most_bytes: the pickled values take at most so much.
+        uses: how often any value was used.
         sessions: runs that touched something and are not settled, oldest first.
         is_forgotten: its trigger is gone; only runs that were under way still see it.
     """
@@ -223,6 +258,8 @@ class Namespace:
         self.committed: dict[str, StateValue] = {}
         self.must_clear = False
         self.orphans: set[str] = set()
+        self.most_bytes = 0
+        self.uses = 0
         self.sessions: list[Session] = []
         self.is_forgotten = False
 
@@ -232,7 +269,14 @@ class Namespace:
         if entry and entry.expires_ns is not None and entry.expires_ns <= now_ns:
             del self.entries[key]
             return None
+        if entry:
+            self.note_use(entry)
         return entry
+
+    def note_use(self, entry: Entry) -> None:
+        """Note that ``entry`` is the one that was used last."""
+        self.uses += 1
+        entry.used = self.uses
 
     def known(self, key: str, *, but: Session) -> StateValue:
         """Return the last value of ``key`` that was committed or sent to be, leaving out what ``but`` sent."""
@@ -245,21 +289,27 @@ class Namespace:
         """Return whether another run sent ``key`` and it is open what becomes of it."""
         return any(key in session.sent for session in self.sessions if session is not asking)
 
-    def sync(self, update: NamespaceSync, now_ns: int) -> bool:
-        """Take over what was committed elsewhere; return whether the namespace starts empty instead.
+    def sync(self, update: NamespaceSync, now_ns: int, restore: Literal["whole", "values", "never"] = "whole") -> bool:
+        """Take over what was committed elsewhere; return whether the namespace starts empty instead, for a reason to tell.
 
-        A namespace comes back whole or not at all: a live object that is not here cannot come back.
+        A namespace comes back whole or not at all, for a live object that is not here cannot come back, unless
+        ``restore`` says otherwise: what can, or nothing if there is nothing of it here.
         """
         if update.whole and (self.must_clear or any(session.clear for session in self.sessions)):
             return False  # these values are on their way out
+        is_new = not self.version
         self.version = update.version
         if update.whole:
-            if any(value.live and not self._holds_live(value.key) for value in update.values):
+            if restore == "never" and is_new:
+                self.start_empty()
+                return False
+            if restore != "values" and any(value.live and not self._holds_live(value.key) for value in update.values):
                 self.start_empty()
                 return True
             for key in self.committed.keys() - {value.key for value in update.values}:
                 self._take(StateValue(key, None), now_ns)
         for value in update.values:
+            self.most_bytes += len(value.pickled or b"")
             self._take(value, now_ns)
         return False
 

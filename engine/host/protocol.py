@@ -52,12 +52,11 @@ class PluginSource(msgspec.Struct, frozen=True):
     """Where a plugin's code is.
 
     ``path`` is a file or a folder with ``__init__.py`` on the local disk (for ``gh:`` the file in the cache);
-    ``filename`` is what the trigger says; ``problem`` why there is no code for it, and then nothing is at ``path``.
+    ``filename`` is what the trigger says.
     """
 
     filename: str
     path: str
-    problem: str | None = None
 
 
 class StateValue(msgspec.Struct, frozen=True, array_like=True):
@@ -94,6 +93,18 @@ class NamespaceChange(msgspec.Struct, frozen=True):
     values: list[StateValue]
 
 
+class CacheRules(msgspec.Struct, frozen=True):
+    """How a host keeps a trigger's cache.
+
+    ``restore``: what a host that has nothing of it takes over – all or nothing, what can be pickled, or nothing. It holds
+    for the trigger's own namespace; the global one comes whole or not at all.
+    ``most_bytes``: so much may the pickled values of a namespace take; what was not used for longest goes first.
+    """
+
+    restore: Literal["whole", "values", "never"] = "whole"
+    most_bytes: int = 64 << 20
+
+
 class PassedRun(msgspec.Struct, frozen=True):
     """An earlier run that succeeded on another part of the same batch; ``changes`` are not committed yet."""
 
@@ -105,7 +116,7 @@ class Run(msgspec.Struct, tag="run"):
     """One call of a plugin's function.
 
     ``namespace`` and ``global_namespace`` name its two cache namespaces, ``default_ttl_s`` holds for keys put without
-    ttl (dry runs).
+    ttl (dry runs), ``cache`` says how they are kept.
     ``thread`` names the thread it runs in: equal names never overlap; an empty name means a thread of its own.
     ``call_time_s`` is set for ``schedule`` (seconds since the epoch), ``request`` for ``request``, ``batches`` for ``wal``.
     ``passed`` are runs whose changes it starts from, beside what is committed; the executor leaves out those that the
@@ -122,6 +133,7 @@ class Run(msgspec.Struct, tag="run"):
     namespace: str
     global_namespace: str = GLOBAL_NAMESPACE
     default_ttl_s: float | None = None
+    cache: CacheRules = CacheRules()
     batches: list[TableBatch] = []
     call_time_s: int | None = None
     request: RequestData | None = None

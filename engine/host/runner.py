@@ -17,6 +17,7 @@ from engine.host.loader import PluginLoader
 from engine.host.packages import Package
 from engine.host.ports import Services
 from engine.host.protocol import (
+    CacheRules,
     Done,
     ErrorKind,
     Interrupt,
@@ -47,13 +48,14 @@ class Runner:
 
     def start(self, run: Run, services: Services, on_done: Callable[[Done], None]) -> None:
         """Begin ``run`` in its thread and return; ``on_done`` is called exactly once, from any thread."""
-        emptied = [update.namespace for update in run.state if self._caches.sync(update)]
+        rules = {run.namespace: run.cache, run.global_namespace: CacheRules(most_bytes=run.cache.most_bytes)}
+        emptied = [u.namespace for u in run.state if self._caches.sync(u, rules[u.namespace])]
         for passed in run.passed:
-            emptied += self._caches.take_passed(passed, run.namespace, run.global_namespace)
+            emptied += self._caches.take_passed(passed, rules)
         for namespace in dict.fromkeys(emptied):
             whose = "the global cache" if namespace == run.global_namespace else "the cache of this trigger"
             services.log("WARN", f"{whose} held values that cannot survive a restart: it starts empty")
-        cache = self._caches.open(run.run_id, run.namespace, run.global_namespace, run.default_ttl_s, services.log)
+        cache = self._caches.open(run.run_id, rules, run.default_ttl_s, services.log)
         ticket = Ticket(run, RunState(services, self._caches, cache), on_done)
         execution = _Execution(ticket, self._loader, self._files, self._forget_execution)
         with self._lock:

@@ -10,6 +10,7 @@ from engine.server.errors import ClientGone, RouteMissing, body_for, status_for
 from engine.server.replies import ALLOW_ORIGIN, PREFLIGHT, AnyReply, Reply, json_reply, send_reply
 from engine.server.requests import Message, Receive, Request, Send
 from engine.server.routes import (
+    cache_state,
     catalog,
     databases,
     health,
@@ -35,6 +36,7 @@ ROUTES: RouteTable = {
     **databases.ROUTES,
     **tables.ROUTES,
     **triggers.ROUTES,
+    **cache_state.ROUTES,
     **packages.ROUTES,
     **plugin_files.ROUTES,
     **plugin_tests.ROUTES,

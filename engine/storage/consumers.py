@@ -1,17 +1,17 @@
 """What the log says of each trigger: since when it is on, how far it got, what its runs left in the cache."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from engine.errors import ManifestCorrupt
-from engine.host.protocol import NamespaceSync
+from engine.host.protocol import NamespaceChange, NamespaceSync, StateValue
 from engine.model.progress import Progress
 from engine.storage.sealed import open_sealed, seal
 from engine.storage.state import Namespace, NamespaceRecord, from_records, to_records
-from engine.wal.format import CommitRecord, ConsumerRecord, Record, SkippedRecord, StartedRecord
+from engine.wal.format import NOBODY, CommitRecord, ConsumerRecord, Record, SkippedRecord, StartedRecord
 
 MAGIC = b"I3CP"
 VERSION = 2
@@ -78,6 +78,13 @@ class Consumers:
             known = self._namespaces.get(name)
             return known.since(name, since) if known else None
 
+    def values(self, name: str) -> list[StateValue]:
+        """Return the committed values of a namespace, by key; also those that have expired since."""
+        with self._lock:
+            known = self._namespaces.get(name)
+            stored = known.values.values() if known else ()
+            return sorted((s.value for s in stored if not s.is_gone), key=lambda value: value.key)
+
     def version(self, name: str) -> int:
         """Return the version of a namespace, 0 while nothing was committed to it."""
         known = self._namespaces.get(name)
@@ -111,6 +118,9 @@ class Consumers:
         return body.until
 
     def _commit(self, position: int, record: CommitRecord) -> None:
+        if record.trigger_id == NOBODY:
+            self._change(position, [c for c in record.changes if c.namespace in self._namespaces])
+            return
         consumer = self._open.get(record.trigger_id)
         if consumer is None or consumer.generation != record.generation:
             return
@@ -123,7 +133,10 @@ class Consumers:
             started = {run: due for run, due in started.items() if due != record.due_ns}
             last_due = max(record.due_ns, last_due or 0)
         self._open[record.trigger_id] = replace(consumer, progress=progress, started=started, last_due_ns=last_due)
-        for change in record.changes:
+        self._change(position, record.changes)
+
+    def _change(self, position: int, changes: Iterable[NamespaceChange]) -> None:
+        for change in changes:
             self._namespaces.setdefault(change.namespace, Namespace()).apply(position, change)
 
     def _started(self, record: StartedRecord) -> None:

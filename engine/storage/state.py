@@ -8,6 +8,22 @@ import msgspec
 from engine.host.protocol import NamespaceChange, NamespaceSync, StateValue
 
 
+@dataclass(frozen=True, slots=True)
+class CacheValue:
+    """One committed value.
+
+    Attributes:
+        trigger_name: whose it is, ``None`` = it is in the global namespace.
+        size_bytes: of its pickle, ``None`` = it lives in the memory of a plugin host only.
+        expires_ns: wall-clock time, ``None`` = never.
+    """
+
+    trigger_name: str | None
+    key: str
+    size_bytes: int | None
+    expires_ns: int | None
+
+
 class StoredValue(msgspec.Struct, frozen=True, array_like=True):
     """A value and the position of the commit that left it; a key that was deleted is kept until the next checkpoint."""
 

@@ -1,34 +1,24 @@
 """What system tables are made from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import pyarrow as pa
 
-from engine.catalog.state import CatalogState
+from engine.catalog.state import CatalogState, Database
 from engine.model.progress import Lag
+from engine.storage.state import CacheValue
 
 
 @dataclass(frozen=True, slots=True)
 class PluginFile:
-    """One file of a plugin on disk; ``last_modified_ms`` since the epoch.
-
-    Attributes:
-        content_hash: SHA-256 of the file, ``plugin_hash`` that of the plugin as a whole.
-        loaded_ns: when the plugin, as it is now, was first run since the start; ``None`` = not yet.
-        problem: why the file does not compile; ``None`` if it does.
-    """
+    """One file of a plugin on disk; ``last_modified_ms`` since the epoch."""
 
     file_name: str
     file_path: str
     size_bytes: int
     last_modified_ms: int
-    content_hash: str
-    plugin_hash: str
-    loaded_ns: int | None
-    entry_points: tuple[str, ...]
-    problem: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +55,9 @@ class SystemSources(Protocol):
 
     def lag(self, trigger_id: int) -> Lag | None:
         """Return how far a write trigger is behind; ``None`` for one that is off, and for other kinds."""
+
+    def cache_values(self, database: Database) -> Iterable[CacheValue]:
+        """Return what the caches of the triggers of ``database``, and the global one, hold."""
 
     def stored_tables(self, database_id: int) -> Sequence[StoredTable]:
         """Return the tables of a database."""

@@ -1,4 +1,4 @@
-"""The system tables about plugins: triggers, arguments, logs, runs, files."""
+"""The system tables about plugins: triggers, arguments, logs, runs, dead letters, files."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,6 +33,16 @@ TRIGGER_STATE = pa.schema(
         ("lag_seconds", pa.float64()),
         ("missed_rows", pa.int64()),
         ("finished_ranges", pa.int64()),
+    ]
+)
+CACHE_STATE = pa.schema(
+    [
+        ("trigger_name", TEXT),
+        ("scope", TEXT),
+        ("key", TEXT),
+        ("size_bytes", pa.int64()),
+        ("is_kept", pa.bool_()),
+        ("expires", TIMESTAMP),
     ]
 )
 LOGS = pa.schema(
@@ -70,6 +80,23 @@ RUNS = pa.schema(
         ("time", TIMESTAMP),
     ]
 )
+DEAD_LETTERS = pa.schema(
+    [
+        ("time", TIMESTAMP),
+        ("trigger_name", TEXT),
+        ("kind", TEXT),
+        ("table_name", TEXT),
+        ("rows", pa.int64()),
+        ("attempts", pa.int64()),
+        ("error", TEXT),
+        ("traceback", TEXT),
+        ("input", TEXT),
+        ("due", TIMESTAMP),
+        ("run_id", TEXT),
+        ("plugin_filename", TEXT),
+        ("database_name", TEXT),
+    ]
+)
 PLUGIN_FILES = pa.schema(
     [
         ("plugin_name", TEXT),
@@ -77,14 +104,6 @@ PLUGIN_FILES = pa.schema(
         ("file_path", TEXT),
         ("size_bytes", pa.int64()),
         ("last_modified", pa.int64()),
-        # up to here as in InfluxDB 3
-        ("database_name", TEXT),
-        ("plugin_filename", TEXT),
-        ("content_hash", TEXT),
-        ("plugin_hash", TEXT),
-        ("loaded", TIMESTAMP),
-        ("entry_points", TEXT),
-        ("problem", TEXT),
     ]
 )
 
@@ -126,6 +145,22 @@ def _lag_columns(lag: Lag) -> dict[str, int | float]:
     }
 
 
+def cache_state(sources: SystemSources, database: Database) -> pa.Table:
+    """Return what plugins keep in their caches, as last committed; ``is_kept`` = it survives a restart."""
+    rows = [
+        {
+            "trigger_name": value.trigger_name,
+            "scope": "global" if value.trigger_name is None else "trigger",
+            "key": value.key,
+            "size_bytes": value.size_bytes,
+            "is_kept": value.size_bytes is not None,
+            "expires": value.expires_ns,
+        }
+        for value in sources.cache_values(database)
+    ]
+    return pa.Table.from_pylist(rows, schema=CACHE_STATE)
+
+
 def arguments(sources: SystemSources, database: Database) -> pa.Table:
     """Return the arguments of the triggers of ``database`` (processing-engine §6.2)."""
     rows = [
@@ -154,8 +189,14 @@ def runs(sources: SystemSources, database: Database) -> pa.Table:
     return RUNS.empty_table() if stored is None else _shaped(stored, RUNS, {}).sort_by([("started", "ascending")])
 
 
+def dead_letters(sources: SystemSources, database: Database) -> pa.Table:
+    """Return the work that was given up."""
+    stored = sources.internal_rows("processing_engine_dead_letters", None if database.is_internal else database.name)
+    return DEAD_LETTERS.empty_table() if stored is None else _shaped(stored, DEAD_LETTERS, {})
+
+
 def plugin_files(sources: SystemSources, database: Database) -> pa.Table:
-    """Return a row per trigger of any live database and file of its plugin (processing-engine §6.4)."""
+    """Return a row per trigger of any database and file of its plugin (processing-engine §6.4)."""
     rows = [
         {
             "plugin_name": t.name,
@@ -163,16 +204,8 @@ def plugin_files(sources: SystemSources, database: Database) -> pa.Table:
             "file_path": f.file_path,
             "size_bytes": f.size_bytes,
             "last_modified": f.last_modified_ms,
-            "database_name": d.name,
-            "plugin_filename": t.plugin_filename,
-            "content_hash": f.content_hash,
-            "plugin_hash": f.plugin_hash,
-            "loaded": f.loaded_ns,
-            "entry_points": ", ".join(f.entry_points),
-            "problem": f.problem,
         }
         for d in sources.catalog().databases
-        if not d.is_deleted
         for t in d.triggers
         for f in sources.plugin_files(t.plugin_filename)
     ]

@@ -1,16 +1,17 @@
 """Reads what system tables show from catalog and storage."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.catalog.catalog import Catalog
-from engine.catalog.state import INTERNAL_DATABASE, CatalogState
+from engine.catalog.state import INTERNAL_DATABASE, CatalogState, Database
 from engine.columns.types import storage_schema
 from engine.model.progress import Lag
 from engine.model.schema import TableSchema
 from engine.paths import NodePaths
+from engine.storage.state import CacheValue
 from engine.storage.store import Store
 from engine.system_tables.ports import PluginFile, StoredFile, StoredTable
 
@@ -25,12 +26,14 @@ class EngineSources:
         paths: NodePaths,
         list_plugin_files: Callable[[str], Sequence[PluginFile]],
         lag: Callable[[int], Lag | None],
+        cache_values: Callable[[Database], Iterable[CacheValue]],
     ) -> None:
         self._catalog = catalog
         self._store = store
         self._paths = paths
         self._list_plugin_files = list_plugin_files
         self._lag = lag
+        self._cache_values = cache_values
 
     def catalog(self) -> CatalogState:
         """See ``SystemSources``."""
@@ -62,6 +65,10 @@ class EngineSources:
     def lag(self, trigger_id: int) -> Lag | None:
         """See ``SystemSources``."""
         return self._lag(trigger_id)
+
+    def cache_values(self, database: Database) -> Iterable[CacheValue]:
+        """See ``SystemSources``."""
+        return self._cache_values(database)
 
     def stored_tables(self, database_id: int) -> Sequence[StoredTable]:
         """See ``SystemSources``."""

@@ -10,6 +10,7 @@ from engine.plugins.ports import Executor
 from engine.triggers.journal import Journal, Stamps
 from engine.triggers.services import ServiceKit
 from engine.triggers.timers import Timers
+from engine.triggers.work import Work
 from engine.wal.wal import Wal
 from engine.write.service import WriteService
 
@@ -17,12 +18,18 @@ from engine.write.service import WriteService
 class Sources(Protocol):
     """Finds the code of plugins."""
 
-    def to_run(self, plugin_filename: str) -> tuple[PluginSource, str]:
-        """Return where a plugin is, and a hash of what its files hold now; as they were last, if they are gone.
+    def resolve(self, plugin_filename: str) -> PluginSource:
+        """Return where a plugin is; raises ``PluginError`` if it is not there."""
 
-        Raises:
-            EngineError: it was never there.
-        """
+    def content_hash(self, source: PluginSource) -> str:
+        """Return a hash of what the plugin's files hold now."""
+
+
+class InputText(Protocol):
+    """Describes what a run was given."""
+
+    def __call__(self, work: Work) -> list[tuple[str, str]]:
+        """Return (table or empty, JSON) for each part of the input of ``work``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,7 @@ class Toolbox:
     """The parts of the engine that runs need.
 
     Attributes:
+        cache_bytes: so much may the values of one cache namespace take.
         aside: calls back in a thread in which nobody waits, for what takes a while.
     """
 
@@ -42,6 +50,8 @@ class Toolbox:
     journal: Journal
     stamps: Stamps
     services: ServiceKit
+    input_text: InputText
     default_timeout_s: float | None
     most_side_by_side: int
+    cache_bytes: int
     aside: Callable[[Callable[[], None]], None]

@@ -20,6 +20,9 @@ from engine.host.protocol import NamespaceChange, StateValue
 
 ALIGN = 64
 
+NOBODY = 0
+"""As the trigger of a commit: no run's, but somebody's who changes the state of plugins; its generation is always open."""
+
 StateChange = NamespaceChange
 """What a commit changes in one cache namespace: the host's own value, as it came."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from engine.wal.format import (
+    NOBODY,
     CommitRecord,
     ConsumerRecord,
     Record,
@@ -74,7 +75,7 @@ class Gate:
             raise TableGone(rows.table_id)
 
     def _check_generation(self, trigger_id: int, generation: int) -> None:
-        if self._open.get(trigger_id) != generation:
+        if trigger_id != NOBODY and self._open.get(trigger_id) != generation:
             raise GenerationClosed(trigger_id, generation)
 
     def _set_generation(self, trigger_id: int, generation: int | None) -> None:

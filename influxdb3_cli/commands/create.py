@@ -90,10 +90,7 @@ def create_trigger(
     ] = None,
     plugin_filename: Annotated[str | None, typer.Option(metavar="PATH", help="The same as --path.")] = None,
     upload: Annotated[
-        bool, typer.Option("--upload", help="Send the local file or folder to the server with the trigger.")
-    ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse a plugin that does not compile or lacks the trigger's function.")
+        bool, typer.Option("--upload", help="Send the local file or folder to the server first.")
     ] = False,
     trigger_arguments: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE,…", help="Arguments for the plugin.")
@@ -121,12 +118,9 @@ def create_trigger(
         error_behavior=error_behavior.value,
         disabled=disabled,
         settings=settings,
-        strict=strict,
     )
-    if upload:
-        trigger = _with_files(trigger)
     with connect(host, token) as client:
-        warnings = _create(client, trigger)
+        warnings = _create(client, _uploaded(client, trigger) if upload else trigger)
     for text in warnings:
         output.note(f"warning: {text}")
     output.line(f"Trigger {name} created successfully")
@@ -174,10 +168,12 @@ def _plugin(path: str | None, plugin_filename: str | None) -> str:
     return chosen
 
 
-def _with_files(trigger: "NewTrigger") -> "NewTrigger":
-    """Return ``trigger`` with its local files, and the name that they have on the server."""
+def _uploaded(client: "InfluxClient", trigger: "NewTrigger") -> "NewTrigger":
+    """Send the local files of ``trigger``; return it with the name that they have on the server."""
     plugin = read_plugin(Path(trigger.plugin_filename))
-    return replace(trigger, plugin_filename=plugin.plugin_filename, plugin_files=dict(plugin.files))
+    for name, content in plugin.files:
+        client.upload_plugin_file(trigger.database, name, content)
+    return replace(trigger, plugin_filename=plugin.plugin_filename)
 
 
 def _create(client: "InfluxClient", trigger: "NewTrigger") -> list[str]:

@@ -1,4 +1,4 @@
-"""``influxdb3 delete``: databases, tables, triggers."""
+"""``influxdb3 delete``: databases, tables, triggers, what plugins keep."""
 
 import sys
 from typing import Annotated
@@ -10,7 +10,7 @@ from influxdb3_cli.errors import CommandFailed
 from influxdb3_cli.options import DEFAULT_HOST, Database, DatabaseName, Host, TableName, Token, TriggerName, connect
 from influxdb3_cli.texts import quote
 
-app = typer.Typer(help="Delete a database, a table or a trigger.", no_args_is_help=True)
+app = typer.Typer(help="Delete a database, a table, a trigger or the cache of a plugin.", no_args_is_help=True)
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -48,6 +48,27 @@ def delete_trigger(
     with connect(host, token) as client:
         client.delete_trigger(database, name, force=force)
     output.line(f"Trigger {name} deleted successfully")
+
+
+@app.command("cache_state")
+def delete_cache_state(
+    database: Database,
+    trigger: Annotated[str | None, typer.Option(metavar="NAME", help="Whose cache.")] = None,
+    is_global: Annotated[bool, typer.Option("--global", help="The cache that all triggers share.")] = False,
+    key: Annotated[str | None, typer.Option(metavar="KEY", help="Only this value; without it all of them.")] = None,
+    yes: Yes = False,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Delete what a plugin keeps in its cache; its runs from then on begin without it."""
+    if (trigger is None) != is_global:
+        raise typer.BadParameter("say whose: either --trigger NAME or --global", param_hint="--trigger")
+    whose = "all triggers" if trigger is None else f"trigger {trigger}"
+    what = f"the cache of {whose}" if key is None else f"{key!r} in the cache of {whose}"
+    _confirm(what, is_confirmed=yes)
+    with connect(host, token) as client:
+        client.delete_cache_state(database, trigger, key)
+    output.line(f"{what[0].upper()}{what[1:]} deleted successfully")
 
 
 def _confirm(what: str, *, is_confirmed: bool) -> None:

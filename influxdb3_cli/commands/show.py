@@ -8,17 +8,24 @@ import typer
 from influxdb3_cli import output
 from influxdb3_cli.commands import show_system
 from influxdb3_cli.options import DEFAULT_HOST, Database, Format, Host, OutputFormat, Token, connect
+from influxdb3_cli.texts import sql_text
 
 app = typer.Typer(help="Show databases, plugins, triggers, the catalog or system tables.", no_args_is_help=True)
 app.add_typer(show_system.app, name="system")
 app.add_typer(show_system.app, name="s", hidden=True)
 
 _INTERNAL = "_internal"
-_PLUGINS = "SELECT plugin_name, file_name, file_path, size_bytes, last_modified FROM system.plugin_files"
+_PLUGINS = "SELECT * FROM system.plugin_files"
 _TRIGGERS = (
     "SELECT trigger_name, trigger_specification, plugin_filename, "
     "CASE WHEN disabled THEN 'disabled' ELSE 'enabled' END AS state, error_behavior "
     "FROM system.processing_engine_triggers ORDER BY trigger_name"
+)
+
+
+_CACHE_STATE = (
+    "SELECT trigger_name, scope, key, size_bytes, is_kept, expires "
+    "FROM system.processing_engine_cache_state{} ORDER BY scope DESC, trigger_name, key"
 )
 
 
@@ -54,6 +61,20 @@ def triggers(
 ) -> None:
     """Show the triggers of a database."""
     with connect(host, token) as client, client.query_sql(database, _TRIGGERS, fmt.value) as body:
+        output.emit(body)
+
+
+@app.command("cache_state")
+def cache_state(
+    database: Database,
+    trigger: Annotated[str | None, typer.Option(metavar="NAME", help="Only what this trigger keeps.")] = None,
+    fmt: OutputFormat = Format.PRETTY,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Show what plugins keep in their caches, as last committed."""
+    chosen = "" if trigger is None else f" WHERE trigger_name = {sql_text(trigger)}"
+    with connect(host, token) as client, client.query_sql(database, _CACHE_STATE.format(chosen), fmt.value) as body:
         output.emit(body)
 
 

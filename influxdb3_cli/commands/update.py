@@ -1,6 +1,5 @@
 """``influxdb3 update``: change what there is."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +16,6 @@ from influxdb3_cli.options import (
     key_values,
 )
 from influxdb3_cli.trigger_options import canonical_spec, with_trigger_options
-from influxdb3_cli.uploads import read_replacement
 
 app = typer.Typer(help="Change a trigger.", no_args_is_help=True)
 
@@ -42,10 +40,6 @@ def update_trigger(
     ] = None,
     plugin_filename: Annotated[
         str | None, typer.Option(metavar="PATH", help="Another plugin, in the server's plugin folder.")
-    ] = None,
-    path: Annotated[
-        Path | None,
-        typer.Option("--path", "-p", metavar="PATH", help="Local file or folder that replaces the plugin's own."),
     ] = None,
     trigger_arguments: Annotated[
         list[str] | None,
@@ -74,21 +68,13 @@ def update_trigger(
         is_empty = trigger_arguments == [""]
         changes["trigger_arguments"] = None if is_empty else key_values(trigger_arguments, "--trigger-arguments")
     chosen = _chosen(name, trigger_name)
-    if not changes and path is None:
+    if not changes:
         raise typer.BadParameter("nothing to change; name at least one option", param_hint="update trigger")
-    if path is not None and plugin_filename is not None:
-        raise typer.BadParameter(f"'{path}': cannot be used with --plugin-filename", param_hint="--path")
-    replacement = None if path is None else read_replacement(path)
-    warnings = []
     with connect(host, token) as client:
-        if changes:
-            warnings += client.update_trigger(database, chosen, changes)
-        if replacement is not None:
-            warnings += client.replace_plugin(database, chosen, replacement)
+        warnings = client.update_trigger(database, chosen, changes)
     for text in warnings:
         output.note(f"warning: {text}")
-    how = " (atomic directory replacement)" if isinstance(replacement, list) else ""
-    output.line(f"Trigger '{chosen}' updated successfully{how}")
+    output.line(f"Trigger '{chosen}' updated successfully")
 
 
 def _chosen(name: str | None, trigger_name: str | None) -> str:

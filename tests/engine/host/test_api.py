@@ -10,6 +10,7 @@ from engine.errors import QueryError as EngineQueryError
 from engine.host.api import PluginCache, PyPluginCallApi, QueryError, RunState
 from engine.host.cache import SWEEP_INTERVAL_NS, CacheStore
 from engine.host.errors import RunTimedOut
+from engine.host.protocol import CacheRules
 from tests.support.clock import ManualClock
 from tests.support.plugins import FakeDatabase
 
@@ -39,7 +40,7 @@ class Plugin:
         self.clock = ManualClock()
         self.database = FakeDatabase()
         store = CacheStore(self.clock)
-        cache = store.open("r", "n", "global", None, self.database.log)
+        cache = store.open("r", {"n": CacheRules(), "global": CacheRules()}, None, self.database.log)
         self.state = RunState(self.database, store, cache)
         self.local = PyPluginCallApi(self.state)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.host.cache import FAR_FUTURE_NS, SWEEP_INTERVAL_NS, CacheStore, RunCache
 from engine.host.pickling import LARGEST_BYTES, to_bytes
-from engine.host.protocol import NamespaceChange, NamespaceSync, PassedRun, Settle, StateValue
+from engine.host.protocol import CacheRules, NamespaceChange, NamespaceSync, PassedRun, Settle, StateValue
 from tests.support.clock import ManualClock
 
 SECOND_NS = 10**9
@@ -25,9 +25,13 @@ class Caches:
         self.logs: list[str] = []
         self.version = 0
         self.committed: dict[str, dict[str, StateValue]] = {}
+        self.kept = CacheRules()
+
+    def rules(self, namespace: str = "n") -> dict[str, CacheRules]:
+        return {namespace: self.kept, "global": CacheRules(most_bytes=self.kept.most_bytes)}
 
     def run(self, run_id: str = "r", namespace: str = "n", ttl: float | None = None) -> RunCache:
-        return self.store.open(run_id, namespace, "global", ttl, lambda level, text: self.logs.append(text))
+        return self.store.open(run_id, self.rules(namespace), ttl, lambda level, text: self.logs.append(text))
 
     def commit(self, run_id: str, changes: list[NamespaceChange]) -> None:
         self.version += 1
@@ -52,7 +56,7 @@ class Caches:
     def restarted(self) -> bool:
         """Lose all that is in memory; return whether the namespace starts empty."""
         self.store = CacheStore(self.clock)
-        return self.store.sync(self.whole())
+        return self.store.sync(self.whole(), self.kept)
 
 
 @pytest.fixture
@@ -491,7 +495,7 @@ def test_a_run_starts_from_what_a_run_of_another_process_left(caches: Caches) ->
     caches.commit("before", before.changes())
     passed = passed_elsewhere(caches, "one", 1)
     assert not caches.restarted()
-    assert [caches.store.take_passed(passed, "n", "global") for _ in range(2)] == [[], []]
+    assert [caches.store.take_passed(passed, caches.rules()) for _ in range(2)] == [[], []]
     failed = caches.run("two")
     assert get(failed, "k") == 1
     put(failed, "k", 2)
@@ -517,7 +521,7 @@ def test_what_passed_elsewhere_is_undone_when_all_is_given_up(caches: Caches) ->
     passing.delete("gone", use_global=False)
     passed = PassedRun("one", passing.changes())
     caches.restarted()
-    caches.store.take_passed(passed, "n", "global")
+    caches.store.take_passed(passed, caches.rules())
     seen = caches.run("two")
     assert (get(seen, "k"), get(seen, "gone")) == (1, None)
     seen.changes()
@@ -532,7 +536,7 @@ def test_a_live_value_that_a_passed_run_left_elsewhere_empties_the_namespace(cac
     caches.commit("before", before.changes())
     passed = passed_elsewhere(caches, "one", threading.Lock())
     caches.restarted()
-    assert caches.store.take_passed(passed, "n", "global") == ["n"]
+    assert caches.store.take_passed(passed, caches.rules()) == ["n"]
     run = caches.run("two")
     assert (get(run, "k"), get(run, "old")) == (None, None)
     put(run, "fresh", 1)
@@ -590,9 +594,9 @@ def test_second_whole_state_does_not_wipe_what_was_put_since(caches: Caches) -> 
     caches.restarted()
     run = caches.run("1")
     put(run, "a", 1)
-    assert not caches.store.sync(caches.whole())
+    assert not caches.store.sync(caches.whole(), caches.kept)
     changes = run.changes()
-    assert not caches.store.sync(caches.whole())
+    assert not caches.store.sync(caches.whole(), caches.kept)
     caches.commit("1", changes)
     assert get(caches.run("2"), "a") == 1
 
@@ -604,7 +608,7 @@ def test_live_object_that_is_here_stays_when_its_state_comes_back(caches: Caches
     put(first, "list", [1])
     caches.commit("1", first.changes())
     kept = get(caches.run("2"), "list")
-    assert not caches.store.sync(caches.whole())
+    assert not caches.store.sync(caches.whole(), caches.kept)
     third = caches.run("3")
     assert get(third, "lock") is lock
     assert get(third, "list") is kept
@@ -615,7 +619,7 @@ def test_own_commit_that_comes_back_before_it_is_settled_changes_nothing(caches:
     put(first, "list", [1])
     changes = first.changes()
     kept = get(caches.run("x"), "list")
-    assert not caches.store.sync(NamespaceSync("n", 1, whole=False, values=changes[0].values))
+    assert not caches.store.sync(NamespaceSync("n", 1, whole=False, values=changes[0].values), caches.kept)
     caches.commit("1", changes)
     second = caches.run("2")
     assert get(second, "list") is kept
@@ -634,7 +638,7 @@ def test_values_of_other_processes_are_taken_over(caches: Caches) -> None:
         StateValue("live", None, live=True),
         StateValue("new", to_bytes([2])),
     ]
-    assert not caches.store.sync(NamespaceSync("n", 9, whole=False, values=values))
+    assert not caches.store.sync(NamespaceSync("n", 9, whole=False, values=values), caches.kept)
     assert caches.store.version("n") == 9
     run = caches.run("3")
     assert [get(run, k) for k in ("changed", "deleted", "live", "new")] == [[1], None, None, [2]]
@@ -645,7 +649,7 @@ def test_values_of_other_processes_are_taken_over(caches: Caches) -> None:
 def test_value_put_here_and_not_yet_committed_is_not_overwritten(caches: Caches) -> None:
     run = caches.run("1")
     put(run, "a", 1)
-    caches.store.sync(NamespaceSync("n", 5, whole=False, values=[StateValue("a", to_bytes(7))]))
+    caches.store.sync(NamespaceSync("n", 5, whole=False, values=[StateValue("a", to_bytes(7))]), caches.kept)
     assert get(run, "a") == 1
     changes = run.changes()
     assert plain(changes) == {"a": 1}
@@ -655,7 +659,7 @@ def test_value_put_here_and_not_yet_committed_is_not_overwritten(caches: Caches)
 
 def test_value_that_cannot_be_read_empties_the_triggers_cache(caches: Caches) -> None:
     values = [StateValue("bad", b"cno_such_module\nX\n."), StateValue("good", to_bytes(1))]
-    caches.store.sync(NamespaceSync("n", 5, whole=True, values=values))
+    caches.store.sync(NamespaceSync("n", 5, whole=True, values=values), caches.kept)
     run = caches.run("1")
     put(run, "mine", 1)
     assert get(run, "good") == 1
@@ -671,7 +675,7 @@ def test_value_that_cannot_be_read_empties_the_triggers_cache(caches: Caches) ->
 
 def test_value_that_cannot_be_read_leaves_the_global_cache_alone(caches: Caches) -> None:
     values = [StateValue("bad", b"cno_such_module\nX\n."), StateValue("good", to_bytes(1))]
-    caches.store.sync(NamespaceSync("global", 5, whole=True, values=values))
+    caches.store.sync(NamespaceSync("global", 5, whole=True, values=values), caches.kept)
     run = caches.run("1")
     assert get(run, "bad", "default", use_global=True) == "default"
     assert get(run, "good", use_global=True) == 1
@@ -787,3 +791,102 @@ def test_one_run_at_a_time_leaves_all_or_nothing(runs_steps: list[list[tuple[str
             assert runs.shown() == before
         else:
             runs.settle(0, "commit")
+
+
+# ---- what comes back, and how much of it
+
+
+def test_what_can_come_back_comes_back_if_the_trigger_says_so(caches: Caches) -> None:
+    caches.kept = CacheRules(restore="values")
+    run = caches.run()
+    put(run, "lock", threading.Lock())
+    put(run, "count", 3)
+    caches.commit("r", run.changes())
+    assert not caches.restarted()
+    after = caches.run("r2")
+    assert (get(after, "count"), get(after, "lock", "none")) == (3, "none")
+    put(after, "count", 4)
+    assert plain(after.changes()) == {"count": 4}
+
+
+def test_a_value_that_cannot_be_read_is_lost_alone_if_the_trigger_says_so(caches: Caches) -> None:
+    caches.kept = CacheRules(restore="values")
+    caches.committed["n"] = {"bad": StateValue("bad", b"no pickle"), "good": StateValue("good", to_bytes(1))}
+    assert not caches.restarted()
+    run = caches.run()
+    assert (get(run, "bad", "none"), get(run, "good")) == ("none", 1)
+    assert any("cannot be restored" in text for text in caches.logs)
+
+
+def test_nothing_comes_back_if_the_trigger_says_so(caches: Caches) -> None:
+    caches.kept = CacheRules(restore="never")
+    run = caches.run()
+    put(run, "count", 3)
+    put(run, "shared", 1, use_global=True)
+    caches.commit("r", run.changes())
+    assert not caches.restarted()
+    caches.store.sync(caches.whole("global"), CacheRules())
+    run = caches.run("r2")
+    assert (get(run, "count", "none"), get(run, "shared", use_global=True)) == ("none", 1)
+    put(run, "other", 1)
+    changes = run.changes()
+    assert [change.clear for change in changes] == [True]
+    caches.commit("r2", changes)
+    assert list(caches.committed["n"]) == ["other"]
+
+
+def test_what_was_not_used_for_longest_goes_first(caches: Caches) -> None:
+    size = len(to_bytes(b"x" * 1000))
+    caches.kept = CacheRules(most_bytes=3 * size)
+    run = caches.run()
+    for key in "abc":
+        put(run, key, b"x" * 1000)
+    caches.commit("r", run.changes())
+    run = caches.run("r2")
+    get(run, "a")
+    for key in "de":
+        put(run, key, b"y" * 1000)
+    changes = run.changes()
+    assert {key for key, value in plain(changes).items() if value == "gone"} == {"b", "c"}
+    caches.commit("r2", changes)
+    assert sorted(caches.committed["n"]) == ["a", "d", "e"]
+    assert [text for text in caches.logs if "limit" in text] == [
+        f"the cache of this trigger passed its limit of {3 * size} bytes (--plugin-cache-size): "
+        "2 values that were not used for longest are gone: 'b', 'c'"
+    ]
+
+
+def test_eviction_goes_with_the_run(caches: Caches) -> None:
+    caches.kept = CacheRules(most_bytes=1500)
+    run = caches.run()
+    put(run, "a", b"x" * 1000)
+    caches.commit("r", run.changes())
+    run = caches.run("r2")
+    put(run, "b", b"y" * 1000)
+    run.changes()
+    caches.repeat("r2")
+    again = caches.run("r3")
+    assert (get(again, "a"), get(again, "b")) == (b"x" * 1000, None)
+
+
+def test_a_value_that_another_run_has_touched_is_not_evicted(caches: Caches) -> None:
+    caches.kept = CacheRules(most_bytes=1500)
+    other = caches.run("other")
+    put(other, "a", b"x" * 1000)
+    run = caches.run()
+    put(run, "b", b"y" * 1000)
+    assert "a" not in plain(run.changes())
+    assert get(caches.run("r2"), "a") == b"x" * 1000
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 2000)), max_size=40))
+def test_a_namespace_stays_within_its_limit(puts: list[tuple[str, int]]) -> None:
+    caches = Caches()
+    caches.kept = CacheRules(most_bytes=4000)
+    for number, (key, size) in enumerate(puts):
+        run = caches.run(f"r{number}")
+        put(run, key, b"x" * size)
+        caches.commit(f"r{number}", run.changes())
+        held = caches.committed["n"]
+        assert key in held
+        assert sum(len(value.pickled or b"") for value in held.values()) <= 4000

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from engine.plugins.places import NO_PLUGIN_DIR
 from tests.support.web import TRIGGERS, Web, told, web
 
 DATABASE = "/api/v3/configure/database"
@@ -221,14 +220,11 @@ def test_without_plugin_dir_the_engine_is_off(tmp_path: Path) -> None:
     with web(tmp_path, plugin_dir=None, virtual_env_location=None) as server:
         server.engine.create_database("foo")
         test = {"filename": "w.py", "database": "foo", "input_lp": "a b=1"}
-        off = f"Plugin error: {NO_PLUGIN_DIR}"
+        off = "Plugin error: No plugin directory configured"
         assert told(server.trigger("t", "all_tables", "w.py")) == (500, off)
         assert told(server.post("/api/v3/plugin_test/wal", json=test)) == (500, off)
         file = {"plugin_name": "x.py", "content": ""}
         assert told(server.post("/api/v3/plugins/files", json=file)) == (500, off)
-        body = {"plugin_files": {"w.py": ""}, "strict": True}
-        assert told(server.trigger("t", "all_tables", "w.py", **body)) == (500, off)
-        assert told(server.trigger("t", "all_tables", "gh:w.py")) == (500, off)
         install = "/api/v3/configure/plugin_environment/install_packages"
         assert told(server.post(install, json={"packages": ["x"]})) == (500, off)
         assert told(server.get("/api/v3/engine/x")) == (404, '{error: "not found"}')
@@ -308,3 +304,23 @@ def test_a_change_that_cannot_be_made_changes_nothing(
     assert answer.status_code == status
     assert answer.text.startswith(text)
     assert server.engine.catalog.state is before
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status", "text"),
+    [
+        ("db=foo&trigger_name=t", 200, ""),
+        ("db=foo&scope=global", 200, ""),
+        ("db=foo&trigger_name=t&key=x", 404, "the cache of trigger t holds nothing under 'x'"),
+        ("db=foo&trigger_name=u", 404, "the requested resource was not found: u"),
+        ("db=bar&trigger_name=t", 404, "Database not found bar"),
+        ("db=foo", 400, "name a trigger by trigger_name, or say scope=global"),
+        ("db=foo&trigger_name=t&scope=global", 400, "name a trigger by trigger_name, or say scope=global"),
+        ("db=foo&trigger_name=t&scope=all", 400, "scope 'all' must be trigger or global"),
+    ],
+)
+def test_the_cache_of_plugins_is_deleted(server: Web, parameters: str, status: int, text: str) -> None:
+    server.trigger("t", "all_tables", "w.py", WRITES)
+    answer = server.delete(f"{TRIGGERS}/cache_state?{parameters}")
+    assert answer.status_code == status
+    assert answer.text.startswith(text)
