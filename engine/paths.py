@@ -19,6 +19,7 @@ class NodePaths:
         self.parquet = self.root / "parquet"
         self.checkpoints = self.root / "checkpoints"
         self.file_sets = self.root / "file-sets"
+        self.plugin_cache = self.root / "plugin-cache"
 
     def rejected_catalog(self, stamp: str) -> Path:
         """Return where a catalog file that was refused is kept, ``stamp`` telling when."""

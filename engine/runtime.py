@@ -45,9 +45,11 @@ from engine.paths import NodePaths
 from engine.plugins.dry_run import DryRunRequest, DryRuns
 from engine.plugins.environment import PluginEnvironment
 from engine.plugins.executors.host import ExecutorConfig, HostExecutor
+from engine.plugins.places import NO_PLUGIN_DIR
 from engine.plugins.ports import Executor
 from engine.plugins.processes import HostConfig
 from engine.plugins.registry import PluginRegistry
+from engine.plugins.updates import PluginUpdates, find_trigger
 from engine.query.executor import QueryExecutor, QueryResult
 from engine.query.stored import StoredTables
 from engine.settings import Settings
@@ -59,7 +61,6 @@ from engine.system_tables.ports import PluginFile
 from engine.system_tables.registry import DatabaseSystemTables
 from engine.system_tables.sources import EngineSources
 from engine.triggers.cache_state import CacheStates
-from engine.triggers.dead_letters import input_of
 from engine.triggers.journal import Journal, Stamps
 from engine.triggers.lag import Backlogs, LogTimes
 from engine.triggers.manager import LogSide, TriggerManager
@@ -147,8 +148,9 @@ class Engine:
             self.store = Store(self._disk, self.paths, config, self.clock)
             tail = self._replay_log()
             self.registry = PluginRegistry(
-                self.settings.plugin_dir, self.settings.plugin_repo, self.paths.root / "plugin-cache"
+                self.settings.plugin_dir, self.settings.plugin_repo, self.paths.plugin_cache, self.clock
             )
+            self.registry.recover()
             self.catalog = Catalog.open(self._disk, self.paths, self.clock, _Checks(self.store, self.registry))
             self._open_log(tail)
         except BaseException:
@@ -272,19 +274,37 @@ class Engine:
 
     # ---- triggers and plugins
 
-    def create_trigger(self, database: str, definition: TriggerDefinition) -> list[str]:
+    def create_trigger(
+        self,
+        database: str,
+        definition: TriggerDefinition,
+        *,
+        strict: bool = False,
+        upload: Mapping[str, str] | None = None,
+    ) -> list[str]:
         """Make a trigger, and start it unless it is disabled; return warnings.
+
+        The files of ``upload`` (name in the plugin folder, text) are written first, and are as before if anything fails.
 
         Raises:
             PluginError: its plugin is not there.
-            InvalidRequest: triggers of this kind are not allowed here.
+            InvalidRequest: triggers of this kind are not allowed here; ``strict``: its plugin cannot work.
         """
-        warnings = self._trigger_warnings(definition, is_new_plugin=True)
-        self.catalog.apply(CreateTrigger(database, replace(definition, trigger_id=0)))
+        change = CreateTrigger(database, replace(definition, trigger_id=0))
+        if upload:
+            self.catalog.check(change)
+        with self.registry.uploaded(upload or {}):
+            warnings = self._trigger_warnings(definition, is_new_plugin=True, strict=strict)
+            self.catalog.apply(change)
         return warnings
 
     def update_trigger(
-        self, database: str, name: str, edit: Callable[[TriggerDefinition], TriggerDefinition]
+        self,
+        database: str,
+        name: str,
+        edit: Callable[[TriggerDefinition], TriggerDefinition],
+        *,
+        strict: bool = False,
     ) -> list[str]:
         """Make of a trigger what ``edit`` returns for it; return warnings.
 
@@ -296,7 +316,8 @@ class Engine:
         """
         before = self._trigger(database, name)
         after = edit(before)
-        warnings = self._trigger_warnings(after, is_new_plugin=after.plugin_filename != before.plugin_filename)
+        is_new_plugin = after.plugin_filename != before.plugin_filename
+        warnings = self._trigger_warnings(after, is_new_plugin=is_new_plugin, strict=strict)
         self.catalog.apply(ReplaceTrigger(database, before, after))
         return warnings
 
@@ -323,6 +344,16 @@ class Engine:
     def write_plugin_file(self, name: str, content: str) -> None:
         """Create or replace one file in the plugin folder; see ``PluginRegistry.write_file``."""
         self.registry.write_file(name, content)
+
+    def update_plugin_file(self, trigger: str, content: str, database: str | None = None) -> list[str]:
+        """Replace the code of a trigger, in ``database`` (``None``: in any); see ``PluginUpdates.replace_file``."""
+        return self._plugin_updates.replace_file(find_trigger(self.catalog.state, trigger, database), content)
+
+    def update_plugin_folder(
+        self, trigger: str, files: Sequence[tuple[str, str]], database: str | None = None
+    ) -> list[str]:
+        """Replace the folder of a trigger, in ``database`` (``None``: in any); see ``PluginUpdates.replace_folder``."""
+        return self._plugin_updates.replace_folder(find_trigger(self.catalog.state, trigger, database), files)
 
     def request(self, path: str, data: RequestData) -> "Future[Response]":
         """Hand a request to the trigger of ``path``; see ``TriggerManager.request``."""
@@ -412,6 +443,7 @@ class Engine:
 
     def _build(self) -> None:
         settings = self.settings
+        self._plugin_updates = PluginUpdates(self.registry)
         self._writes = WriteService(self.catalog, self.store.schemas, self.wal, self.clock)
         self._tables = Tables(self.catalog, self.store.schemas, self.wal)
         self._queries = QueryExecutor(settings.exec_mem_pool_size_bytes)
@@ -456,7 +488,6 @@ class Engine:
             journal=self._journal,
             stamps=stamps,
             services=ServiceKit(self._journal, self, self._writes, self.store.consumers),
-            input_text=input_of,
             default_timeout_s=self.settings.plugin_timeout_s,
             cache_bytes=self.settings.plugin_cache_size_bytes,
             most_side_by_side=self.settings.async_trigger_concurrency_limit,
@@ -491,33 +522,47 @@ class Engine:
             raise NotFound(f"the requested resource was not found: {name}")
         return definition
 
-    def _trigger_warnings(self, definition: TriggerDefinition, *, is_new_plugin: bool) -> list[str]:
+    def _trigger_warnings(self, definition: TriggerDefinition, *, is_new_plugin: bool, strict: bool) -> list[str]:
         """Return what the author of a trigger may not have meant.
 
         Raises:
             PluginError: its plugin is not there.
-            InvalidRequest: triggers of this kind are not allowed here.
+            InvalidRequest: triggers of this kind are not allowed here; ``strict``: its plugin cannot work.
         """
-        kind = run_kind(definition.spec)
+        kind, name = run_kind(definition.spec), definition.plugin_filename
         if kind not in self.settings.restrict_plugin_triggers_to:
-            name = plugin_type_name(definition.spec)
-            raise InvalidRequest(f"invalid request: server is configured to reject {name} plugin triggers")
-        find = self.registry.refresh if is_new_plugin else self.registry.resolve
-        notes = [reading_note(definition.spec), never_note(definition, self.clock.now_ns())]
-        return [*self.registry.warnings(find(definition.plugin_filename), kind), *(note for note in notes if note)]
+            type_name = plugin_type_name(definition.spec)
+            raise InvalidRequest(f"invalid request: server is configured to reject {type_name} plugin triggers")
+        source = self.registry.refresh(name) if is_new_plugin else self.registry.resolve(name)
+        problems = self.registry.warnings(source, kind)
+        if strict and problems:
+            raise InvalidRequest("; ".join(problems))
+        notes = [self.registry.note(name)] if is_new_plugin else []
+        notes += [reading_note(definition.spec), never_note(definition, self.clock.now_ns())]
+        return [*problems, *(note for note in notes if note)]
 
     def _cache_values(self, database: Database) -> Iterable[CacheValue]:
         return self._cache_states.of(database)
 
     def _plugin_files(self, plugin_filename: str) -> list[PluginFile]:
         return [
-            PluginFile(f.name, str(f.path), f.size_bytes, f.modified_ms)
+            PluginFile(
+                file_name=f.name,
+                file_path=str(f.path),
+                size_bytes=f.version.size_bytes,
+                last_modified_ms=f.version.modified_ms,
+                content_hash=f.version.content_hash,
+                plugin_hash=f.plugin_hash,
+                loaded_ns=f.loaded_ns,
+                entry_points=f.version.entry_points,
+                problem=f.version.problem,
+            )
             for f in self.registry.list_files(plugin_filename)
         ]
 
     def _plugin_environment(self) -> PluginEnvironment:
         if self.settings.plugin_dir is None:
-            raise EngineOff("No plugin directory configured")
+            raise EngineOff(NO_PLUGIN_DIR)
         return self._environment
 
     def _new_token(self, name: str, change: Any) -> NewToken:

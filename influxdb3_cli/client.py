@@ -34,6 +34,8 @@ class NewTrigger:
 
     Attributes:
         settings: options of the trigger, by the words that requests have; the others are left to the server.
+        strict: refuse a plugin that cannot work, instead of warning.
+        plugin_files: name in the server's plugin folder and text of what the trigger needs there.
     """
 
     database: str
@@ -45,10 +47,12 @@ class NewTrigger:
     error_behavior: str
     disabled: bool
     settings: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
+    plugin_files: Mapping[str, str] | None = None
 
     def as_request(self) -> dict[str, Any]:
         """Return the body of the request."""
-        return {
+        request: dict[str, Any] = {
             "db": self.database,
             "plugin_filename": self.plugin_filename,
             "trigger_name": self.name,
@@ -61,6 +65,11 @@ class NewTrigger:
             "trigger_arguments": self.arguments,
             "disabled": self.disabled,
         }
+        if self.strict:
+            request["strict"] = True
+        if self.plugin_files is not None:
+            request["plugin_files"] = self.plugin_files
+        return request
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +155,23 @@ class InfluxClient:
         """Stop the trigger ``name``."""
         self._call("POST", f"{_TRIGGER}/disable", params={"db": database, "trigger_name": name}, headers=_JSON)
 
+    def replace_plugin(self, database: str, trigger: str, plugin: str | list[tuple[str, str]]) -> list[str]:
+        """Replace the file of a trigger by a text, or its folder by (relative path, text); return warnings."""
+        body: dict[str, Any] = {"plugin_name": trigger}
+        if isinstance(plugin, str):
+            path, body["content"] = "/api/v3/plugins/files", plugin
+        else:
+            path = "/api/v3/plugins/directory"
+            body["files"] = [{"relative_path": name, "content": text} for name, text in plugin]
+        with self._send("PUT", path, params={"db": database}, body=body) as response:
+            return response.headers.get_list(_WARNING)
+
     def delete_cache_state(self, database: str, trigger: str | None, key: str | None) -> None:
         """Take away what a trigger keeps in its cache, or (``None``) what all keep in the global one; one value by ``key``."""
         params = {"db": database, "scope": "global"} if trigger is None else {"db": database, "trigger_name": trigger}
         if key is not None:
             params["key"] = key
         self._call("DELETE", f"{_TRIGGER}/cache_state", params=params, headers=_JSON)
-
-    def upload_plugin_file(self, database: str, plugin_name: str, content: str) -> None:
-        """Put a plugin file into the server's plugin folder; one of that name is overwritten."""
-        body = {"plugin_name": plugin_name, "content": content}
-        self._call("POST", "/api/v3/plugins/files", params={"db": database}, body=body)
 
     def create_admin_token(self) -> str:
         """Create the operator token and return it."""

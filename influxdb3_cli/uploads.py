@@ -1,4 +1,4 @@
-"""The plugin files of the caller that ``create trigger --upload`` sends."""
+"""The plugin files of the caller that ``create trigger --upload`` and ``update trigger --path`` send."""
 
 import os
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from influxdb3_cli.errors import CommandFailed, FileTrouble
 
 _PACKAGE_FILE = "__init__.py"
 _BYTECODE_FOLDER = "__pycache__"
+_REQUIREMENTS = "requirements.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +26,42 @@ class PluginUpload:
 
 
 def read_plugin(path: Path) -> PluginUpload:
-    """Return the plugin file at ``path``, or every Python file of the plugin folder there.
+    """Return the plugin file at ``path``, or every Python file of the plugin folder there, and its requirements.
 
     Raises:
         CommandFailed: nothing is there, or a folder is not a package.
     """
     if path.is_dir():
-        if not (path / _PACKAGE_FILE).is_file():
-            raise CommandFailed(f"Multi-file plugin directory must contain {_PACKAGE_FILE}: {path}")
-        folder = path.resolve()
-        names = sorted(_python_files(folder))
-        return PluginUpload(folder.name, tuple((f"{folder.name}/{name}", _text(folder / name)) for name in names))
+        name = path.resolve().name
+        return PluginUpload(name, tuple((f"{name}/{file}", text) for file, text in _package(path)))
     if not path.exists():
         raise CommandFailed(f"File not found: {path}")
     return PluginUpload(path.name, ((path.name, _text(path)),))
+
+
+def read_replacement(path: Path) -> str | list[tuple[str, str]]:
+    """Return the text of the plugin file at ``path``, or relative path and text of each file of the folder there.
+
+    Raises:
+        CommandFailed: nothing is there, or a folder is not a package.
+    """
+    if path.is_dir():
+        return _package(path)
+    if not path.exists():
+        raise CommandFailed(f"Path does not exist: {path}")
+    return _text(path)
+
+
+def _package(path: Path) -> list[tuple[str, str]]:
+    folder = path.resolve()
+    names = sorted(_python_files(folder))
+    if not names:
+        raise CommandFailed(f"No Python files found in directory: {path}")
+    if _PACKAGE_FILE not in names:
+        raise CommandFailed(f"Multi-file plugin directory must contain {_PACKAGE_FILE}: {path}")
+    if (folder / _REQUIREMENTS).is_file():
+        names.append(_REQUIREMENTS)
+    return [(name, _text(folder / name)) for name in names]
 
 
 def _python_files(folder: Path) -> Iterator[str]:

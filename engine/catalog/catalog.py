@@ -122,6 +122,10 @@ class Catalog:
             raise publication.error
         return state
 
+    def check(self, change: Change) -> None:
+        """Raise what ``apply`` would raise of ``change`` now; nothing is changed."""
+        apply_change(self.state, change, now_ns=self._clock.now_ns(), draw_id=draw_id)
+
     def poll_edits(self) -> None:
         """Take what somebody changed in the file, or refuse it as a whole and say so in ``problem``.
 

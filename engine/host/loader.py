@@ -79,6 +79,8 @@ class PluginLoader:
         if self._must_look_again:
             self._must_look_again = False
             importlib.invalidate_caches()
+        if source.problem is not None:
+            raise RunFailed("load", source.problem)
         try:
             status = os.stat(source.path)  # noqa: PTH116 - at every run, and a ``Path`` takes four times as long
         except OSError:

@@ -208,6 +208,8 @@ class PackageFinder:
                 return _spec(fullname, base / "__init__.py", package, [str(base)])
             if rest and (file := base.with_name(f"{name}.py")).is_file():
                 return _spec(fullname, file, package, None)
+            if rest and base.is_dir():  # without ``__init__.py``: Python's own finder would trust stale bytecode in it
+                return _bare_folder(fullname, base)
         return None
 
     def close(self) -> None:
@@ -240,6 +242,12 @@ def _spec(
 ) -> importlib.machinery.ModuleSpec | None:
     loader = _ModuleLoader(fullname, str(file), package)
     return importlib.util.spec_from_file_location(fullname, file, loader=loader, submodule_search_locations=inside)
+
+
+def _bare_folder(fullname: str, folder: Path) -> importlib.machinery.ModuleSpec:
+    spec = importlib.machinery.ModuleSpec(fullname, None, is_package=True)
+    spec.submodule_search_locations = [str(folder)]
+    return spec
 
 
 @contextlib.contextmanager

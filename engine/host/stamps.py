@@ -12,6 +12,7 @@ TOO_FRESH_NS = 20_000_000
 class Stamp:
     """What tells two versions of a file apart without reading them."""
 
+    changed_ns: int
     modified_ns: int
     size: int
     inode: int
@@ -19,7 +20,8 @@ class Stamp:
     @classmethod
     def of(cls, status: os.stat_result) -> "Stamp":
         """Return the stamp in ``status``."""
-        return cls(status.st_mtime_ns, status.st_size, status.st_ino)
+        # The time of the last change is the one that nobody sets: a file copied over another with its old time has a new one.
+        return cls(status.st_ctime_ns, status.st_mtime_ns, status.st_size, status.st_ino)
 
     @classmethod
     def of_path(cls, path: Path) -> "Stamp | None":
@@ -31,4 +33,4 @@ class Stamp:
 
     def is_settled(self, now_ns: int) -> bool:
         """Return whether another change would give another stamp."""
-        return now_ns - self.modified_ns > TOO_FRESH_NS
+        return now_ns - self.changed_ns > TOO_FRESH_NS

@@ -46,8 +46,8 @@ class DryRunQueries(Protocol):
 class DryRunSources(Protocol):
     """Finds the code of plugins."""
 
-    def resolve(self, plugin_filename: str) -> PluginSource:
-        """Return where a plugin is; raises ``PluginError`` if it is not there."""
+    def refresh(self, plugin_filename: str) -> PluginSource:
+        """Return where a plugin is, fetched anew if it comes from elsewhere; raises ``PluginError`` if it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class DryRuns:
         Raises:
             PluginError: the plugin is not there.
         """
-        source = self._sources.resolve(request.filename)
+        source = self._sources.refresh(request.filename)
         try:
             rows = self._rehearsal.rehearse(request.database, input_lp)
         except EngineError as refused:
@@ -129,7 +129,7 @@ class DryRuns:
         Raises:
             PluginError: the plugin is not there.
         """
-        source = self._sources.resolve(request.filename)
+        source = self._sources.refresh(request.filename)
         if not database_exists:
             return {"trigger_time": None} | _answer([], {}, ["couldn't find db"])
         try:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from engine.errors import EngineOff, Forbidden, InvalidRequest, PluginError
-from engine.plugins.registry import NO_PLUGIN_DIR
+from engine.plugins.places import NO_PLUGIN_DIR
 from engine.plugins.uploads import write_file
 
 logger = logging.getLogger(__name__)

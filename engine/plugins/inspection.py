@@ -1,8 +1,10 @@
 """What can be said of plugin source without running it: does it compile, and which names does it define."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+from engine.model.trigger_spec import RunKind, entry_function
 
 LONGEST_SOURCE = 1 << 20
 """Longer text is not looked into: nobody wrote it, and reading it would keep the server busy."""
@@ -34,6 +36,19 @@ def inspect_source(text: str, filename: str = "<string>") -> Inspection:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return Inspection(problem=f"{type(error).__name__}: {error}")
     return Inspection(names - UNKNOWABLE, names.isdisjoint(UNKNOWABLE))
+
+
+def problems_of(plugin: str, texts: Mapping[str, str], kind: RunKind) -> list[str]:
+    """Return why a trigger of ``kind`` could not run ``plugin``, as far as its texts tell.
+
+    ``texts`` are the text of a single file under ``''``, or those of a package by relative path.
+    """
+    found = {name: inspect_source(text, name or "<string>") for name, text in texts.items()}
+    problems = [f"plugin {plugin}: {look.problem}" for look in found.values() if look.problem]
+    name, main = entry_function(kind), found.get("__init__.py", found.get("", Inspection()))
+    if not problems and main.is_complete and name not in main.names:
+        problems.append(f"plugin {plugin} does not define {name}, which its trigger calls")
+    return problems
 
 
 UNKNOWABLE = frozenset({"*", "__getattr__"})

@@ -1,34 +1,42 @@
 """The plugins of this server: where the code of a ``plugin_filename`` is, what its files hold, and how they change."""
 
-import hashlib
+import logging
 import os
-import re
 import stat
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import EngineOff, InvalidRequest, PluginError, PluginNotFound
+from engine.clock import Clock
+from engine.errors import EngineError, InvalidRequest, PluginError, PluginNotFound
 from engine.host.protocol import PluginSource, RunKind
 from engine.host.stamps import Stamp
-from engine.model.trigger_spec import entry_function
-from engine.plugins.inspection import Inspection, inspect_source
-from engine.plugins.repository import PREFIX, Repository
-from engine.plugins.uploads import replace_folder, write_file
+from engine.plugins.inspection import problems_of
+from engine.plugins.places import INIT, PluginFolder, check_readable, leaves_folder, traversal
+from engine.plugins.repository import Repository
+from engine.plugins.repository_names import PREFIX
+from engine.plugins.uploads import clear_leftovers, replace_folder, undoing, write_file
+from engine.plugins.versions import FileVersion, Versions, python_files
 
-NO_PLUGIN_DIR = "No plugin directory configured"
-INIT = "__init__.py"
-DRIVE_OR_SHARE = re.compile(r"[A-Za-z]:|\\\\|//")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file of a plugin; ``name`` is relative to the folder of a multi-file plugin, else the ``plugin_filename``."""
+    """One file of a plugin; ``name`` is relative to the folder of a multi-file plugin, else the ``plugin_filename``.
+
+    Attributes:
+        plugin_hash: of the plugin as a whole.
+        loaded_ns: when a run first had the plugin as it is now, since the start; ``None`` = none yet.
+    """
 
     name: str
     path: Path
-    size_bytes: int
-    modified_ms: int
+    version: FileVersion
+    plugin_hash: str
+    loaded_ns: int | None
 
 
 class PluginRegistry:
@@ -40,35 +48,43 @@ class PluginRegistry:
         cache_dir: where those are kept.
     """
 
-    def __init__(self, plugin_dir: Path | None, repository: str, cache_dir: Path) -> None:
-        self._plugin_dir = plugin_dir
-        self._repository = Repository(repository, cache_dir)
+    def __init__(self, plugin_dir: Path | None, repository: str, cache_dir: Path, clock: Clock) -> None:
+        self._folder = PluginFolder(plugin_dir)
+        self._has_folder = plugin_dir is not None
+        self._repository = Repository(repository, cache_dir, clock)
+        self._clock = clock
+        self._versions = Versions(clock)
+        self._changing = threading.RLock()
         self._resolved: dict[str, tuple[tuple[Stamp, ...], str, PluginSource]] = {}
-        self._hashes: dict[str, tuple[tuple[tuple[str, Stamp], ...], str]] = {}
+        self._last: dict[str, tuple[PluginSource, str]] = {}
+        self._loaded: dict[str, tuple[str, int]] = {}
+
+    def recover(self) -> None:
+        """Tidy up what uploads left in the plugin folder when the server was killed."""
+        if self._has_folder:
+            clear_leftovers(self._folder.root)
 
     # ---- finding
 
     def resolve(self, plugin_filename: str) -> PluginSource:
-        """Return where the code is; a ``gh:`` file is fetched when there is no copy on disk yet.
+        """Return where the code is; a ``gh:`` plugin is fetched when there is no copy on disk yet.
 
         Costs little while nothing has changed.
 
         Raises:
             EngineOff: there is no plugin dir.
+            InvalidRequest: the name of a ``gh:`` plugin is none.
             PluginError: the name leaves the plugin dir, or what it names cannot be read.
         """
         known = self._resolved.get(plugin_filename)
         if known is not None and known[0] == _stamps(known[1]):
             return known[2]
+        root = self._folder.root
         if plugin_filename.startswith(PREFIX):
-            name = self._repository_name(plugin_filename)
-            path = as_named = self._repository.cached(name)
-            if not path.exists():
-                self._repository.fetch(name)
+            path = as_named = self._repository.get(plugin_filename)
         else:
-            path = self._locate(plugin_filename)
-            as_named = self._dir() / plugin_filename
-            _check_readable(path)
+            path, as_named = self._folder.locate(plugin_filename), root / plugin_filename
+            check_readable(path)
         source = PluginSource(plugin_filename, str(path))
         stamps = _stamps(str(as_named))
         if stamps:
@@ -76,13 +92,41 @@ class PluginRegistry:
         return source
 
     def refresh(self, plugin_filename: str) -> PluginSource:
-        """Do as ``resolve``, but get a ``gh:`` file anew (for creating, enabling and testing).
+        """Do as ``resolve``, but get a ``gh:`` plugin anew (for creating, enabling and testing).
 
-        Without network the copy on disk is used, if there is one.
+        Without network the copy on disk is used, if there is one; ``note`` says so then.
         """
         if plugin_filename.startswith(PREFIX):
-            self._repository.fetch(self._repository_name(plugin_filename))
+            _ = self._folder.root
+            self._repository.fetch(plugin_filename)
+            self._resolved.pop(plugin_filename, None)
         return self.resolve(plugin_filename)
+
+    def note(self, plugin_filename: str) -> str | None:
+        """Return what a person should know of the last ``refresh``, ``None`` if it went as wished."""
+        return self._repository.note(plugin_filename)
+
+    def to_run(self, plugin_filename: str) -> tuple[PluginSource, str]:
+        """Return where the code for a run is, and the hash of what it holds.
+
+        Of a plugin that cannot be read any more both are what they were last: hosts that know it go on with it.
+
+        Raises:
+            EngineError: as ``resolve``, and it was never read.
+        """
+        try:
+            source = self.resolve(plugin_filename)
+            found = source, self.content_hash(source)
+        except EngineError as error:
+            last = self._last.get(plugin_filename)
+            if last is None:
+                raise
+            logger.debug("plugin is not readable, its last known code runs: plugin=%s %s", plugin_filename, error)
+            return last
+        if self._last.get(plugin_filename) != found:
+            self._last[plugin_filename] = found
+            self._loaded[source.path] = (found[1], self._clock.now_ns())
+        return found
 
     # ---- describing
 
@@ -93,46 +137,41 @@ class PluginRegistry:
             PluginNotFound: they cannot be read.
         """
         try:
-            files = _python_files(Path(source.path))
-            stamps = tuple((str(path), Stamp.of(status)) for path, status in files)
-            known = self._hashes.get(source.path)
-            if known is None or known[0] != stamps:
-                known = self._hashes[source.path] = (stamps, _hash_of([path for path, _ in files], Path(source.path)))
+            return self._versions.hash_of(Path(source.path))
         except OSError as error:
             raise PluginNotFound(f"reading plugin file: {error}") from error
-        return known[1]
 
     def warnings(self, source: PluginSource, kind: RunKind) -> list[str]:
         """Return what the author should know before a run of ``kind``: it does not compile, its function is missing."""
         path = Path(source.path)
         try:
-            texts = {file: file.read_text("utf-8") for file, _ in _python_files(path)}
+            files = [file for file, _ in python_files(path)]
+            texts = {"" if f == path else f.relative_to(path).as_posix(): f.read_text("utf-8-sig") for f in files}
         except (OSError, UnicodeDecodeError) as error:
             return [f"plugin {source.filename} cannot be read: {error}"]
-        found = {f: inspect_source(t, str(f.relative_to(path)) if f != path else "<string>") for f, t in texts.items()}
-        problems = [f"plugin {source.filename}: {look.problem}" for look in found.values() if look.problem]
-        name, main = entry_function(kind), found.get(path / INIT, found.get(path, Inspection()))
-        if not problems and main.is_complete and name not in main.names:
-            problems.append(f"plugin {source.filename} does not define {name}, which its trigger calls")
-        return problems
+        return problems_of(source.filename, texts, kind)
 
     def list_files(self, plugin_filename: str) -> list[SourceFile]:
-        """Return the files of a plugin in the plugin dir; none for ``gh:`` and for what is not there."""
-        if self._plugin_dir is None or plugin_filename.startswith(PREFIX):
+        """Return the files of a plugin; none for what is not there, or was never fetched."""
+        if not self._has_folder:
             return []
+        is_fetched = plugin_filename.startswith(PREFIX)
         try:
-            path = self._locate(plugin_filename)
-            files = _python_files(path)
-        except (OSError, PluginError):  # a listing shows what is there
+            path = self._repository.cached(plugin_filename) if is_fetched else self._folder.locate(plugin_filename)
+            files, whole = self._versions.files_of(path), self._versions.hash_of(path)
+        except (OSError, EngineError):  # a listing shows what is there
             return []
+        loaded_hash, loaded_ns = self._loaded.get(str(path), ("", 0))
+        as_named = path if is_fetched else self._folder.root / plugin_filename
         return [
             SourceFile(
-                plugin_filename if file == path else str(file.relative_to(path)),
-                self._plugin_dir / plugin_filename if file == path else file,
-                status.st_size,
-                status.st_mtime_ns // 1_000_000,
+                plugin_filename if file.path == path else file.path.relative_to(path).as_posix(),
+                as_named if file.path == path else file.path,
+                file,
+                whole,
+                loaded_ns if loaded_hash == whole else None,
             )
-            for file, status in files
+            for file in files
         ]
 
     # ---- changing
@@ -142,18 +181,21 @@ class PluginRegistry:
 
         Raises:
             EngineOff: there is no plugin dir.
+            InvalidRequest: no plugin can be in this place.
             PluginError: the name leaves the plugin dir, or it cannot be written.
         """
         _refuse_repository(plugin_filename)
-        self._write(self._locate(plugin_filename), content)
+        with self._changing:
+            _write(self._folder.to_write(plugin_filename), content)
 
     def replace_file(self, plugin_filename: str, content: str) -> None:
         """Replace a plugin's file, or the ``__init__.py`` of its folder; raises as ``write_file``."""
         _refuse_repository(plugin_filename)
-        path = self._locate(plugin_filename)
-        self._write(path / INIT if path.is_dir() else path, content)
+        with self._changing:
+            path = self._folder.to_write(plugin_filename)
+            _write(path / INIT if path.is_dir() else path, content)
 
-    def replace_folder(self, plugin_filename: str, files: Sequence[tuple[str, str]]) -> None:
+    def replace_folder(self, plugin_filename: str, files: Mapping[str, str] | Sequence[tuple[str, str]]) -> None:
         """Have a plugin's folder hold exactly ``files`` (relative path, text).
 
         Raises:
@@ -161,61 +203,38 @@ class PluginRegistry:
             EngineOff, PluginError: as ``write_file``; nothing has changed.
         """
         _refuse_repository(plugin_filename)
-        path = self._locate(plugin_filename)
-        for relative, _ in files:
+        path = self._folder.to_write(plugin_filename)
+        wanted = list(files.items()) if isinstance(files, Mapping) else list(files)
+        for relative, _ in wanted:
             if leaves_folder(relative):
-                raise PluginError(_traversal(relative))
+                raise PluginError(traversal(relative))
         if path.exists() and not path.is_dir():
             raise InvalidRequest(f"plugin {plugin_filename} is a single file, not a directory")
-        if INIT not in (relative for relative, _ in files):
+        if INIT not in (relative for relative, _ in wanted):
             raise InvalidRequest(f"Multi-file plugin directory must contain __init__.py: {plugin_filename}")
         try:
-            replace_folder(path, [(relative, text.encode()) for relative, text in files])
+            encoded = [(relative, text.encode()) for relative, text in wanted]
+            with self._changing:
+                replace_folder(path, encoded)
         except (OSError, ValueError) as error:
             raise PluginError(f"writing plugin directory: {error}") from error
 
-    # ---- paths
+    @contextmanager
+    def uploaded(self, files: Mapping[str, str]) -> Iterator[None]:
+        """Write ``files`` (name in the plugin dir, text) for something that needs them; undo that if it fails.
 
-    def _locate(self, plugin_filename: str) -> Path:
-        """Return the real path of a name in the plugin dir, which need not exist, links followed."""
-        root = self._dir().resolve()
-        if leaves_folder(plugin_filename):
-            raise PluginError(_traversal(plugin_filename))
-        try:
-            path = (root / plugin_filename.rstrip("/")).resolve()
-        except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a NUL in the name
-            raise PluginNotFound(f"reading plugin file: {error}") from error
-        if not path.is_relative_to(root):
-            raise PluginError(_traversal(plugin_filename))
-        return path
-
-    def _dir(self) -> Path:
-        if self._plugin_dir is None:
-            raise EngineOff(NO_PLUGIN_DIR)
-        return self._plugin_dir
-
-    def _repository_name(self, plugin_filename: str) -> str:
-        self._dir()
-        name = plugin_filename.removeprefix(PREFIX).lstrip("/")
-        if leaves_folder(name):
-            raise PluginError(_traversal(plugin_filename))
-        return name
-
-    def _write(self, path: Path, content: str) -> None:
-        try:
-            write_file(path, content.encode())
-        except (OSError, ValueError) as error:
-            raise PluginError(f"writing plugin file: {error}") from error
-
-
-def leaves_folder(relative: str) -> bool:
-    """Return whether a relative path could lead out of the folder that it is meant for, on any system."""
-    is_absolute = relative.startswith("/") or DRIVE_OR_SHARE.match(relative) is not None
-    return is_absolute or ".." in re.split(r"[/\\]", relative)
-
-
-def _traversal(name: str) -> str:
-    return f"Path traversal detected: plugin filename '{name}' attempts to access files outside the plugin directory"
+        Raises:
+            EngineError: as ``write_file``; nothing has changed.
+        """
+        if not files:
+            yield
+            return
+        with self._changing:
+            paths = {name: self._folder.to_write(name) for name in files}
+            with undoing(list(paths.values())):
+                for name, content in files.items():
+                    _write(paths[name], content)
+                yield
 
 
 def _refuse_repository(plugin_filename: str) -> None:
@@ -223,20 +242,11 @@ def _refuse_repository(plugin_filename: str) -> None:
         raise InvalidRequest(f"plugin {plugin_filename} comes from a repository and cannot be written")
 
 
-def _check_readable(path: Path) -> None:
+def _write(path: Path, content: str) -> None:
     try:
-        is_folder = stat.S_ISDIR(path.stat().st_mode)
-    except FileNotFoundError as error:
-        raise PluginNotFound(f"reading plugin file: Plugin not found: {path}") from error
-    except OSError as error:
-        raise PluginNotFound(f"reading plugin file: {error}") from error
-    main = path / INIT if is_folder else path
-    if is_folder and not main.is_file():
-        raise PluginNotFound(f"reading plugin file: Multi-file plugin directory must contain __init__.py: {path}")
-    try:
-        main.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PluginError(f"reading plugin file: {error}: {main}") from error
+        write_file(path, content.encode())
+    except (OSError, ValueError) as error:
+        raise PluginError(f"writing plugin file: {error}") from error
 
 
 def _stamps(path: str) -> tuple[Stamp, ...]:
@@ -248,30 +258,3 @@ def _stamps(path: str) -> tuple[Stamp, ...]:
         return Stamp.of(status), Stamp.of(os.stat(f"{path}/{INIT}"))  # noqa: PTH116
     except OSError:
         return ()
-
-
-def _python_files(path: Path) -> list[tuple[Path, os.stat_result]]:
-    """Return ``path``, or all Python files below it in order, with their status; raises ``OSError`` if it is not there."""
-    status = path.stat()
-    if not stat.S_ISDIR(status.st_mode):
-        return [(path, status)]
-    return sorted(_below(path), key=lambda found: found[0])
-
-
-def _below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name != "__pycache__":
-                    yield from _below(Path(entry.path))
-            elif entry.name.endswith(".py") and entry.is_file():
-                yield Path(entry.path), entry.stat()
-
-
-def _hash_of(files: Sequence[Path], root: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for file in files:
-        content = file.read_bytes()
-        digest.update(f"{file.relative_to(root)}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
-        digest.update(content)
-    return digest.hexdigest()

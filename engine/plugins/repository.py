@@ -1,73 +1,183 @@
-"""Plugins that triggers name as ``gh:…``: single files from one base address, kept on disk for times without network."""
+"""Plugins that triggers name as ``gh:…``: fetched from one address, kept on disk for times without network."""
 
 import hashlib
+import json
 import logging
-import urllib.parse
+import threading
 from pathlib import Path
 
+from engine.clock import Clock
 from engine.errors import PluginError
-from engine.plugins.uploads import write_file
+from engine.plugins.archives import ArchiveRefused, Limits, unpack
+from engine.plugins.places import INIT
+from engine.plugins.repository_names import (
+    Archived,
+    Folder,
+    InGit,
+    RepositoryName,
+    SingleFile,
+    locate,
+    parse_repository_name,
+    shown,
+)
+from engine.plugins.transport import NotThere, Transport, Unreachable
+from engine.plugins.uploads import replace_folder, write_file
+from engine.plugins.versions import folder_hash
 
 logger = logging.getLogger(__name__)
 
-PREFIX = "gh:"
-TIMEOUT_S = 30.0
+BYTECODE = "__pycache__"
 
 
 class Repository:
-    """The files below ``base`` (``http:``, ``https:`` or ``file:``), each kept in ``cache_dir`` once it was fetched."""
+    """What is below ``base`` (``http:``, ``https:`` or ``file:``), each plugin kept in ``cache_dir`` once it was fetched."""
 
-    def __init__(self, base: str, cache_dir: Path) -> None:
-        self._base = base if base.endswith("/") else f"{base}/"
+    def __init__(self, base: str, cache_dir: Path, clock: Clock, limits: Limits | None = None) -> None:
+        self._base = base
         self._cache_dir = cache_dir
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._transport = Transport(clock, self._limits)
+        self._storing = threading.Lock()
+        self._notes: dict[str, str] = {}
 
     def cached(self, name: str) -> Path:
-        """Return where the file ``name`` is kept, if it was fetched ever."""
-        digest = hashlib.sha256((self._base + name).encode()).hexdigest()
-        return self._cache_dir / digest[:16] / (name.rpartition("/")[2] or "plugin")
+        """Return where the plugin ``name`` is kept, if it was fetched ever."""
+        return self._copy_of(parse_repository_name(name))
+
+    def get(self, name: str) -> Path:
+        """Return where the plugin ``name`` is kept; it is fetched if it is not there. Raises as ``fetch``."""
+        wanted = parse_repository_name(name)
+        path = self._copy_of(wanted)
+        return path if self._has(wanted, path) else self._fetch(wanted, path)
 
     def fetch(self, name: str) -> Path:
-        """Get the file ``name``, keep it, return where. Without network the one that was kept before is returned.
+        """Get the plugin ``name`` anew, keep it, return where.
+
+        One whose checksum the copy has is not fetched again. While the repository cannot be reached the copy is
+        returned, and ``note`` says so.
 
         Raises:
-            PluginError: it is not there, is no text, or cannot be reached and was never fetched.
+            InvalidRequest: the name is none.
+            PluginError: it is not there, is no text, has another checksum, or cannot be reached and was never fetched.
         """
-        path = self.cached(name)
-        url = self._base + name
+        wanted = parse_repository_name(name)
+        path = self._copy_of(wanted)
+        is_pinned = wanted.sha256 is not None and self._has(wanted, path)
+        return path if is_pinned else self._fetch(wanted, path)
+
+    def note(self, name: str) -> str | None:
+        """Return why the last ``fetch`` returned an older copy, ``None`` if it did not."""
+        return self._notes.get(name)
+
+    def _fetch(self, wanted: RepositoryName, path: Path) -> Path:
+        self._notes.pop(wanted.text, None)
         try:
-            content = self._read(url)
-        except OSError as error:
-            if path.exists():
-                logger.warning("plugin not reachable, the copy on disk is used url=%s reason=%s", url, error)
-                return path
-            raise PluginError(f"error getting plugin from repository: {url}: {error}") from error
+            files = self._read(wanted)
+        except Unreachable as error:
+            if not self._has(wanted, path):
+                raise PluginError(f"error getting plugin from repository: {error}") from error
+            self._notes[wanted.text] = f"plugin {wanted.text} cannot be fetched, the copy on disk is used: {error}"
+            logger.warning("plugin not reachable, the copy on disk is used plugin=%s reason=%s", wanted.text, error)
+            return path
+        self._check(wanted, files)
         try:
-            content.decode()
-        except UnicodeDecodeError as error:
-            raise PluginError(f"error reading plugin from repository: {url}: {error}") from error
-        if not path.exists() or path.read_bytes() != content:
-            write_file(path, content)
+            with self._storing:
+                self._store(wanted, path, files)
+        except (OSError, ValueError) as error:
+            raise PluginError(f"error keeping plugin from repository: {error}") from error
         return path
 
-    def _read(self, url: str) -> bytes:
-        scheme, _, _, _, _ = parts = urllib.parse.urlsplit(url)
-        if scheme == "file":
-            path = Path(urllib.parse.unquote(parts.path))
-            if not path.is_file():
-                raise PluginError(f"error fetching plugin from repository: 404 Not Found {url}")
-            return path.read_bytes()
-        return _download(url)
+    def _read(self, wanted: RepositoryName) -> dict[str, bytes]:
+        """Return the files of a plugin; that of a single one under ``''``."""
+        place = locate(self._base, wanted)
+        match place:
+            case SingleFile(url):
+                return {"": self._transport.read(url)}
+            case Folder(url):
+                return self._transport.folder(url)
+            case InGit(url, revision, path):
+                archive, inside = self._transport.git_archive(url, revision, path), path
+            case Archived(urls, inside):
+                archive = self._first(urls)
+        try:
+            files = unpack(archive, inside, self._limits)
+        except ArchiveRefused as error:
+            raise PluginError(f"error reading plugin from repository: {shown(self._base)}: {error}") from error
+        if ("" in files) is not wanted.is_folder and files:
+            return files
+        raise NotThere(
+            f"error fetching plugin from repository: 404 Not Found {wanted.copy_key} in {self._address(place)}"
+        )
+
+    def _address(self, place: Archived | InGit) -> str:
+        return shown(place.urls[0] if isinstance(place, Archived) else place.url)
+
+    def _first(self, urls: tuple[str, ...]) -> bytes:
+        for url in urls[:-1]:
+            try:
+                return self._transport.read(url)
+            except NotThere:
+                continue
+        return self._transport.read(urls[-1])
+
+    def _check(self, wanted: RepositoryName, files: dict[str, bytes]) -> None:
+        """Accept files that are what was asked for; nothing is kept of others."""
+        if wanted.is_folder and INIT not in files:
+            raise PluginError(f"reading plugin file: Multi-file plugin directory must contain {INIT}: {wanted.text}")
+        for relative, content in files.items():
+            if relative in ("", INIT) or relative.endswith(".py"):
+                try:
+                    content.decode()
+                except UnicodeDecodeError as error:
+                    where = f"{wanted.text}{' ' + relative if relative else ''}"
+                    raise PluginError(f"error reading plugin from repository: {where}: {error}") from error
+        found = _hash_of(files)
+        if wanted.sha256 is not None and found != wanted.sha256:
+            raise PluginError(
+                f"error reading plugin from repository: {wanted.text} has another content: its checksum is sha256={found}"
+            )
+
+    def _store(self, wanted: RepositoryName, path: Path, files: dict[str, bytes]) -> None:
+        if path.exists() and _hash_of(_files_at(path)) == _hash_of(files):
+            return
+        if wanted.is_folder:
+            replace_folder(path, list(files.items()))
+        else:
+            write_file(path, files[""])
+        about = {
+            "plugin": wanted.text,
+            "repository": shown(self._base),
+            "sha256": _hash_of(files),
+            "fetched_ns": self._clock.now_ns(),
+        }
+        write_file(path.parent.with_suffix(".json"), json.dumps(about, indent=1).encode())
+
+    def _has(self, wanted: RepositoryName, path: Path) -> bool:
+        """Return whether there is a copy, with the right checksum if there is to be one."""
+        if not (path / INIT if wanted.is_folder else path).is_file():
+            return False
+        if wanted.sha256 is None:
+            return True
+        try:
+            return _hash_of(_files_at(path)) == wanted.sha256
+        except OSError:
+            return False
+
+    def _copy_of(self, wanted: RepositoryName) -> Path:
+        base = self._base if self._base.endswith("/") else f"{self._base}/"
+        digest = hashlib.sha256((base + wanted.copy_key).encode(errors="surrogateescape")).hexdigest()
+        return self._cache_dir / digest[:16] / (wanted.path.rpartition("/")[2] or "plugin")
 
 
-def _download(url: str) -> bytes:
-    """Return the body of ``url``; raises ``OSError`` for whatever kept the answer from coming."""
-    import httpx  # costs start-up time, and most servers never need it
+def _hash_of(files: dict[str, bytes]) -> str:
+    """Return the SHA-256 of a single file, or that of all files of a folder (``folder_hash``)."""
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    return digests[""] if "" in digests else folder_hash(list(digests.items()))
 
-    try:
-        answer = httpx.get(url, follow_redirects=True, timeout=TIMEOUT_S)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise OSError(f"{type(error).__name__}: {error}") from error
-    if not answer.is_success:
-        status = f"{answer.status_code} {answer.reason_phrase}".strip()
-        raise PluginError(f"error fetching plugin from repository: {status} {url}")
-    return answer.content
+
+def _files_at(path: Path) -> dict[str, bytes]:
+    if path.is_file():
+        return {"": path.read_bytes()}
+    found = (file for file in path.rglob("*") if BYTECODE not in file.parts and file.is_file())
+    return {file.relative_to(path).as_posix(): file.read_bytes() for file in found}

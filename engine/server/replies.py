@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.server.requests import Request, Send
-from engine.server.texts import compact_json
+from engine.server.texts import compact_json, header_text
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -18,6 +18,8 @@ PREFLIGHT_HEADERS: Headers = (
     (b"access-control-allow-headers", b"*"),
     (b"access-control-max-age", b"86400"),
 )
+
+WARNING = b"x-influxdb3-warning"
 
 WITHOUT_BODY = frozenset({204, 304})
 
@@ -56,6 +58,11 @@ AnyReply = Reply | StreamedReply
 EMPTY = Reply(200)
 NO_CONTENT = Reply(204)
 PREFLIGHT = Reply(204, headers=PREFLIGHT_HEADERS)
+
+
+def with_warnings(warnings: Iterable[str]) -> Reply:
+    """Return the answer of something that was done, with a header for each thing that may not be meant so."""
+    return EMPTY.with_headers((WARNING, header_text(text)) for text in warnings)
 
 
 def typed(body: bytes, content_type: bytes, status: int = 200) -> Reply:

@@ -13,12 +13,23 @@ from engine.storage.state import CacheValue
 
 @dataclass(frozen=True, slots=True)
 class PluginFile:
-    """One file of a plugin on disk; ``last_modified_ms`` since the epoch."""
+    """One file of a plugin on disk; ``last_modified_ms`` since the epoch.
+
+    Attributes:
+        content_hash: SHA-256 of the file, ``plugin_hash`` that of the plugin as a whole.
+        loaded_ns: when the plugin, as it is now, was first run since the start; ``None`` = not yet.
+        problem: why the file does not compile; ``None`` if it does.
+    """
 
     file_name: str
     file_path: str
     size_bytes: int
     last_modified_ms: int
+    content_hash: str
+    plugin_hash: str
+    loaded_ns: int | None
+    entry_points: tuple[str, ...]
+    problem: str | None
 
 
 @dataclass(frozen=True, slots=True)

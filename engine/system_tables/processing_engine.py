@@ -1,4 +1,4 @@
-"""The system tables about plugins: triggers, arguments, logs, runs, dead letters, files."""
+"""The system tables about plugins: triggers, arguments, logs, runs, files."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -80,23 +80,6 @@ RUNS = pa.schema(
         ("time", TIMESTAMP),
     ]
 )
-DEAD_LETTERS = pa.schema(
-    [
-        ("time", TIMESTAMP),
-        ("trigger_name", TEXT),
-        ("kind", TEXT),
-        ("table_name", TEXT),
-        ("rows", pa.int64()),
-        ("attempts", pa.int64()),
-        ("error", TEXT),
-        ("traceback", TEXT),
-        ("input", TEXT),
-        ("due", TIMESTAMP),
-        ("run_id", TEXT),
-        ("plugin_filename", TEXT),
-        ("database_name", TEXT),
-    ]
-)
 PLUGIN_FILES = pa.schema(
     [
         ("plugin_name", TEXT),
@@ -104,6 +87,14 @@ PLUGIN_FILES = pa.schema(
         ("file_path", TEXT),
         ("size_bytes", pa.int64()),
         ("last_modified", pa.int64()),
+        # up to here as in InfluxDB 3
+        ("database_name", TEXT),
+        ("plugin_filename", TEXT),
+        ("content_hash", TEXT),
+        ("plugin_hash", TEXT),
+        ("loaded", TIMESTAMP),
+        ("entry_points", TEXT),
+        ("problem", TEXT),
     ]
 )
 
@@ -189,14 +180,8 @@ def runs(sources: SystemSources, database: Database) -> pa.Table:
     return RUNS.empty_table() if stored is None else _shaped(stored, RUNS, {}).sort_by([("started", "ascending")])
 
 
-def dead_letters(sources: SystemSources, database: Database) -> pa.Table:
-    """Return the work that was given up."""
-    stored = sources.internal_rows("processing_engine_dead_letters", None if database.is_internal else database.name)
-    return DEAD_LETTERS.empty_table() if stored is None else _shaped(stored, DEAD_LETTERS, {})
-
-
 def plugin_files(sources: SystemSources, database: Database) -> pa.Table:
-    """Return a row per trigger of any database and file of its plugin (processing-engine §6.4)."""
+    """Return a row per trigger of any live database and file of its plugin (processing-engine §6.4)."""
     rows = [
         {
             "plugin_name": t.name,
@@ -204,8 +189,16 @@ def plugin_files(sources: SystemSources, database: Database) -> pa.Table:
             "file_path": f.file_path,
             "size_bytes": f.size_bytes,
             "last_modified": f.last_modified_ms,
+            "database_name": d.name,
+            "plugin_filename": t.plugin_filename,
+            "content_hash": f.content_hash,
+            "plugin_hash": f.plugin_hash,
+            "loaded": f.loaded_ns,
+            "entry_points": ", ".join(f.entry_points),
+            "problem": f.problem,
         }
         for d in sources.catalog().databases
+        if not d.is_deleted
         for t in d.triggers
         for f in sources.plugin_files(t.plugin_filename)
     ]

@@ -10,7 +10,9 @@ from engine.model.trigger import Restore
 from engine.plugins.ports import RunLimits
 from engine.storage.consumers import namespace_of
 from engine.triggers import policy
-from engine.triggers.commit import Commit, RunEnd, Sequel, failure, origin_of, refuse
+from engine.triggers.commit import Commit, Sequel, failure, origin_of, refuse
+from engine.triggers.ends import Letter, Outcome, RunEnd
+from engine.triggers.parts import PartByPart
 from engine.triggers.records import Origin, RunRecord, run_line
 from engine.triggers.schedule import call_time_s
 from engine.triggers.services import TriggerServices
@@ -61,20 +63,21 @@ class Activation:
 
         After ``stop`` or ``close`` nothing is called any more.
         """
-        definition = self.subject.definition
         with self._lock:
-            if self._stopped or self._closed:
-                self._turn_away(work)
-                return
-            self._retries.pop(id(work), None)
-            work.begin_attempt(self.tools.clock.now_ns())
-            self._running[work.run_id] = work
+            is_over = self._stopped or self._closed
+            if not is_over:
+                self._retries.pop(id(work), None)
+                work.begin_attempt(self.tools.clock.now_ns())
+                self._running[work.run_id] = work
+        if is_over:
+            self._turn_away(work)
+            return
+        definition = self.subject.definition
         try:
-            source = self.tools.sources.resolve(definition.plugin_filename)
-            owner = f"{self.namespace}:{self.tools.sources.content_hash(source)}"
+            source, content_hash = self.tools.sources.to_run(definition.plugin_filename)
+            owner = f"{self.namespace}:{content_hash}"
         except EngineError as missing:
-            logger.debug("plugin is not readable, its last known code runs: trigger=%s %s", definition.name, missing)
-            source = PluginSource(definition.plugin_filename, "")
+            source = PluginSource(definition.plugin_filename, "", str(missing))
             owner = self.namespace
         timeout_s = definition.limits.timeout_s or self.tools.default_timeout_s
         services = TriggerServices(
@@ -93,6 +96,7 @@ class Activation:
         self._give_up(retries)
         for work in running:
             self.tools.executor.cancel(work.run_id)
+            self._undo_parts(work)
         self.tools.executor.forget(self.namespace)
 
     def seal(self) -> None:
@@ -115,7 +119,10 @@ class Activation:
             self._turn_away(work)
 
     def _turn_away(self, work: Work) -> None:
-        """Tell whoever waits for ``work`` that nothing comes of it."""
+        """Forget parts of ``work`` that passed, and tell whoever waits for it that nothing comes of it."""
+        if work.parts is not None:
+            self._discard(work, work.parts.ends)
+            return
         name = self.subject.definition.name
         refuse(work, Unavailable("the server stops" if self._closed else f"trigger {name} was disabled"))
 
@@ -131,9 +138,10 @@ class Activation:
             thread="" if definition.run_async else self.namespace,
             namespace=self.namespace,
             cache=CacheRules((definition.restore or Restore.WHOLE).value, self.tools.cache_bytes),
-            batches=work.batches,
+            batches=work.batches_now,
             call_time_s=call_time_s(work.due_ns) if work.due_ns is not None else None,
             request=work.request,
+            passed=work.parts.passed if work.parts is not None else [],
         )
 
     def _ended(self, work: Work, done: Done, then: Callable[[Work], None]) -> None:
@@ -141,42 +149,82 @@ class Activation:
         with self._lock:
             self._running.pop(work.run_id, None)
             stopped = self._stopped
-        record = self._record(work, done)
+        end = RunEnd(origin_of(self.subject, work), self._record(work, done), done)
         if stopped or (done.error is not None and done.error.kind == "cancelled"):
             # Neither success nor failure: without a commit the work is still to be done, by whoever does it next.
-            self._discard(work, record)
-            return
-        definition = self.subject.definition
-        text = done.error.text if done.error else None
-        decision = policy.decide(text, definition.error_behavior, work.attempt, work.kind)
+            self._discard(work, [*(work.parts.ends if work.parts is not None else ()), end])
+        elif work.parts is not None:
+            self._part_ended(work, work.parts, end, then)
+        else:
+            self._follow(work, end, then)
+
+    def _follow(self, work: Work, end: RunEnd, then: Callable[[Work], None]) -> None:
+        """Do what the error behaviour says."""
+        text = end.done.error.text if end.done.error else None
+        decision = policy.decide(text, self.subject.definition.error_behavior, work.attempt, work.kind)
         if isinstance(decision, policy.Retry):
-            self.tools.executor.settle(work.run_id, committed=False, versions={})
-            self._write_record(work, record)
+            self._undo(end)
+            self._write_records([end])
             self._try_again(work, decision.delay_s, then)
         elif isinstance(decision, policy.Disable):
-            self._write_record(work, record)
-            refuse(work, failure(done))
+            self._write_records([end])
+            refuse(work, failure(end.done))
             self._disable(decision.reason)
+        elif isinstance(decision, policy.Isolate):
+            self._undo(end)
+            work.parts = PartByPart(work.batches, end)
+            self._next_part(work, work.parts, then)
+        elif isinstance(decision, policy.DeadLetter):
+            self._undo(end)
+            end = end.without_changes()
+            self._commit(work, Outcome([end], [Letter(end, work.attempt)]), then)
         else:
-            letters = isinstance(decision, policy.DeadLetter)
-            end = RunEnd(work, done, record, letters)
-            Commit(self.subject, self.tools, end, Sequel(then, self._discard, self._check_on)).append()
+            self._commit(work, Outcome([end]), then)
+
+    def _part_ended(self, work: Work, parts: PartByPart, end: RunEnd, then: Callable[[Work], None]) -> None:
+        if not end.has_passed:
+            self._undo(end)
+        parts.note(end)
+        self._next_part(work, parts, then)
+
+    def _next_part(self, work: Work, parts: PartByPart, then: Callable[[Work], None]) -> None:
+        if parts.next_part is None:
+            self._commit(work, parts.outcome(), then)
+        else:
+            self.execute(work, then)
+
+    def _commit(self, work: Work, outcome: Outcome, then: Callable[[Work], None]) -> None:
+        Commit(self.subject, self.tools, work, outcome, Sequel(then, self._discard, self._check_on)).append()
 
     def _try_again(self, work: Work, delay_s: float, then: Callable[[Work], None]) -> None:
         with self._lock:
-            if self._stopped or self._closed:
-                self._turn_away(work)
-                return
-            timer = self.tools.timers.after(delay_s, lambda: self.execute(work, then))
-            self._retries[id(work)] = (timer, work)
+            is_over = self._stopped or self._closed
+            if not is_over:
+                timer = self.tools.timers.after(delay_s, lambda: self.execute(work, then))
+                self._retries[id(work)] = (timer, work)
+        if is_over:
+            self._turn_away(work)
 
     def _check_on(self) -> None:
         if self._sealed:
             raise GenerationClosed(self.subject.definition.trigger_id, self.subject.generation)
 
-    def _discard(self, work: Work, record: RunRecord) -> None:
-        self._write_record(work, record)
+    def _discard(self, work: Work, ends: Sequence[RunEnd]) -> None:
+        """Keep the records of runs that count for nothing, and let ``work`` be done anew by whoever does it next."""
+        self._write_records(ends)
+        self._undo_parts(work)
+        work.parts = None
         self._turn_away(work)
+
+    def _undo(self, end: RunEnd) -> None:
+        self.tools.executor.settle(end.done.run_id, committed=False, versions={})
+
+    def _undo_parts(self, work: Work) -> None:
+        """Take back what parts left that passed, the last one first."""
+        parts = work.parts
+        for end in reversed(parts.ends if parts is not None else ()):
+            if end.has_passed:
+                self._undo(end)
 
     def _record(self, work: Work, done: Done) -> RunRecord:
         now_ns = self.tools.clock.now_ns()
@@ -188,7 +236,7 @@ class Activation:
             queue_delay_ns=max(0, started_ns - work.asked_ns),
             duration_ns=max(0, now_ns - started_ns),
             cpu_ns=done.cpu_ns,
-            rows_in=work.rows_in,
+            rows_in=work.rows_now,
             lines_out=sum(_line_count(text) for _, text in done.writes),
             attempt=work.attempt,
             outcome=_OUTCOMES.get(error.kind, "error") if error else "success",
@@ -197,8 +245,9 @@ class Activation:
             due_ns=work.due_ns,
         )
 
-    def _write_record(self, work: Work, record: RunRecord) -> None:
-        self.tools.journal.append(run_line(origin_of(self.subject, work), record, self.tools.stamps.next()))
+    def _write_records(self, ends: Sequence[RunEnd]) -> None:
+        lines = [run_line(end.origin, end.record, self.tools.stamps.next()) for end in ends]
+        self.tools.journal.append("\n".join(lines))
 
 
 _OUTCOMES = {"timeout": "timeout", "host": "crash", "cancelled": "cancelled"}

@@ -1,7 +1,7 @@
-"""Makes what comes of a run durable: output, state, progress and run record in one record of the log."""
+"""Makes what comes of a piece of work durable: output, state, progress and run records in one record of the log."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -9,7 +9,9 @@ from engine.catalog.state import INTERNAL_DATABASE
 from engine.errors import EngineError, PluginFailed, SyncFailed, Unavailable
 from engine.host.protocol import Done
 from engine.plugins.failures import write_failure
-from engine.triggers.records import Origin, RunRecord, dead_letter_line, run_line
+from engine.triggers.dead_letters import letter_lines
+from engine.triggers.ends import Outcome, RunEnd
+from engine.triggers.records import Origin, run_line
 from engine.triggers.services import chain_of, check_writable
 from engine.triggers.toolbox import Toolbox
 from engine.triggers.work import Subject, Work
@@ -23,16 +25,6 @@ COMMIT_AGAIN_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class RunEnd:
-    """How a run ended; ``letters``: its input is to be kept as dead letters."""
-
-    work: Work
-    done: Done
-    record: RunRecord
-    letters: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Sequel:
     """What follows a commit.
 
@@ -43,22 +35,20 @@ class Sequel:
     """
 
     then: Callable[[Work], None]
-    discard: Callable[[Work, RunRecord], None]
+    discard: Callable[[Work, Sequence[RunEnd]], None]
     check_on: Callable[[], None]
 
 
 class Commit:
-    """The record that makes a run's output, state, progress and run record durable together."""
+    """The record that makes output, state, progress and run records of one piece of work durable together."""
 
-    def __init__(self, subject: Subject, tools: Toolbox, end: RunEnd, sequel: Sequel) -> None:
+    def __init__(self, subject: Subject, tools: Toolbox, work: Work, outcome: Outcome, sequel: Sequel) -> None:
         self._subject = subject
         self._tools = tools
-        self._work = end.work
-        self._done = end.done
-        self._record = end.record
-        self._letters = end.letters
+        self._work = work
+        self._outcome = outcome
+        self._changes = outcome.changes
         self._sequel = sequel
-        self._origin = origin_of(subject, end.work)
 
     def append(self) -> None:
         """Put the commit into the log; everything else follows when it is durable.
@@ -67,7 +57,7 @@ class Commit:
         need not wait for it.
         """
         output = self._output()
-        has_effect = bool(output or self._done.changes or self._letters)
+        has_effect = bool(output or self._changes or self._outcome.letters)
         is_awaited = bool(output) or (self._work.reply is not None and has_effect)
         commit = CommitRecord(
             trigger_id=self._subject.definition.trigger_id,
@@ -77,7 +67,7 @@ class Commit:
             due_ns=self._work.due_ns,
             chain=chain_of(self._subject, self._work),
             rows=(*output, *self._internal_rows()),
-            changes=tuple(self._done.changes),
+            changes=self._changes,
         )
         self._put(Entry([commit], self._sequel.check_on, lazy=not is_awaited), has_effect)
         if not has_effect:
@@ -95,8 +85,7 @@ class Commit:
     def _settled(self, appended: "Future[tuple[int, ...]]", entry: Entry, has_effect: bool) -> None:
         error = appended.exception()
         if error is None:
-            versions = {c.namespace: appended.result()[0] for c in self._done.changes}
-            self._tools.executor.settle(self._work.run_id, committed=True, versions=versions)
+            self._tell_executor(appended.result()[0])
             if has_effect:
                 self._finish()
         elif isinstance(error, TableGone):
@@ -104,24 +93,37 @@ class Commit:
         elif isinstance(error, SyncFailed):
             self._tools.timers.after(COMMIT_AGAIN_S, lambda: self._put(entry, has_effect))
         elif isinstance(error, GenerationClosed):
-            self._sequel.discard(self._work, self._record)
+            self._sequel.discard(self._work, self._outcome.ends)
         else:
             logger.error("a run's commit failed: trigger=%s %s", self._subject.definition.name, error)
             refuse(self._work, error)
 
+    def _tell_executor(self, position: int) -> None:
+        """Tell of the runs whose changes are durable now; a run on its own is told of in any case."""
+        ends = self._outcome.ends
+        for end in ends:
+            if end.done.changes or len(ends) == 1:
+                versions = {change.namespace: position for change in end.done.changes}
+                self._tools.executor.settle(end.done.run_id, committed=True, versions=versions)
+
     def _finish(self) -> None:
         reply = self._work.reply
         if reply is not None:
-            if self._done.error is None and self._done.response is not None:
-                reply.set_result(self._done.response)
+            done = self._outcome.last.done
+            if done.error is None and done.response is not None:
+                reply.set_result(done.response)
             else:
-                refuse(self._work, failure(self._done))
+                refuse(self._work, failure(done))
         self._sequel.then(self._work)
 
     def _output(self) -> tuple[RowsPayload, ...]:
-        """Return the rows that the plugin wrote; a database whose lines are refused gets none, and a log line says why."""
+        """Return the rows that the plugin wrote, run by run."""
+        return tuple(rows for end in self._outcome.ends for rows in self._output_of(end))
+
+    def _output_of(self, end: RunEnd) -> list[RowsPayload]:
+        """Return the rows of one run; a database whose lines are refused gets none, and a log line says why."""
         texts: dict[str, list[str]] = {}
-        for database, text in self._done.writes:
+        for database, text in end.done.writes:
             texts.setdefault(database or self._subject.database, []).append(text)
         rows: list[RowsPayload] = []
         for database, lines in texts.items():
@@ -132,14 +134,14 @@ class Commit:
             except EngineError as cause:
                 why = f"error writing back lines to {database}: {write_failure(cause)}"
                 text = f"error running {self._work.kind} plugin: {why}"
-                self._tools.journal.log(self._origin, "ERROR", text, text)
-        return tuple(rows)
+                self._tools.journal.log(end.origin, "ERROR", text, text)
+        return rows
 
     def _internal_rows(self) -> tuple[RowsPayload, ...]:
-        lines = [run_line(self._origin, self._record, self._tools.stamps.next())]
-        if self._letters:
-            for table, text in self._tools.input_text(self._work):
-                lines.append(dead_letter_line(self._origin, self._record, table, text, self._tools.stamps.next()))
+        stamps = self._tools.stamps
+        lines = [run_line(end.origin, end.record, stamps.next()) for end in self._outcome.ends]
+        for letter in self._outcome.letters:
+            lines += letter_lines(letter, stamps)
         return self._tools.writes.prepare(INTERNAL_DATABASE, "\n".join(lines))
 
 

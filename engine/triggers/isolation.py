@@ -3,7 +3,12 @@
 No clock, no thread, no plugin: what became of a part goes in, the next part comes out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+import msgspec
+
+from engine.host.protocol import TableBatch
 
 MOST_CALLS = 512
 """From then on nothing is halved any more: what is left is tried as it is."""
@@ -73,6 +78,21 @@ def after(search: Search, has_passed: bool) -> Search:
     if part.rows > 1 and tried.calls < MOST_CALLS:
         return replace(tried, todo=(*_halves(part), *rest))
     return replace(tried, poisonous=(*tried.poisonous, part))
+
+
+def cut_batches(batches: Sequence[TableBatch], first: int, end: int) -> list[TableBatch]:
+    """Return ``batches`` with only their rows number ``first`` to ``end`` (exclusive), counted through all tables."""
+    cut = []
+    for batch in batches:
+        payloads = []
+        for ref in batch.payloads:
+            begin, stop = max(first, 0), min(end, ref.row_count)
+            if begin < stop:
+                payloads.append(msgspec.structs.replace(ref, first_row=ref.first_row + begin, row_count=stop - begin))
+            first, end = first - ref.row_count, end - ref.row_count
+        if payloads:
+            cut.append(msgspec.structs.replace(batch, payloads=payloads))
+    return cut
 
 
 def _halves(part: Part) -> tuple[Part, ...]:

@@ -37,9 +37,14 @@ class Stamps:
 
     def next(self) -> int:
         """Return the time, later than any that was given before."""
+        return self.take(1)[0]
+
+    def take(self, count: int) -> range:
+        """Return ``count`` times that follow one another, later than any that was given before."""
         with self._lock:
-            self._last_ns = max(self._last_ns + 1, self._clock.now_ns())
-            return self._last_ns
+            first = max(self._last_ns + 1, self._clock.now_ns())
+            self._last_ns = first + count - 1
+            return range(first, first + count)
 
 
 class Journal:

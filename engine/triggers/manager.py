@@ -1,6 +1,7 @@
 """Makes what runs agree with the catalog: opens and closes consumers, starts and stops triggers."""
 
 import logging
+import math
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -178,8 +179,13 @@ class TriggerManager:
             for consumer in self._log.consumers.open_ones():
                 if consumer.trigger_id not in wanted:
                     self._close_consumer(consumer)
-            for trigger_id, (database, definition) in wanted.items():
-                self._bring_up(trigger_id, database, definition)
+            # In the order in which they were enabled, for the last one owns a request path, after a restart too.
+            for trigger_id in sorted(wanted, key=self._enabled_at):
+                self._bring_up(trigger_id, *wanted[trigger_id])
+
+    def _enabled_at(self, trigger_id: int) -> float:
+        consumer = self._log.consumers.get(trigger_id)
+        return consumer.generation if consumer is not None else math.inf
 
     def _bring_up(self, trigger_id: int, database: Database, definition: TriggerDefinition) -> None:
         present = self._active.get(trigger_id)

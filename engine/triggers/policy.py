@@ -30,10 +30,15 @@ class Disable:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """The work is put aside, the batch whole or the schedule's call time, and the next one follows."""
+    """The work is put aside, and the next one follows."""
 
 
-Decision = Done | Retry | Disable | DeadLetter
+@dataclass(frozen=True, slots=True)
+class Isolate:
+    """Parts of the batch are tried, to put aside only the rows that the plugin cannot take."""
+
+
+Decision = Done | Retry | Disable | DeadLetter | Isolate
 
 
 def decide(error: str | None, behavior: ErrorBehavior, attempt: int, kind: RunKind) -> Decision:
@@ -49,4 +54,7 @@ def decide(error: str | None, behavior: ErrorBehavior, attempt: int, kind: RunKi
         return Disable(error)
     if attempt < MOST_ATTEMPTS:
         return Retry(FIRST_RETRY_S * 2.0 ** (attempt - 1))
-    return Done() if kind == "request" else DeadLetter()
+    return _GIVEN_UP[kind]
+
+
+_GIVEN_UP: dict[RunKind, Decision] = {"wal": Isolate(), "schedule": DeadLetter(), "request": Done()}

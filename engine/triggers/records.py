@@ -86,26 +86,6 @@ def run_line(origin: Origin, run: RunRecord, time_ns: int) -> str:
     return line(RUNS, fields, time_ns)
 
 
-def dead_letter_line(origin: Origin, run: RunRecord, table: str, input_text: str, time_ns: int) -> str:
-    """Return a row of ``processing_engine_dead_letters``; ``input_text`` holds what the run was given, as JSON."""
-    fields: dict[str, str | int] = {
-        "database_name": origin.database,
-        "trigger_name": origin.trigger_name,
-        "plugin_filename": origin.plugin_filename,
-        "run_id": origin.run_id,
-        "kind": run.kind,
-        "attempts": run.attempt,
-        "error": run.error,
-        "traceback": run.details,
-        "input": input_text,
-        "rows": run.rows_in,
-        "table_name": table,
-    }
-    if run.due_ns is not None:
-        fields["due"] = run.due_ns
-    return line(DEAD_LETTERS, fields, time_ns)
-
-
 def line(table: str, fields: Mapping[str, str | int], time_ns: int) -> str:
     """Return a line of line protocol without tags; table and field names need no escaping."""
     return f"{table} {','.join(f'{name}={_value(value)}' for name, value in fields.items())} {time_ns}"

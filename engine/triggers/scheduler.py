@@ -152,7 +152,7 @@ class Schedule:
         due_ns = self._table.next_after(self._reached_ns)
         if due_ns is None:
             self._activation.tell(
-                "WARN", f"the schedule is over: no time after {utc_text(self._reached_ns)} matches it"
+                "WARN", f"trigger {self._name} is over: no time after {utc_text(self._reached_ns)} matches"
             )
         elif self._reached_ns > now_ns + LATE_NS:
             self._activation.tell(

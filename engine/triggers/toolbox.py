@@ -10,7 +10,6 @@ from engine.plugins.ports import Executor
 from engine.triggers.journal import Journal, Stamps
 from engine.triggers.services import ServiceKit
 from engine.triggers.timers import Timers
-from engine.triggers.work import Work
 from engine.wal.wal import Wal
 from engine.write.service import WriteService
 
@@ -18,18 +17,12 @@ from engine.write.service import WriteService
 class Sources(Protocol):
     """Finds the code of plugins."""
 
-    def resolve(self, plugin_filename: str) -> PluginSource:
-        """Return where a plugin is; raises ``PluginError`` if it is not there."""
+    def to_run(self, plugin_filename: str) -> tuple[PluginSource, str]:
+        """Return where a plugin is, and a hash of what its files hold now; as they were last, if they are gone.
 
-    def content_hash(self, source: PluginSource) -> str:
-        """Return a hash of what the plugin's files hold now."""
-
-
-class InputText(Protocol):
-    """Describes what a run was given."""
-
-    def __call__(self, work: Work) -> list[tuple[str, str]]:
-        """Return (table or empty, JSON) for each part of the input of ``work``."""
+        Raises:
+            EngineError: it was never there.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +43,6 @@ class Toolbox:
     journal: Journal
     stamps: Stamps
     services: ServiceKit
-    input_text: InputText
     default_timeout_s: float | None
     most_side_by_side: int
     cache_bytes: int

@@ -1,15 +1,13 @@
 """One piece of work of a trigger: what its plugin is given, and what is known of its runs so far."""
 
 import itertools
-from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-
-import msgspec
 
 from engine.host.protocol import RequestData, Response, TableBatch
 from engine.model.trigger import TriggerDefinition
 from engine.model.trigger_spec import RunKind
+from engine.triggers.parts import PartByPart
 
 _count = itertools.count(1)
 
@@ -33,6 +31,7 @@ class Work:
         chain: ids of the triggers that led to the rows.
         asked_ns: wall-clock time at which it could have begun.
         reply: where a request waits for its response.
+        parts: set when the batch failed as a whole, and its parts are tried.
         run_id: that of the present attempt.
         entered_ns: wall-clock time at which the plugin's function was called, 0 before.
     """
@@ -46,27 +45,24 @@ class Work:
     due_ns: int | None = None
     request: RequestData | None = None
     reply: "Future[Response] | None" = None
+    parts: PartByPart | None = None
     attempt: int = 0
     run_id: str = ""
     entered_ns: int = 0
+
+    @property
+    def batches_now(self) -> list[TableBatch]:
+        """Return the batches of the present attempt: all, or a part of them."""
+        return self.batches if self.parts is None else self.parts.batches
+
+    @property
+    def rows_now(self) -> int:
+        """Return how many rows the present attempt is given."""
+        part = self.parts.next_part if self.parts is not None else None
+        return self.rows_in if part is None else part.rows
 
     def begin_attempt(self, now_ns: int) -> None:
         """Count one more attempt; it gets a run id of its own."""
         self.attempt += 1
         self.run_id = f"{now_ns}-{next(_count)}"
         self.entered_ns = 0
-
-
-def cut_batches(batches: Sequence[TableBatch], first: int, end: int) -> list[TableBatch]:
-    """Return ``batches`` with only their rows number ``first`` to ``end`` (exclusive), counted through all tables."""
-    cut = []
-    for batch in batches:
-        payloads = []
-        for ref in batch.payloads:
-            begin, stop = max(first, 0), min(end, ref.row_count)
-            if begin < stop:
-                payloads.append(msgspec.structs.replace(ref, first_row=ref.first_row + begin, row_count=stop - begin))
-            first, end = first - ref.row_count, end - ref.row_count
-        if payloads:
-            cut.append(msgspec.structs.replace(batch, payloads=payloads))
-    return cut

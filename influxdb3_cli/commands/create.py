@@ -90,7 +90,10 @@ def create_trigger(
     ] = None,
     plugin_filename: Annotated[str | None, typer.Option(metavar="PATH", help="The same as --path.")] = None,
     upload: Annotated[
-        bool, typer.Option("--upload", help="Send the local file or folder to the server first.")
+        bool, typer.Option("--upload", help="Send the local file or folder to the server with the trigger.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a plugin that does not compile or lacks the trigger's function.")
     ] = False,
     trigger_arguments: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE,…", help="Arguments for the plugin.")
@@ -118,9 +121,12 @@ def create_trigger(
         error_behavior=error_behavior.value,
         disabled=disabled,
         settings=settings,
+        strict=strict,
     )
+    if upload:
+        trigger = _with_files(trigger)
     with connect(host, token) as client:
-        warnings = _create(client, _uploaded(client, trigger) if upload else trigger)
+        warnings = _create(client, trigger)
     for text in warnings:
         output.note(f"warning: {text}")
     output.line(f"Trigger {name} created successfully")
@@ -168,12 +174,10 @@ def _plugin(path: str | None, plugin_filename: str | None) -> str:
     return chosen
 
 
-def _uploaded(client: "InfluxClient", trigger: "NewTrigger") -> "NewTrigger":
-    """Send the local files of ``trigger``; return it with the name that they have on the server."""
+def _with_files(trigger: "NewTrigger") -> "NewTrigger":
+    """Return ``trigger`` with its local files, and the name that they have on the server."""
     plugin = read_plugin(Path(trigger.plugin_filename))
-    for name, content in plugin.files:
-        client.upload_plugin_file(trigger.database, name, content)
-    return replace(trigger, plugin_filename=plugin.plugin_filename)
+    return replace(trigger, plugin_filename=plugin.plugin_filename, plugin_files=dict(plugin.files))
 
 
 def _create(client: "InfluxClient", trigger: "NewTrigger") -> list[str]:

@@ -15,7 +15,7 @@ app.add_typer(show_system.app, name="system")
 app.add_typer(show_system.app, name="s", hidden=True)
 
 _INTERNAL = "_internal"
-_PLUGINS = "SELECT * FROM system.plugin_files"
+_PLUGINS = "SELECT plugin_name, file_name, file_path, size_bytes, last_modified FROM system.plugin_files"
 _TRIGGERS = (
     "SELECT trigger_name, trigger_specification, plugin_filename, "
     "CASE WHEN disabled THEN 'disabled' ELSE 'enabled' END AS state, error_behavior "

@@ -1,5 +1,6 @@
 """``influxdb3 update``: change what there is."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ from influxdb3_cli.options import (
     key_values,
 )
 from influxdb3_cli.trigger_options import canonical_spec, with_trigger_options
+from influxdb3_cli.uploads import read_replacement
 
 app = typer.Typer(help="Change a trigger.", no_args_is_help=True)
 
@@ -40,6 +42,10 @@ def update_trigger(
     ] = None,
     plugin_filename: Annotated[
         str | None, typer.Option(metavar="PATH", help="Another plugin, in the server's plugin folder.")
+    ] = None,
+    path: Annotated[
+        Path | None,
+        typer.Option("--path", "-p", metavar="PATH", help="Local file or folder that replaces the plugin's own."),
     ] = None,
     trigger_arguments: Annotated[
         list[str] | None,
@@ -68,13 +74,21 @@ def update_trigger(
         is_empty = trigger_arguments == [""]
         changes["trigger_arguments"] = None if is_empty else key_values(trigger_arguments, "--trigger-arguments")
     chosen = _chosen(name, trigger_name)
-    if not changes:
+    if not changes and path is None:
         raise typer.BadParameter("nothing to change; name at least one option", param_hint="update trigger")
+    if path is not None and plugin_filename is not None:
+        raise typer.BadParameter(f"'{path}': cannot be used with --plugin-filename", param_hint="--path")
+    replacement = None if path is None else read_replacement(path)
+    warnings = []
     with connect(host, token) as client:
-        warnings = client.update_trigger(database, chosen, changes)
+        if changes:
+            warnings += client.update_trigger(database, chosen, changes)
+        if replacement is not None:
+            warnings += client.replace_plugin(database, chosen, replacement)
     for text in warnings:
         output.note(f"warning: {text}")
-    output.line(f"Trigger '{chosen}' updated successfully")
+    how = " (atomic directory replacement)" if isinstance(replacement, list) else ""
+    output.line(f"Trigger '{chosen}' updated successfully{how}")
 
 
 def _chosen(name: str | None, trigger_name: str | None) -> str:

@@ -66,6 +66,18 @@ def test_poison_becomes_a_dead_letter_and_leaves_no_trace_in_the_ledger(engine: 
     assert [row["sequence"] for row in rows_when(engine, "db", LEDGER, 2)] == [1, 2]
 
 
+def test_poison_among_good_rows_leaves_no_gap(engine: Engine) -> None:
+    trigger(engine)
+    fields = {n: f'id="tx{n}",amount=1' for n in range(1, 9)} | {3: "amount=1", 7: 'id="tx7"'}
+    write(engine, "db", "\n".join(f"important_data,account=a {given} {n}" for n, given in fields.items()))
+    rows = rows_when(engine, "db", LEDGER, 6)
+    assert [(row["id"], row["sequence"], row["total"]) for row in rows] == [
+        (f"tx{n}", i, float(i)) for i, n in enumerate([1, 2, 4, 5, 6, 8], start=1)
+    ]
+    letters = rows_when(engine, "db", f"{LETTERS} ORDER BY time", 2)
+    assert [row["time"] for letter in letters for row in json.loads(letter["input"])["rows"]] == [3, 7]
+
+
 def test_the_ledger_goes_on_where_it_was_after_restart_and_after_disable(tmp_path: Path) -> None:
     with open_engine(tmp_path) as engine:
         trigger(engine)

@@ -218,7 +218,10 @@ ROWS = {
     ),
     "cli 53": Row(
         "show plugins --format json",
-        query("SELECT * FROM system.plugin_files", db="_internal"),
+        query(
+            "SELECT plugin_name, file_name, file_path, size_bytes, last_modified FROM system.plugin_files",
+            db="_internal",
+        ),
         Reply(body=b"[]"),
         stdout="[]",
     ),

@@ -31,6 +31,7 @@ def test_a_folder_goes_with_all_its_python_files(tmp_path: Path, monkeypatch: py
 )
 def test_what_cannot_be_sent_is_named(tmp_path: Path, name: str, problem: str) -> None:
     (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "more.py").write_text("")
     with pytest.raises(CommandFailed) as refused:
         read_plugin(tmp_path / name)
     assert str(refused.value) == f"{problem}{tmp_path / name}"

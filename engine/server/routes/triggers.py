@@ -12,12 +12,9 @@ from engine.model.trigger_options import OPTIONS, with_options
 from engine.model.trigger_spec import parse_trigger_spec
 from engine.server.body import read_json, read_params
 from engine.server.params import JSON_PREFIX, from_json, from_query, variant
-from engine.server.replies import EMPTY, AnyReply
+from engine.server.replies import EMPTY, AnyReply, with_warnings
 from engine.server.requests import Request
 from engine.server.routing import Context, Route, RouteTable
-from engine.server.texts import header_text
-
-WARNING = b"x-influxdb3-warning"
 
 _BEHAVIORS = {behavior.value: behavior for behavior in ErrorBehavior}
 
@@ -40,6 +37,8 @@ class _NewTrigger(Struct):
     trigger_specification: str
     disabled: bool
     trigger_arguments: dict[str, str] | None = None
+    strict: bool = False
+    plugin_files: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class _ChangedTrigger(Struct):
@@ -49,6 +48,7 @@ class _ChangedTrigger(Struct):
     trigger_specification: str | UnsetType = UNSET
     trigger_arguments: dict[str, str] | UnsetType | None = UNSET
     trigger_settings: _ChangedSettings | UnsetType = UNSET  # type: ignore[valid-type]
+    strict: bool = False
 
 
 class _OldTrigger(Struct):
@@ -63,19 +63,26 @@ class _TriggerName(Struct):
 
 
 async def create_trigger(context: Context, request: Request) -> AnyReply:
-    """Create a trigger; a header tells of each thing that its author may not have meant."""
+    """Create a trigger; a header tells of each thing that its author may not have meant.
+
+    ``plugin_files`` (name in the plugin folder, text) come with it, and go if it cannot be created.
+    """
     wanted = await read_params(request, _NewTrigger)
     definition = _definition(wanted)
-    warnings = await context.workers.change(lambda: context.engine.create_trigger(wanted.db, definition))
-    return _with_warnings(warnings)
+    warnings = await context.workers.change(
+        lambda: context.engine.create_trigger(wanted.db, definition, strict=wanted.strict, upload=wanted.plugin_files)
+    )
+    return with_warnings(warnings)
 
 
 async def update_trigger(context: Context, request: Request) -> AnyReply:
     """Change what the request names of a trigger, and leave the rest as it is."""
     wanted = from_json(await read_json(request), _ChangedTrigger)
     edit = _edit(wanted)
-    warnings = await context.workers.change(lambda: context.engine.update_trigger(wanted.db, wanted.trigger_name, edit))
-    return _with_warnings(warnings)
+    warnings = await context.workers.change(
+        lambda: context.engine.update_trigger(wanted.db, wanted.trigger_name, edit, strict=wanted.strict)
+    )
+    return with_warnings(warnings)
 
 
 async def delete_trigger(context: Context, request: Request) -> AnyReply:
@@ -99,10 +106,6 @@ async def _switch(context: Context, request: Request, *, enabled: bool) -> AnyRe
     named = from_query(request.query, _TriggerName)
     await context.workers.change(lambda: context.engine.set_trigger_enabled(named.db, named.trigger_name, enabled))
     return EMPTY
-
-
-def _with_warnings(warnings: list[str]) -> AnyReply:
-    return EMPTY.with_headers((WARNING, header_text(text)) for text in warnings)
 
 
 def _definition(wanted: _NewTrigger) -> TriggerDefinition:

@@ -3,6 +3,7 @@ import os
 import pickle
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,7 @@ import pytest
 from engine.clock import SystemClock
 from engine.host.errors import RunCancelled, RunFailed
 from engine.host.packages import Package, PackageFinder
+from tests.support.clock import ManualClock
 from tests.support.plugins import plugin_folder
 
 
@@ -116,6 +118,36 @@ def test_every_change_of_code_reloads(finder: PackageFinder, tmp_path: Path, cha
             (sub / "deep").mkdir()
             (sub / "deep" / "c.py").write_text("")
     assert found.current() is not before
+
+
+def test_folder_without_init_file_is_reloaded_too(finder: PackageFinder, tmp_path: Path) -> None:
+    """B2.16; no bytecode is kept by which a quick edit of the same size would be missed."""
+    files = {"__init__.py": "from .bare.deep import value\nfrom pack.bare import deep", "bare/deep.py": "value = 1"}
+    found = package(finder, tmp_path, files)
+    assert found.current().value == 1
+    file = tmp_path / "pack" / "bare" / "deep.py"
+    times = file.stat()
+    file.write_text("value = 2")
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert found.current().value == found.current().deep.value == 2
+    assert not list(tmp_path.rglob("__pycache__"))
+
+
+def test_edit_that_leaves_size_time_and_inode_is_seen(tmp_path: Path) -> None:
+    """Content counts: a file may be overwritten in place and be given its old time."""
+    found = Package(
+        plugin_folder(tmp_path, {"__init__.py": "value = 1"}, "pack").path,
+        finder := PackageFinder(),
+        ManualClock(time.time_ns() + 10**12),
+    )
+    assert found.current().value == 1
+    file = tmp_path / "pack" / "__init__.py"
+    times = file.stat()
+    while file.stat().st_ctime_ns == times.st_ctime_ns:  # the system's clock of files goes in steps
+        file.write_text("value = 2")
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert found.current().value == 2
+    finder.close()
 
 
 def test_run_under_way_stays_with_its_modules(finder: PackageFinder, tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.clock import SystemClock
 from engine.errors import EngineError, EngineOff, InvalidRequest, PluginError, PluginNotFound
-from engine.plugins.registry import PluginRegistry, leaves_folder
+from engine.plugins.places import leaves_folder
+from engine.plugins.registry import PluginRegistry
 from engine.plugins.repository import Repository
 
 WRITES = "def process_writes(influxdb3_local, table_batches, args=None):\n    pass\n"
@@ -33,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def registry(folder: Path, tmp_path: Path) -> PluginRegistry:
-    return PluginRegistry(folder, f"file://{tmp_path}/repository", tmp_path / "cache")
+    return PluginRegistry(folder, f"file://{tmp_path}/repository", tmp_path / "cache", SystemClock())
 
 
 # ---- finding
@@ -128,7 +130,7 @@ def test_a_plugin_that_vanishes_is_noticed(registry: PluginRegistry, folder: Pat
 
 def test_without_plugin_dir_every_operation_says_the_same(tmp_path: Path) -> None:
     """B2.21, and seed: plugin-related operations return a "No plugin directory configured" error"""
-    registry = PluginRegistry(None, "http://127.0.0.1:1/", tmp_path)
+    registry = PluginRegistry(None, "http://127.0.0.1:1/", tmp_path, SystemClock())
     operations: list[Callable[[], object]] = [
         lambda: registry.resolve("one.py"),
         lambda: registry.resolve("gh:one.py"),
@@ -157,7 +159,7 @@ def test_a_file_of_the_repository_is_kept_on_disk(registry: PluginRegistry, tmp_
     source = registry.resolve("gh:examples/a b.py")
     assert Path(source.path).read_text() == WRITES
     shutil.rmtree(tmp_path / "repository")
-    again = PluginRegistry(tmp_path / "plugins", f"file://{tmp_path}/repository/", tmp_path / "cache")
+    again = PluginRegistry(tmp_path / "plugins", f"file://{tmp_path}/repository/", tmp_path / "cache", SystemClock())
     assert again.resolve("gh:examples/a b.py") == source
 
 
@@ -185,10 +187,10 @@ def test_refreshing_without_network_uses_the_copy_on_disk(
     folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     base = "http://127.0.0.1:9/"
-    registry = PluginRegistry(folder, base, tmp_path / "cache")
+    registry = PluginRegistry(folder, base, tmp_path / "cache", SystemClock())
     with pytest.raises(PluginError, match="error getting plugin from repository"):
         registry.resolve("gh:a.py")
-    kept = Repository(base, tmp_path / "cache").cached("a.py")
+    kept = Repository(base, tmp_path / "cache", SystemClock()).cached("gh:a.py")
     kept.parent.mkdir(parents=True)
     kept.write_text(WRITES)
     with caplog.at_level(logging.WARNING):
@@ -274,8 +276,8 @@ def test_source_that_does_not_compile_is_a_warning(registry: PluginRegistry, fol
 def test_files_of_plugins_are_listed(registry: PluginRegistry, folder: Path) -> None:
     """B10.3, B10.4"""
     (only,) = registry.list_files("one.py")
-    assert (only.name, only.path, only.size_bytes) == ("one.py", folder / "one.py", len(WRITES))
-    assert only.modified_ms == (folder / "one.py").stat().st_mtime_ns // 1_000_000
+    assert (only.name, only.path, only.version.size_bytes) == ("one.py", folder / "one.py", len(WRITES))
+    assert only.version.modified_ms == (folder / "one.py").stat().st_mtime_ns // 1_000_000
     names = [file.name for file in registry.list_files("pack")]
     assert names == ["__init__.py", "models/__init__.py", "models/processor.py", "work.py"]
 

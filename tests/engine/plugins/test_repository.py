@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.clock import SystemClock
 from engine.errors import PluginError
 from engine.plugins.repository import Repository
 
@@ -47,7 +48,7 @@ def site() -> Iterator[Site]:
 @pytest.mark.parametrize("end", ["", "/"])
 def test_the_base_address_may_lack_its_last_slash(site: Site, tmp_path: Path, end: str) -> None:
     """B2.3"""
-    path = Repository(f"http://127.0.0.1:{site.server_port}/base{end}", tmp_path).fetch("a/b.py")
+    path = Repository(f"http://127.0.0.1:{site.server_port}/base{end}", tmp_path, SystemClock()).fetch("gh:a/b.py")
     assert site.asked == ["/base/a/b.py"]
     assert path.read_text() == "x = 1\n"
     assert path.name == "b.py"
@@ -57,15 +58,15 @@ def test_another_status_is_said_with_the_address(site: Site, tmp_path: Path) -> 
     """B2.2"""
     base = f"http://127.0.0.1:{site.server_port}/"
     with pytest.raises(PluginError) as caught:
-        Repository(base, tmp_path).fetch("not_a_file.py")
+        Repository(base, tmp_path, SystemClock()).fetch("gh:not_a_file.py")
     assert str(caught.value) == f"error fetching plugin from repository: 404 Not Found {base}not_a_file.py"
 
 
 def test_two_repositories_do_not_share_copies(tmp_path: Path) -> None:
-    first, second = Repository("http://a/", tmp_path), Repository("http://b/", tmp_path)
-    assert first.cached("x.py") != second.cached("x.py")
+    first, second = Repository("http://a/", tmp_path, SystemClock()), Repository("http://b/", tmp_path, SystemClock())
+    assert first.cached("gh:x.py") != second.cached("gh:x.py")
 
 
 def test_an_address_that_is_none_cannot_be_reached(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match="error getting plugin from repository"):
-        Repository("nonsense", tmp_path).fetch("x.py")
+        Repository("nonsense", tmp_path, SystemClock()).fetch("gh:x.py")

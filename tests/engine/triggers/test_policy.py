@@ -1,7 +1,7 @@
 import pytest
 
 from engine.model.trigger import ErrorBehavior
-from engine.triggers.policy import MOST_ATTEMPTS, DeadLetter, Disable, Done, Retry, decide
+from engine.triggers.policy import MOST_ATTEMPTS, DeadLetter, Disable, Done, Isolate, Retry, decide
 
 LOG, RETRY, DISABLE = ErrorBehavior
 
@@ -30,7 +30,7 @@ def test_what_follows_a_run_is_the_same_for_all_kinds(error, behavior, attempt, 
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        pytest.param("wal", DeadLetter(), id="the batch is put aside whole"),
+        pytest.param("wal", Isolate(), id="its poisonous rows are looked for"),
         pytest.param("schedule", DeadLetter(), id="the call time is put aside"),
         pytest.param("request", Done(), id="the client has been told"),
     ],

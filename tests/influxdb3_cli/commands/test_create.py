@@ -82,29 +82,41 @@ def test_what_the_server_warns_of_is_told(connected: RunCli, server: ScriptedSer
     assert result.stderr == "warning: plugin p.py: SyntaxError: invalid syntax\n"
 
 
-def test_upload_sends_a_file_before_the_trigger(connected: RunCli, server: ScriptedServer, tmp_path: Path) -> None:
+def test_upload_sends_a_file_with_the_trigger(connected: RunCli, server: ScriptedServer, tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "p.py").write_text("code")
     assert connected(*TRIGGER, "--path", "sub/p.py", "--trigger-spec", "all_tables", "--upload").code == 0
-    upload, create = server.requests
-    assert (upload.method, upload.path, upload.parameters) == ("POST", "/api/v3/plugins/files", {"db": "foo"})
-    assert upload.json == {"plugin_name": "p.py", "content": "code"}
-    assert create.json["plugin_filename"] == "p.py"
+    assert server.request.json["plugin_files"] == {"p.py": "code"}
+    assert server.request.json["plugin_filename"] == "p.py"
+
+
+def test_upload_of_a_path_above_lands_in_the_plugin_folder(
+    connected: RunCli, server: ScriptedServer, tmp_path: Path
+) -> None:
+    """B2.20"""
+    (tmp_path.parent / "escape_test.py").write_text("code")
+    assert connected(*TRIGGER, "--path", "../escape_test.py", "--trigger-spec", "all_tables", "--upload").code == 0
+    assert server.request.json["plugin_files"] == {"escape_test.py": "code"}
 
 
 def test_upload_sends_every_file_of_a_folder(connected: RunCli, server: ScriptedServer, tmp_path: Path) -> None:
     (tmp_path / "pack").mkdir()
-    for name in ("__init__.py", "more.py"):
+    for name in ("__init__.py", "more.py", "requirements.txt", "notes.txt"):
         (tmp_path / "pack" / name).write_text("")
     assert connected(*TRIGGER, "--path", "pack", "--trigger-spec", "all_tables", "--upload").code == 0
-    *uploads, create = server.requests
-    assert [upload.json["plugin_name"] for upload in uploads] == ["pack/__init__.py", "pack/more.py"]
-    assert create.json["plugin_filename"] == "pack"
+    assert list(server.request.json["plugin_files"]) == ["pack/__init__.py", "pack/more.py", "pack/requirements.txt"]
+    assert server.request.json["plugin_filename"] == "pack"
+
+
+def test_strict_is_asked_of_the_server(connected: RunCli, server: ScriptedServer) -> None:
+    assert connected(*TRIGGER, "--path", "p.py", "--trigger-spec", "all_tables", "--strict").code == 0
+    assert server.request.json["strict"] is True
 
 
 def test_a_folder_without_package_file_is_refused(connected: RunCli, server: ScriptedServer, tmp_path: Path) -> None:
     """Row cli 59."""
     (tmp_path / "dir").mkdir()
+    (tmp_path / "dir" / "more.py").write_text("")
     result = connected(*TRIGGER, "--path", "./dir", "--trigger-spec", "all_tables", "--upload")
     assert (result.code, server.requests) == (1, [])
     assert result.stderr == "Create command failed: Multi-file plugin directory must contain __init__.py: dir\n"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from engine.plugins.places import NO_PLUGIN_DIR
 from tests.support.web import TRIGGERS, Web, told, web
 
 DATABASE = "/api/v3/configure/database"
@@ -220,11 +221,14 @@ def test_without_plugin_dir_the_engine_is_off(tmp_path: Path) -> None:
     with web(tmp_path, plugin_dir=None, virtual_env_location=None) as server:
         server.engine.create_database("foo")
         test = {"filename": "w.py", "database": "foo", "input_lp": "a b=1"}
-        off = "Plugin error: No plugin directory configured"
+        off = f"Plugin error: {NO_PLUGIN_DIR}"
         assert told(server.trigger("t", "all_tables", "w.py")) == (500, off)
         assert told(server.post("/api/v3/plugin_test/wal", json=test)) == (500, off)
         file = {"plugin_name": "x.py", "content": ""}
         assert told(server.post("/api/v3/plugins/files", json=file)) == (500, off)
+        body = {"plugin_files": {"w.py": ""}, "strict": True}
+        assert told(server.trigger("t", "all_tables", "w.py", **body)) == (500, off)
+        assert told(server.trigger("t", "all_tables", "gh:w.py")) == (500, off)
         install = "/api/v3/configure/plugin_environment/install_packages"
         assert told(server.post(install, json={"packages": ["x"]})) == (500, off)
         assert told(server.get("/api/v3/engine/x")) == (404, '{error: "not found"}')

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from engine.columns.payload import MOST_COMPACT_ROWS
 from engine.host.batches import PayloadFiles, table_batches
 from engine.host.protocol import TableBatch
-from engine.triggers.work import cut_batches
+from engine.triggers.isolation import cut_batches
 from tests.support.plugins import table_batch
 
 

@@ -1,0 +1,72 @@
+"""How runs ended: what the commit of their work tells of them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from engine.host.protocol import Done, NamespaceChange, StateValue, TableBatch
+from engine.triggers.records import Origin, RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """A run that ended.
+
+    Attributes:
+        done: what the executor told; of a run that is repeated, or given up for a dead letter, without its changes.
+    """
+
+    origin: Origin
+    record: RunRecord
+    done: Done
+
+    @property
+    def has_passed(self) -> bool:
+        """Return whether it succeeded."""
+        return self.done.error is None
+
+    def without_changes(self) -> "RunEnd":
+        """Return the end of a run that leaves no trace in the cache."""
+        return replace(self, done=Done(self.done.run_id, self.done.error, cpu_ns=self.done.cpu_ns))
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """Input that is given up: ``batches`` of a data-write run, none of a scheduled one.
+
+    ``end`` tells of the last run that was given it, ``attempts`` how many were.
+    """
+
+    end: RunEnd
+    attempts: int
+    batches: Sequence[TableBatch] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What comes of a piece of work: runs whose records – and output and changes – are kept, and dead letters."""
+
+    ends: Sequence[RunEnd]
+    letters: Sequence[Letter] = ()
+
+    @property
+    def last(self) -> RunEnd:
+        """Return the end of the last run."""
+        return self.ends[-1]
+
+    @property
+    def changes(self) -> tuple[NamespaceChange, ...]:
+        """Return what all runs together changed in the cache."""
+        return merge_changes(change for end in self.ends for change in end.done.changes)
+
+
+def merge_changes(changes: Iterable[NamespaceChange]) -> tuple[NamespaceChange, ...]:
+    """Return one change per namespace that does what ``changes`` do one after another."""
+    values: dict[str, dict[str, StateValue]] = {}
+    cleared: set[str] = set()
+    for change in changes:
+        merged = values.setdefault(change.namespace, {})
+        if change.clear:
+            merged.clear()
+            cleared.add(change.namespace)
+        merged.update({value.key: value for value in change.values})
+    return tuple(NamespaceChange(name, name in cleared, list(merged.values())) for name, merged in values.items())
