@@ -13,6 +13,10 @@ PLUGIN_CODE = "<string>"
 _source_lines = threading.Lock()
 
 
+class QueryError(Exception):
+    """A query of a plugin could not be planned or run."""
+
+
 class RunInterrupted(BaseException):
     """Raised in the thread of a run that shall end; no ``except Exception`` of a plugin holds it up."""
 

@@ -235,6 +235,22 @@ class WriteNow(msgspec.Struct, tag="write_now"):
     no_sync: bool
 
 
+class ArrowRows(msgspec.Struct, frozen=True):
+    """Rows of one table that a plugin writes as columns: an Arrow IPC stream of one batch.
+
+    Tags have the type ``columns.types.TAG_TYPE``, fields the types of ``columns.types.ARROW``; any of them may have nulls.
+    The column ``time`` is the last one; without it the rows have the time of the write.
+    """
+
+    table: str
+    row_count: int
+    stream: bytes
+
+
+Written = str | ArrowRows
+"""What one call of a plugin writes: lines of line protocol, or columns."""
+
+
 class RunError(msgspec.Struct, frozen=True):
     """Why a run failed: ``text`` in one line as the log shows it, ``details`` the traceback."""
 
@@ -254,7 +270,7 @@ class Response(msgspec.Struct, frozen=True):
 class Done(msgspec.Struct, tag="done"):
     """A run ended.
 
-    ``writes`` are its buffered writes in call order, (database or ``None`` for that of the trigger, line protocol);
+    ``writes`` are its buffered writes in call order, (database or ``None`` for that of the trigger, what is written);
     empty after an error.
     ``changes`` is what it changed in the cache – also after an error, for a failed run may keep its values.
     ``cpu_ns`` is the CPU time of its thread.
@@ -262,7 +278,7 @@ class Done(msgspec.Struct, tag="done"):
 
     run_id: str
     error: RunError | None = None
-    writes: list[tuple[str | None, str]] = []
+    writes: list[tuple[str | None, Written]] = []
     changes: list[NamespaceChange] = []
     response: Response | None = None
     cpu_ns: int = 0

@@ -32,8 +32,9 @@ class LineGroup:
 
     Attributes:
         fields: key and type of each field.
-        tag_columns: per tag its values, ``dictionary(int32, string)`` without nulls.
-        field_columns: per field its values, of the type in ``engine.columns.types.ARROW``, without nulls.
+        tag_columns: per tag its values, ``dictionary(int32, string)``.
+        field_columns: per field its values, of the type in ``engine.columns.types.ARROW``. Lines leave no nulls; rows
+            that a plugin wrote as columns may.
         time: ``timestamp("ns")`` without nulls; the time of ingestion where a line has none.
         lines: the number of each line, strictly rising.
     """

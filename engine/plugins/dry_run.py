@@ -1,7 +1,7 @@
 """Runs a plugin as a trigger would, with input that was never written and output that is only shown."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,9 @@ import pyarrow as pa
 from engine.clock import Clock
 from engine.columns.payload import encode_rows
 from engine.errors import EngineError
-from engine.host.protocol import Done, NamespaceSync, PayloadRef, PluginSource, Run, RunKind, TableBatch
+from engine.host.arrow_message import decode_columns
+from engine.host.protocol import Done, NamespaceSync, PayloadRef, PluginSource, Run, RunKind, TableBatch, Written
+from engine.lineprotocol.from_columns import lines_of
 from engine.model.cron import parse_cron
 from engine.model.durations import NS_PER_SECOND, format_duration
 from engine.model.names import check_query_database_name
@@ -159,7 +161,12 @@ class DryRuns:
             errors.append(f"error executing plugin: {done.error.text}")
         else:
             services.log("INFO", f"finished execution in {format_duration(self._clock.monotonic_ns() - began_ns)}")
-        writes = _by_database([*services.written_now, *((d or request.database, text) for d, text in done.writes)])
+        writes = _by_database(
+            [
+                *services.written_now,
+                *((d or request.database, line) for d, part in done.writes for line in _shown(part)),
+            ]
+        )
         return _answer(services.log_lines, writes, errors + self._findings(writes))
 
     def _run_message(self, request: DryRunRequest, source: PluginSource, kind: RunKind, given: dict[str, Any]) -> Run:
@@ -209,6 +216,15 @@ def _stored(folder: Path, schema: TableSchema, batch: pa.RecordBatch) -> TableBa
     columns = [(c.name, c.type.short) for c in schema.columns]
     ref = PayloadRef(str(path), 0, len(data), int(encoding), schema.version, batch.num_rows)
     return TableBatch(schema.name, columns, [ref])
+
+
+def _shown(written: Written) -> Iterator[str]:
+    """Yield what a plugin wrote as line protocol."""
+    if isinstance(written, str):
+        yield written
+    else:
+        kinds, batch = decode_columns(written)
+        yield from lines_of(written.table, kinds, batch)
 
 
 def _by_database(writes: Sequence[tuple[str, str]]) -> dict[str, list[str]]:

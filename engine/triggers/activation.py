@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from engine.errors import EngineError, Unavailable
-from engine.host.protocol import CacheRules, Done, PluginSource, Run
+from engine.host.protocol import CacheRules, Done, PluginSource, Run, Written
 from engine.model.trigger import Restore
 from engine.plugins.ports import RunLimits
 from engine.storage.consumers import namespace_of
@@ -237,7 +237,7 @@ class Activation:
             duration_ns=max(0, now_ns - started_ns),
             cpu_ns=done.cpu_ns,
             rows_in=work.rows_now,
-            lines_out=sum(_line_count(text) for _, text in done.writes),
+            lines_out=sum(_line_count(written) for _, written in done.writes),
             attempt=work.attempt,
             outcome=_OUTCOMES.get(error.kind, "error") if error else "success",
             error=error.text if error else "",
@@ -253,5 +253,5 @@ class Activation:
 _OUTCOMES = {"timeout": "timeout", "host": "crash", "cancelled": "cancelled"}
 
 
-def _line_count(text: str) -> int:
-    return len([line for line in text.split("\n") if line])
+def _line_count(written: Written) -> int:
+    return len([line for line in written.split("\n") if line]) if isinstance(written, str) else written.row_count

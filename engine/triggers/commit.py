@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.catalog.state import INTERNAL_DATABASE
 from engine.errors import EngineError, PluginFailed, SyncFailed, Unavailable
-from engine.host.protocol import Done
+from engine.host.protocol import Done, Written
 from engine.plugins.failures import write_failure
 from engine.triggers.dead_letters import letter_lines
 from engine.triggers.ends import Outcome, RunEnd
@@ -122,15 +122,15 @@ class Commit:
 
     def _output_of(self, end: RunEnd) -> list[RowsPayload]:
         """Return the rows of one run; a database whose lines are refused gets none, and a log line says why."""
-        texts: dict[str, list[str]] = {}
-        for database, text in end.done.writes:
-            texts.setdefault(database or self._subject.database, []).append(text)
+        written: dict[str, list[Written]] = {}
+        for database, part in end.done.writes:
+            written.setdefault(database or self._subject.database, []).append(part)
         rows: list[RowsPayload] = []
-        for database, lines in texts.items():
+        for database, parts in written.items():
             try:
                 check_writable(database)
                 chain = chain_of(self._subject, self._work)
-                rows += self._tools.writes.prepare(database, "\n".join(lines), chain=chain)
+                rows += self._tools.writes.prepare(database, parts, chain=chain)
             except EngineError as cause:
                 why = f"error writing back lines to {database}: {write_failure(cause)}"
                 text = f"error running {self._work.kind} plugin: {why}"

@@ -12,6 +12,7 @@ from engine.catalog.changes import CreateDatabase
 from engine.clock import Clock
 from engine.columns.payload import encode_rows
 from engine.errors import AlreadyExists, DatabaseNameError, EngineError, InvalidRequest, Unavailable
+from engine.host.protocol import Written
 from engine.lineprotocol.body import parse_body
 from engine.lineprotocol.groups import ParsedBody, RejectedLine
 from engine.model.names import check_database_name
@@ -22,6 +23,7 @@ from engine.wal.format import RowsPayload, RowsRecord
 from engine.wal.ports import Entry, TableGone
 from engine.wal.wal import Wal
 from engine.write.validator import TablePlan, WritePlan, assemble, plan_write
+from engine.write.written import parse_written
 
 MOST_RACES = 100
 """How often a write is validated again because tables changed under it, before it gives up."""
@@ -83,7 +85,9 @@ class WriteService:
         self._submit(_Write(params, parsed, chain, done), races=0)
         return done
 
-    def prepare(self, database: str, lines: str, *, chain: tuple[int, ...] = ()) -> tuple[RowsPayload, ...]:
+    def prepare(
+        self, database: str, lines: str | Sequence[Written], *, chain: tuple[int, ...] = ()
+    ) -> tuple[RowsPayload, ...]:
         """Return the rows of ``lines``, all or nothing, for a record that the caller puts into the log itself.
 
         Their columns are reserved. Times are nanoseconds. The name is not checked: the engine's own tables are in ``_internal``.
@@ -91,12 +95,16 @@ class WriteService:
         Raises:
             InvalidRequest: as ``write``.
         """
-        parsed = parse_body(lines.encode(), Precision.NANOSECOND, self._clock.now_ns())
+        parts = [lines] if isinstance(lines, str) else lines
+        parsed = parse_written(parts, self._clock.now_ns())
         if parsed.line_count == 0:
             raise InvalidRequest("incoming write was empty")
         database_id = self._database_id(database)
         for _ in range(MOST_RACES):
-            plan = plan_write(parsed, lambda name: self._schemas.find(database_id, name))
+            plan = plan_write(parsed, lambda name: self._schemas.find(database_id, name), tells_all=False)
+            if plan.rejected and not all(isinstance(part, str) for part in parts):
+                first = plan.rejected[0]
+                raise InvalidRequest(f"{first.message}: {first.original_line}")
             if plan.rejected:
                 raise LinesRejected(plan.rejected)
             payloads = self._reserve(database_id, plan, chain)

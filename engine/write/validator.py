@@ -42,10 +42,11 @@ class WritePlan:
     rejected: tuple[RejectedLine, ...]
 
 
-def plan_write(parsed: ParsedBody, find: Callable[[str], TableSchema | None]) -> WritePlan:
+def plan_write(parsed: ParsedBody, find: Callable[[str], TableSchema | None], *, tells_all: bool = True) -> WritePlan:
     """Hold parsed lines against the schemas that ``find`` knows (server-api §2.8).
 
     A column's type is that of its first appearance; lines that come later and do not fit are rejected, all others stay.
+    Without ``tells_all`` only the first of several lines that are rejected for the same reason is told.
     """
     drafts: dict[str, _Draft] = {}
     rejected = list(parsed.rejected)
@@ -55,7 +56,8 @@ def plan_write(parsed: ParsedBody, find: Callable[[str], TableSchema | None]) ->
             draft = drafts[group.table] = _Draft(group.table, find(group.table))
         problem = draft.take(group)
         if problem is not None:
-            rejected += [RejectedLine(n, problem, parsed.original_line(n)) for n in group.lines.tolist()]
+            numbers = group.lines if tells_all else group.lines[:1]
+            rejected += [RejectedLine(n, problem, parsed.original_line(n)) for n in numbers.tolist()]
     rejected.sort(key=lambda line: line.line_number)
     tables = tuple(d.plan() for d in drafts.values() if d.groups)
     return WritePlan(tables, tuple(rejected))

@@ -7,10 +7,11 @@ import pyarrow as pa
 import pytest
 
 from engine.errors import QueryError as EngineQueryError
-from engine.host.api import PluginCache, PyPluginCallApi, QueryError, RunState
+from engine.host import api
+from engine.host.api import UNLISTED, PluginCache, PyPluginCallApi, QueryError, RunState
 from engine.host.cache import SWEEP_INTERVAL_NS, CacheStore
 from engine.host.errors import RunTimedOut
-from engine.host.protocol import CacheRules
+from engine.host.protocol import ArrowRows, CacheRules
 from tests.support.clock import ManualClock
 from tests.support.plugins import FakeDatabase
 
@@ -59,6 +60,49 @@ def test_there_are_exactly_nine_attributes(plugin: Plugin) -> None:
         plugin.local.other = 1  # type: ignore[attr-defined]
     with pytest.raises(AttributeError):
         plugin.local.cache = PluginCache  # type: ignore[misc,assignment]
+
+
+def test_what_is_new_here_works_without_being_listed(plugin: Plugin) -> None:
+    """Code made for InfluxDB 3 may count on the nine: B6.1."""
+    for name in UNLISTED:
+        assert hasattr(plugin.local, name)
+        assert callable(getattr(plugin.local, name))
+        assert name not in dir(plugin.local)
+    assert dir(plugin.local) == sorted(dir(plugin.local))
+
+
+def test_query_as_columns_gives_the_table(plugin: Plugin) -> None:
+    table = pa.table({"host": pa.array(["a", "b"]).dictionary_encode(), "v": [1, 2]})
+    plugin.database.answers["SELECT 1"] = table
+    assert plugin.local.query_arrow("SELECT 1", {"n": Colour.RED}, "other") == table
+    assert plugin.database.asked == [("other", "SELECT 1", {"n": 3})]
+    with pytest.raises(QueryError, match="no plan executing query on foo: bad"):
+        plugin.local.query_arrow("bad")
+    with pytest.raises(TypeError, match="'query': 'bytes' object is not an instance of 'str'"):
+        plugin.local.query_arrow(b"SELECT 1")  # type: ignore[arg-type]
+
+
+def test_columns_are_kept_in_call_order(plugin: Plugin) -> None:
+    table = pa.table({"v": [1.5], "time": [1]})
+    plugin.local.write(Line("a f=1"))
+    plugin.local.write_arrow("m", table)
+    plugin.local.write_arrow("m", table, database="other")
+    plugin.local.write_arrow("m", table.slice(0, 0))
+    kept = [(database, w if isinstance(w, str) else (w.table, w.row_count)) for database, w in plugin.state.writes]
+    assert kept == [(None, "a f=1"), (None, ("m", 1)), ("other", ("m", 1))]
+
+
+def test_columns_of_a_run_have_a_limit(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They travel in one message."""
+    table = pa.table({"v": [1.5], "time": [1]})
+    plugin.local.write_arrow("m", table)
+    (written,) = (written for _, written in plugin.state.writes if isinstance(written, ArrowRows))
+    monkeypatch.setattr(api, "MOST_ARROW_BYTES", 2 * len(written.stream) - 1)
+    with pytest.raises(
+        ValueError, match=rf"a run can write \d+ bytes of columns; there are {len(written.stream)} already"
+    ):
+        plugin.local.write_arrow("m", table)
+    assert len(plugin.state.writes) == 1
 
 
 def test_log_joins_texts_at_its_level(plugin: Plugin) -> None:
@@ -198,6 +242,8 @@ def test_access_to_the_cache_sweeps_it_now_and_then(plugin: Plugin) -> None:
         lambda p: p.write_to_db("d", Line()),
         lambda p: p.write_sync(Line(), True),
         lambda p: p.query("q"),
+        lambda p: p.query_arrow("q"),
+        lambda p: p.write_arrow("m", pa.table({"v": [1], "time": [1]})),
     ],
 )
 def test_every_call_of_an_interrupted_run_ends_it(plugin: Plugin, call: Callable[[Any], object]) -> None:
