@@ -39,7 +39,7 @@ from engine.errors import (
 from engine.host.protocol import RequestData, Response
 from engine.model.progress import Lag
 from engine.model.schema import TableSchema
-from engine.model.trigger import TriggerDefinition
+from engine.model.trigger import Isolation, TriggerDefinition, TriggerLimits
 from engine.model.trigger_spec import plugin_type_name, reading_note, run_kind
 from engine.paths import NodePaths
 from engine.plugins.dry_run import DryRunRequest, DryRuns
@@ -63,6 +63,7 @@ from engine.system_tables.sources import EngineSources
 from engine.triggers.cache_state import CacheStates
 from engine.triggers.journal import Journal, Stamps
 from engine.triggers.lag import Backlogs, LogTimes
+from engine.triggers.limits import LimitDefaults
 from engine.triggers.manager import LogSide, TriggerManager
 from engine.triggers.schedule import never_note
 from engine.triggers.services import ServiceKit
@@ -488,8 +489,8 @@ class Engine:
             journal=self._journal,
             stamps=stamps,
             services=ServiceKit(self._journal, self, self._writes, self.store.consumers),
-            default_timeout_s=self.settings.plugin_timeout_s,
             cache_bytes=self.settings.plugin_cache_size_bytes,
+            limits=_limit_defaults(self.settings),
             most_side_by_side=self.settings.async_trigger_concurrency_limit,
             aside=self._aside.submit,
         )
@@ -571,6 +572,12 @@ class Engine:
         if stored is None:
             raise NotFound(f"the requested resource was not found: {name}")
         return NewToken(stored.token_id, name, text, stored.hash, stored.created_ns, stored.expires_ns)
+
+
+def _limit_defaults(settings: Settings) -> LimitDefaults:
+    limits = TriggerLimits(settings.plugin_timeout_s, settings.plugin_max_memory_bytes, settings.plugin_max_cpu_s)
+    isolation = Isolation.TRIGGER if settings.plugin_isolation == "trigger" else Isolation.SHARED
+    return LimitDefaults(limits, isolation)
 
 
 class _Checks:

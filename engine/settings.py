@@ -11,6 +11,7 @@ from engine.errors import InvalidRequest
 from engine.model.bind import Bind, parse_bind
 from engine.model.durations import NS_PER_SECOND, format_duration, parse_duration
 from engine.model.sizes import MEGABYTE, parse_memory_size, parse_size
+from engine.model.trigger_options import LEAST_MEMORY_BYTES
 from engine.model.trigger_spec import RunKind
 
 PREFIX = "INFLUXDB3_"
@@ -85,6 +86,10 @@ def _positive_seconds(text: str) -> float:
 
 def _seconds_or_off(text: str) -> float | None:
     return None if text == "off" else _positive_seconds(text)
+
+
+def _size_or_off(text: str) -> int | None:
+    return None if text == "off" else int(_size_of_at_least(LEAST_MEMORY_BYTES, _memory_size)(text))
 
 
 def _positive_count(text: str) -> int:
@@ -240,9 +245,10 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     _choice(
         "plugin-isolation",
-        ("shared", "embedded"),
+        ("shared", "trigger", "embedded"),
         "shared",
-        "Where plugins run: in a process that they share, or (for debuggers and tests) inside the server.",
+        "Where plugins run: in a process that they share, in one for each trigger, or (for debuggers and tests) inside "
+        "the server.",
     ),
     Setting(
         "plugin-timeout",
@@ -251,6 +257,22 @@ SETTINGS: tuple[Setting, ...] = (
         "Longest time for a run of a plugin, where its trigger does not say another; `off` sets none.",
         unit="s",
         unset="runs may take as long as they like",
+    ),
+    Setting(
+        "plugin-max-memory",
+        _size_or_off,
+        None,
+        "Memory that the process of each trigger may use, where it does not say another; it then has one of its own.",
+        unit="bytes",
+        unset="no limit",
+    ),
+    Setting(
+        "plugin-max-cpu",
+        _seconds_or_off,
+        None,
+        "CPU time for a run of a plugin, where its trigger does not say another; it then has a process of its own.",
+        unit="s",
+        unset="no limit",
     ),
     Setting(
         "plugin-freeze-timeout",
@@ -365,7 +387,7 @@ class Settings:
     Attributes:
         plugin_dir: ``None`` = the Processing engine is off.
         virtual_env_location: ``None`` only while the Processing engine is off.
-        plugin_timeout_s: ``None`` = no limit.
+        plugin_timeout_s: ``None`` = no limit, as for the other limits of plugins.
     """
 
     node_id: str
@@ -381,6 +403,8 @@ class Settings:
     plugin_repo: str
     plugin_isolation: str
     plugin_timeout_s: float | None
+    plugin_max_memory_bytes: int | None
+    plugin_max_cpu_s: float | None
     plugin_freeze_timeout_s: float
     plugin_cache_size_bytes: int
     async_trigger_concurrency_limit: int

@@ -25,6 +25,10 @@ class RunTimedOut(RunInterrupted):
     """The run has passed its time limit."""
 
 
+class RunOutOfCpu(RunInterrupted):
+    """The run has used up its CPU time."""
+
+
 class RunCancelled(RunInterrupted):
     """The run is no longer wanted."""
 

@@ -93,7 +93,7 @@ class LinkServices:
 
     def entered(self) -> None:
         """See ``Services``."""
-        self._link.send(Entered(self._run_id))
+        self._link.send(Entered(self._run_id, threading.get_native_id()))
 
     def query(self, database: str | None, sql: str, params: Params) -> bytes:
         """See ``Services``."""

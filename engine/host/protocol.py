@@ -9,7 +9,10 @@ from typing import Literal
 import msgspec
 
 RunKind = Literal["wal", "schedule", "request"]
-ErrorKind = Literal["load", "entry_point", "call", "response", "timeout", "cancelled", "host"]
+ErrorKind = Literal[
+    "load", "entry_point", "call", "response", "timeout", "memory", "cpu", "processes", "cancelled", "host"
+]
+InterruptReason = Literal["timeout", "cpu", "cancelled"]
 
 GLOBAL_NAMESPACE = "global"
 
@@ -143,10 +146,10 @@ class Run(msgspec.Struct, tag="run"):
 
 
 class Interrupt(msgspec.Struct, tag="interrupt"):
-    """Raise ``reason`` (``timeout`` or ``cancelled``) as an exception in the thread of a run."""
+    """Raise an exception for ``reason`` in the thread of a run."""
 
     run_id: str
-    reason: Literal["timeout", "cancelled"]
+    reason: InterruptReason
     text: str
 
 
@@ -202,9 +205,10 @@ class Beat(msgspec.Struct, tag="beat"):
 
 
 class Entered(msgspec.Struct, tag="entered"):
-    """The plugin's function is about to be called (a run's queue delay ends here)."""
+    """The plugin's function is about to be called (a run's queue delay ends here), in the thread of this id."""
 
     run_id: str
+    thread_id: int = 0
 
 
 class Log(msgspec.Struct, tag="log"):

@@ -5,13 +5,13 @@ import threading
 from collections.abc import Callable
 
 from engine.host.api import RunState
-from engine.host.errors import RunCancelled, RunInterrupted, RunTimedOut
+from engine.host.errors import RunCancelled, RunInterrupted, RunOutOfCpu, RunTimedOut
 from engine.host.protocol import Done, Interrupt, Run, RunError
 
 _set_async_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _set_async_exception.argtypes = (ctypes.c_ulong, ctypes.py_object)
 
-_CLASSES: dict[str, type[RunInterrupted]] = {"timeout": RunTimedOut, "cancelled": RunCancelled}
+_CLASSES: dict[str, type[RunInterrupted]] = {"timeout": RunTimedOut, "cpu": RunOutOfCpu, "cancelled": RunCancelled}
 
 
 class Ticket:

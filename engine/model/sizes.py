@@ -53,3 +53,11 @@ def parse_memory_size(text: str, machine_bytes: Callable[[], int]) -> int:
             f"relative memory size must be in [0, 100] but is {share}"
         )
     return machine_bytes() * share // 100
+
+
+def format_size(size_bytes: int) -> str:
+    """Return ``size_bytes`` for people: the largest unit of which it is at least one, with one digit if it is not whole."""
+    for unit, unit_bytes in (("GB", 1024**3), ("MB", MEGABYTE), ("KB", 1024)):
+        if size_bytes >= unit_bytes:
+            return f"{size_bytes / unit_bytes:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{size_bytes} bytes"

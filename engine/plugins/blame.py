@@ -1,8 +1,9 @@
 """Who answers when a plugin host dies, freezes or has to be ended: events in, orders out; no clock, no process, no lock.
 
-There are two proofs against a run: it passed its limit while its host's heart beat, or it ended or froze a fresh host
-in which it ran alone. After any other death or freeze everything in flight is repeated one by one, each alone in a
-fresh host. A host that was ended for a known reason costs the others nothing but a repetition in its successor.
+There are two proofs against a run: it passed its limit while its host's heart beat (of CPU time: in any case), or it
+ended, froze or overloaded a fresh host in which it ran alone – twice, if the host was killed, which others can do.
+After any other death or freeze everything in flight is repeated one by one, each alone in a fresh host. A host that was
+ended for a known reason costs the others nothing but a repetition in its successor.
 A proven culprit's run fails, and its owner keeps an own host until its owner string changes.
 
 Runs with equal plans share a host; who wants to be alone, or was proven to be a culprit, has an own one. Only hosts that
@@ -13,10 +14,13 @@ a thread that an earlier run left behind.
 from collections import deque
 from collections.abc import Iterable
 
-from engine.host.protocol import BEAT_INTERVAL_S
-from engine.plugins.blame_records import SECOND_NS, HostRecord, RunFacts, RunRecord
+from engine.host.protocol import BEAT_INTERVAL_S, ErrorKind, InterruptReason
+from engine.model.sizes import format_size
+from engine.plugins.blame_records import SECOND_NS, HostRecord, RunFacts, RunRecord, Verdict, cpu_text
 from engine.plugins.orders import EndHost, FailRun, Interrupt, Order, PassDone, Report, Role, SendRun, StartHost
 from engine.plugins.ports import SHARED_HOST, HostPlan
+from engine.plugins.suspicion import Suspicion
+from engine.plugins.usage import Usage
 
 GRACE_NS = SECOND_NS
 """From the exception in a run's thread to the end of its host."""
@@ -30,6 +34,15 @@ LONGEST_TICK_NS = SECOND_NS // 2
 PATIENCE_NS = 2 * SECOND_NS
 """A repetition that takes longer no longer keeps the next one waiting; each still runs alone."""
 
+TRIALS_AT_EASE = 4
+"""For each so many repetitions that go on and on the next one waits longer, by one more patience: hosts take memory."""
+
+LOOK_NS = SECOND_NS // 5
+"""How often the processes of a host without limits of its own are counted, while something runs in it."""
+
+MOST_PROCESSES = 256
+"""A host with more processes counts as overrun: a fork bomb, or nearly."""
+
 FIRST_RESTART_NS = SECOND_NS // 10
 LONGEST_RESTART_NS = 5 * SECOND_NS
 
@@ -37,6 +50,7 @@ MOST_IDLE_OWN_HOSTS = 8
 """Own hosts of culprits that have nothing to run are kept up to this number, for what lives in their memory."""
 
 CANCELLED_TEXT = "the run was cancelled"
+KILLED_TEXT = "was killed by signal 9 (SIGKILL)"
 
 
 class Blame:
@@ -53,8 +67,10 @@ class Blame:
         self._shared: dict[HostPlan, HostRecord] = {}
         self._own: dict[str, HostRecord] = {}
         self._convicted: dict[str, str] = {}
+        self._suspected: dict[str, str] = {}
         self._trials: deque[RunRecord] = deque()
         self._parked: list[RunRecord] = []
+        self._suspicion = Suspicion()
 
     @property
     def unfinished(self) -> tuple[str, ...]:
@@ -87,7 +103,7 @@ class Blame:
         if facts.thread:
             self._threads.setdefault(facts.thread, []).append(run)
         orders: list[Order] = []
-        if self._convicted.get(facts.subject, facts.owner) != facts.owner:
+        if any(held.get(facts.subject, facts.owner) != facts.owner for held in (self._convicted, self._suspected)):
             self._release(facts.subject, orders)
         self._place(run, now_ns, orders)
         return orders
@@ -115,36 +131,80 @@ class Blame:
         for run in host.runs.values():
             if run.sent and run.facts.timeout_ns is not None and (run.entered or self._is_first_in_thread(run)):
                 run.spent_ns += max(0, now_ns - max(last, run.since_ns))
-                self._hold_limit(run, host, orders)
-        if any(r.overdue and r.spent_ns >= (r.limit_ns or 0) + GRACE_NS for r in host.runs.values()):
+                if run.verdict is None and run.limit_ns is not None and run.spent_ns >= run.limit_ns:
+                    self._condemn(run, host, Verdict("timeout", run.timeout_text()), orders)
+        if any(r.is_past_grace(GRACE_NS) for r in host.runs.values()):
             self._end_for_cause(host, now_ns, orders)
         return orders
 
-    def entered(self, number: int, run_id: str, now_ns: int) -> list[Order]:
+    def to_measure(self, now_ns: int) -> list[tuple[int, bool]]:
+        """Return the hosts whose usage is wanted now, and whether that of their threads is; ``measured`` takes it."""
+        wanted = []
+        for host in self._hosts.values():
+            has_cpu_limit = any(run.facts.max_cpu_ns is not None for run in host.runs.values())
+            is_due = now_ns >= host.next_look_ns and (bool(host.runs) or host.plan.max_memory_bytes is not None)
+            if host.ready and (is_due or has_cpu_limit):
+                is_close = host.plan.max_memory_bytes is not None and bool(host.runs)
+                host.next_look_ns = now_ns + (0 if is_close else LOOK_NS)
+                wanted.append((host.number, has_cpu_limit))
+        return wanted
+
+    def measured(self, number: int, usage: Usage, now_ns: int) -> list[Order]:
+        """Hold the limits of memory, CPU time and processes, now that it is known what a host uses."""
+        host = self._hosts.get(number)
+        orders: list[Order] = []
+        if host is None:
+            return orders
+        used_cpu_ns, host.cpu_ns = max(0, usage.cpu_ns - host.cpu_ns), usage.cpu_ns
+        entered = [run for run in host.runs.values() if run.entered]
+        for run in entered:
+            run.charge_cpu(used_cpu_ns, usage.threads.get(run.thread_id, 0), is_alone=len(entered) == 1)
+            if run.verdict is None and run.facts.max_cpu_ns is not None and run.cpu_ns >= run.facts.max_cpu_ns:
+                run.end_by_ns = now_ns + GRACE_NS
+                self._condemn(run, host, Verdict("cpu", cpu_text(run)), orders)
+        if usage.processes > MOST_PROCESSES:
+            words = f"ran {usage.processes} processes at a time, more than the {MOST_PROCESSES} that are allowed"
+            self._overload(host, Verdict("processes", words), now_ns, orders)
+        elif host.plan.max_memory_bytes is not None and usage.memory_bytes > host.plan.max_memory_bytes:
+            used, allowed = format_size(usage.memory_bytes), format_size(host.plan.max_memory_bytes)
+            words = f"used {used} of memory, more than its limit of {allowed}"
+            self._overload(host, Verdict("memory", words), now_ns, orders)
+        return orders
+
+    def entered(self, number: int, run_id: str, now_ns: int, thread_id: int = 0) -> list[Order]:
         """Begin the time that counts: the plugin's function is about to be called."""
         run = self._in_flight(number, run_id)
-        if run is not None and not run.overdue:
-            run.entered, run.since_ns, run.spent_ns = True, now_ns, 0
+        if run is not None and run.verdict is None:
+            run.entered, run.since_ns, run.spent_ns, run.thread_id = True, now_ns, 0, thread_id
         return []
 
-    def done(self, number: int, run_id: str, now_ns: int) -> list[Order]:
-        """Take the end of a run that a host told."""
+    def done(self, number: int, run_id: str, now_ns: int, *, is_out_of_memory: bool = False) -> list[Order]:
+        """Take the end of a run that a host told; one that is out of memory is replaced."""
         run = self._in_flight(number, run_id)
         if run is None:
             return []
         orders: list[Order] = [PassDone(run_id)]
         self._finish(run, orders)
+        host = self._hosts.get(number)
+        if is_out_of_memory and host is not None:
+            self._end_for_cause(host, now_ns, orders)
         self._advance(now_ns, orders)
         return orders
 
-    def host_died(self, number: int, words: str, now_ns: int) -> list[Order]:
-        """Find out who answers for a process that nobody ended; ``words`` say how it went (``exited with status 1``)."""
+    def host_died(self, number: int, words: str, now_ns: int, *, was_killed: bool = False) -> list[Order]:
+        """Find out who answers for a process that nobody ended; ``words`` say how it went (``exited with status 1``).
+
+        ``was_killed``: by a signal that the kernel or anybody else may have sent.
+        """
         host = self._hosts.get(number)
         orders: list[Order] = []
         if host is None:
             return orders
         if host.ready:
-            self._collapse(host, words, now_ns, orders)
+            if was_killed and host.role is not Role.SHARED and host.ran == 1 and len(host.runs) == 1:
+                self._note_kill(host, now_ns, orders)
+            else:
+                self._collapse(host, words, now_ns, orders)
         elif host.runs:
             host.failures += 1
             delay_ns = min(FIRST_RESTART_NS * 2 ** min(host.failures - 1, 10), LONGEST_RESTART_NS)
@@ -193,7 +253,7 @@ class Blame:
             if host.silent_ns >= self._freeze_ns:
                 orders.append(EndHost(host.number, forcibly=True))
                 self._collapse(host, self._freeze_text, now_ns, orders)
-            elif any(r.cancel_by_ns is not None and r.cancel_by_ns <= now_ns for r in host.runs.values()):
+            elif any(run.is_past(now_ns) for run in host.runs.values()):
                 self._end_for_cause(host, now_ns, orders)
         self._advance(now_ns, orders)
         return orders
@@ -237,8 +297,8 @@ class Blame:
         run.host = host
         host.runs[run.facts.run_id] = run
         if run.facts.subject not in host.users and host.role is not Role.TRIAL:
-            host.users.add(run.facts.subject)
             self._leave(run.facts.subject, host, orders)
+        host.users[run.facts.subject] = run.facts
         if host.ready:
             self._send(run, host, now_ns, orders)
 
@@ -262,7 +322,7 @@ class Blame:
         return not run.facts.thread or self._threads[run.facts.thread][0] is run
 
     def _is_alone(self, run: RunRecord) -> bool:
-        return run.facts.plan.is_alone or self._is_convicted(run)
+        return run.facts.plan.is_alone or self._is_convicted(run) or run.facts.subject in self._suspected
 
     def _is_convicted(self, run: RunRecord) -> bool:
         return self._convicted.get(run.facts.subject) == run.facts.owner
@@ -277,17 +337,17 @@ class Blame:
             parked, self._parked = self._parked, []
             for run in parked:
                 self._place(run, now_ns, orders)
-        while self._trials and not any(self._is_young_trial(host, now_ns) for host in self._hosts.values()):
+        while self._trials and self._may_try_next(now_ns):
             due = next((r for r in self._trials if not self._is_blocked(r, None)), None)
             if due is None:
                 return
             self._trials.remove(due)
             self._assign(due, self._start(Role.TRIAL, due.facts.plan, orders), now_ns, orders)
 
-    def _is_young_trial(self, host: HostRecord, now_ns: int) -> bool:
-        if host.role is not Role.TRIAL:
-            return False
-        return host.first_sent_ns is None or now_ns - host.first_sent_ns < PATIENCE_NS
+    def _may_try_next(self, now_ns: int) -> bool:
+        begun = [host.first_sent_ns for host in self._hosts.values() if host.role is Role.TRIAL]
+        patience_ns = PATIENCE_NS * (1 + len(begun) // TRIALS_AT_EASE)
+        return all(at_ns is not None and now_ns - at_ns >= patience_ns for at_ns in begun)
 
     def _restart_if_due(self, host: HostRecord, now_ns: int, orders: list[Order]) -> None:
         if host.restart_at_ns is not None and host.restart_at_ns <= now_ns:
@@ -296,13 +356,12 @@ class Blame:
 
     # ---- ends
 
-    def _hold_limit(self, run: RunRecord, host: HostRecord, orders: list[Order]) -> None:
-        limit_ns = run.limit_ns
-        if run.overdue or limit_ns is None or run.spent_ns < limit_ns:
-            return
-        run.overdue = True
-        orders.append(Interrupt(host.number, run.facts.run_id, "timeout", run.overdue_text()))
-        self._convict(run, run.overdue_text(), orders)
+    def _condemn(self, run: RunRecord, host: HostRecord, verdict: Verdict, orders: list[Order]) -> None:
+        """Make a run end that has passed a limit of its own."""
+        run.verdict = verdict
+        reason: InterruptReason = "cpu" if verdict.kind == "cpu" else "timeout"
+        orders.append(Interrupt(host.number, run.facts.run_id, reason, verdict.text))
+        self._convict(run, verdict.text, orders)
 
     def _end_for_cause(self, host: HostRecord, now_ns: int, orders: list[Order]) -> None:
         """End a host because of runs that are known; the others start again, all at once, where such runs start."""
@@ -311,19 +370,50 @@ class Blame:
             self._place(run, now_ns, orders)
         self._advance(now_ns, orders)
 
-    def _collapse(self, host: HostRecord, words: str, now_ns: int, orders: list[Order]) -> None:
+    def _overload(self, host: HostRecord, verdict: Verdict, now_ns: int, orders: list[Order]) -> None:
+        """End a host that uses more than it may."""
+        orders.append(EndHost(host.number, forcibly=True))
+        self._collapse(host, verdict.text, now_ns, orders, verdict.kind)
+
+    def _note_kill(self, host: HostRecord, now_ns: int, orders: list[Order]) -> None:
+        """Repeat the only run of a host that was killed: a proof only when it happens again."""
+        (run,) = host.runs.values()
+        run.kills += 1
+        if run.kills > 1 or run.verdict is not None or run.cancel_by_ns is not None:
+            self._collapse(host, KILLED_TEXT, now_ns, orders)
+            return
+        self._close(host)
+        run.forget_progress()
+        orders.append(Report(f"a plugin host {KILLED_TEXT}; its run is repeated"))
+        self._trials.append(run)
+        self._advance(now_ns, orders)
+
+    def _collapse(
+        self, host: HostRecord, words: str, now_ns: int, orders: list[Order], kind: ErrorKind = "host"
+    ) -> None:
         """Judge a host that is gone for no known reason: a proof if one run was alone in it all along, else all repeat."""
         survivors = self._judge_known(self._close(host), orders)
         if host.role is not Role.SHARED and host.ran == 1 and len(survivors) == 1:
             culprit = survivors[0]
             reason = f"the plugin host {words} while this run was alone in it"
             self._convict(culprit, reason, orders)
-            orders.append(FailRun(culprit.facts.run_id, "host", reason))
+            orders.append(FailRun(culprit.facts.run_id, kind, reason))
             self._finish(culprit, orders)
         else:
             orders.append(Report(f"a plugin host {words}; runs to be repeated one by one: {len(survivors)}"))
             self._trials.extend(survivors)
+            self._suspect(host, now_ns, orders)
         self._advance(now_ns, orders)
+
+    def _suspect(self, host: HostRecord, now_ns: int, orders: list[Order]) -> None:
+        """Separate who was there each time when shared hosts died: what kills them may outlive its run."""
+        if host.role is not Role.SHARED:
+            return
+        at_large = frozenset(s for s in host.users if s not in self._convicted and s not in self._suspected)
+        for subject in self._suspicion.note_death(at_large, now_ns):
+            self._suspected[subject] = host.users[subject].owner
+            text = "had used each of the last plugin hosts that ended without a culprit"
+            orders.append(Report(f"{host.users[subject].name} runs in a plugin host of its own from now on: it {text}"))
 
     def _judge_known(self, runs: Iterable[RunRecord], orders: list[Order]) -> list[RunRecord]:
         """Fail those runs of a host that is gone of which the end is known; return the others as if they had not begun."""
@@ -331,9 +421,9 @@ class Blame:
         for run in runs:
             if run.cancel_by_ns is not None:
                 orders.append(FailRun(run.facts.run_id, "cancelled", CANCELLED_TEXT))
-            elif run.overdue:
-                text = f"{run.overdue_text()} and had not stopped when its plugin host ended"
-                orders.append(FailRun(run.facts.run_id, "timeout", text))
+            elif run.verdict is not None:
+                text = f"{run.verdict.text} and had not stopped when its plugin host ended"
+                orders.append(FailRun(run.facts.run_id, run.verdict.kind, text))
             else:
                 run.forget_progress()
                 others.append(run)
@@ -381,11 +471,13 @@ class Blame:
     def _convict(self, run: RunRecord, reason: str, orders: list[Order]) -> None:
         if not self._is_convicted(run):
             self._convicted[run.facts.subject] = run.facts.owner
-            orders.append(Report(f"{run.facts.owner} runs in a plugin host of its own from now on: {reason}"))
+            if not run.facts.plan.is_alone:
+                orders.append(Report(f"{run.facts.name} runs in a plugin host of its own from now on: {reason}"))
 
     def _release(self, subject: str, orders: list[Order]) -> None:
         """Take back what was proven against a trigger; an own host that it has for that goes when nothing is left to run."""
         self._convicted.pop(subject, None)
+        self._suspected.pop(subject, None)
         host = self._own.get(subject)
         if host is not None and not host.plan.is_alone:
             del self._own[subject]
@@ -396,7 +488,7 @@ class Blame:
         for host in list(self._shared.values()):
             if host is kept or subject not in host.users:
                 continue
-            host.users.discard(subject)
+            del host.users[subject]
             if not host.users and host.plan != SHARED_HOST:
                 del self._shared[host.plan]
                 self._end_if_idle(host, orders)

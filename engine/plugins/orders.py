@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
 
-from engine.host.protocol import ErrorKind
+from engine.host.protocol import ErrorKind, InterruptReason
 from engine.plugins.ports import HostPlan
 
 
@@ -39,7 +38,7 @@ class Interrupt:
 
     host: int
     run_id: str
-    reason: Literal["timeout", "cancelled"]
+    reason: InterruptReason
     text: str
 
 

@@ -67,11 +67,14 @@ class RunLimits:
         owner: names the trigger in one generation with one content of its plugin file; blame sticks to it.
         timeout_s: seconds from the call of the plugin's function, ``None`` = no limit.
         plan: its plugin host.
+        max_cpu_s: seconds of CPU time from then on, ``None`` = no limit. It needs a host of its own: of runs side by side
+            in one host only their threads count, not the threads and processes that they start.
     """
 
     owner: str
     timeout_s: float | None = None
     plan: HostPlan = field(default=SHARED_HOST)
+    max_cpu_s: float | None = None
 
 
 class Executor(Protocol):

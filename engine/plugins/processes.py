@@ -14,6 +14,7 @@ from pathlib import Path
 
 from engine.host.protocol import Stop
 from engine.plugins.ports import SHARED_HOST, HostPlan
+from engine.plugins.usage import Gauge, own_memory_bytes, reserved_bytes
 from engine.plugins.wire import Wire, encode_frame
 
 SITE_FOLDERS = ("site-packages", "dist-packages")
@@ -27,8 +28,6 @@ sys.path += [path for path in {paths!r} if path not in sys.path]
 runpy.run_module("engine.host.main", run_name="__main__", alter_sys=True)
 """
 """Starts a host with the Python of another environment: what the server is made of comes after what is there."""
-
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,8 @@ class HostProcess:
         fault: for what it was ended by force, ``None`` = its user's wish.
         wire: the connection, ``None`` before it was started.
         pid_fd: readable when it has ended, -1 before it was started.
+        gauge: measures what it uses, ``None`` before it was started.
+        was_killed: whether it was killed by somebody else than its user.
     """
 
     def __init__(self, number: int, plan: HostPlan = SHARED_HOST) -> None:
@@ -83,6 +84,8 @@ class HostProcess:
         self.fault: str | None = None
         self.wire: Wire | None = None
         self.pid_fd = -1
+        self.gauge: Gauge | None = None
+        self.was_killed = False
         self._lock = threading.Lock()
         self._popen: subprocess.Popen[bytes] | None = None
 
@@ -112,7 +115,7 @@ class HostProcess:
             ours.close()
             raise
         with self._lock:
-            self._popen, self.wire = popen, Wire(ours, on_waiting)
+            self._popen, self.wire, self.gauge = popen, Wire(ours, on_waiting), Gauge(popen.pid)
         if self.is_ended:
             self.kill()
 
@@ -131,16 +134,16 @@ class HostProcess:
             if most_bytes is None or self._popen is None or self._popen.returncode is not None:
                 return
             with contextlib.suppress(OSError):  # it has ended just now
-                size = _memory_of(self._popen.pid)
-                wall = size.reserved_bytes + max(0, most_bytes - size.used_bytes)
-                resource.prlimit(self._popen.pid, resource.RLIMIT_DATA, (wall, wall))
+                pid = self._popen.pid
+                wall = reserved_bytes(pid) + max(0, most_bytes - own_memory_bytes(pid))
+                resource.prlimit(pid, resource.RLIMIT_DATA, (wall, wall))
 
     def kill(self) -> None:
         """End the process at once, with all that it started."""
         self.is_ended = True
         with self._lock:
             if self._popen is not None and self._popen.returncode is None:
-                _end_group(self._popen.pid)
+                self._end_all(self._popen.pid)
 
     def stop(self, kill_at_ns: int) -> None:
         """Ask the process to end in good order, and end it by force at ``kill_at_ns`` (monotonic)."""
@@ -156,27 +159,20 @@ class HostProcess:
         if self._popen is None:
             return "could not be started"
         with self._lock:
-            _end_group(self._popen.pid)
+            self._end_all(self._popen.pid)
             status = self._popen.wait()
         os.close(self.pid_fd)
         if self.wire is not None:
             self.wire.close()
         was_killed = status == -signal.SIGKILL
+        self.was_killed = was_killed and not self.fault and not self.is_ended
         return self.fault if self.fault and was_killed else exit_words(status)
 
-
-@dataclass(frozen=True, slots=True)
-class _Memory:
-    """Memory of a process that no other can have: what it uses, and what the kernel has promised it."""
-
-    used_bytes: int
-    reserved_bytes: int
-
-
-def _memory_of(pid: int) -> _Memory:
-    """Return the memory of a process; raise ``OSError`` if it is gone."""
-    fields = [int(text) for text in Path(f"/proc/{pid}/statm").read_text().split()]
-    return _Memory((fields[1] - fields[2]) * _PAGE_BYTES, fields[5] * _PAGE_BYTES)
+    def _end_all(self, pid: int) -> None:
+        """End the process group, and what left it."""
+        if self.gauge is not None:
+            self.gauge.end_strays()
+        _end_group(pid)
 
 
 def exit_words(status: int) -> str:

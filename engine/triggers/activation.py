@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from engine.errors import EngineError, Unavailable
 from engine.host.protocol import CacheRules, Done, PluginSource, Run, Written
 from engine.model.trigger import Restore
-from engine.plugins.ports import RunLimits
 from engine.storage.consumers import namespace_of
 from engine.triggers import policy
 from engine.triggers.commit import Commit, Sequel, failure, origin_of, refuse
 from engine.triggers.ends import Letter, Outcome, RunEnd
+from engine.triggers.limits import run_limits
 from engine.triggers.parts import PartByPart
 from engine.triggers.records import Origin, RunRecord, run_line
 from engine.triggers.schedule import call_time_s
@@ -79,13 +79,11 @@ class Activation:
         except EngineError as missing:
             source = PluginSource(definition.plugin_filename, "", str(missing))
             owner = self.namespace
-        timeout_s = definition.limits.timeout_s or self.tools.default_timeout_s
+        limits = run_limits(owner, definition, self.tools.limits)
         services = TriggerServices(
             self.subject, work, origin_of(self.subject, work), self.tools.services, self.tools.clock.now_ns
         )
-        self.tools.executor.run(
-            self._run(work, source), RunLimits(owner, timeout_s), services, lambda done: self._ended(work, done, then)
-        )
+        self.tools.executor.run(self._run(work, source), limits, services, lambda done: self._ended(work, done, then))
 
     def stop(self) -> None:
         """Interrupt what runs, forget what waits for another attempt, drop the cache."""
@@ -250,7 +248,14 @@ class Activation:
         self.tools.journal.append("\n".join(lines))
 
 
-_OUTCOMES = {"timeout": "timeout", "host": "crash", "cancelled": "cancelled"}
+_OUTCOMES = {
+    "timeout": "timeout",
+    "memory": "memory",
+    "cpu": "cpu",
+    "processes": "processes",
+    "host": "crash",
+    "cancelled": "cancelled",
+}
 
 
 def _line_count(written: Written) -> int:

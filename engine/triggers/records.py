@@ -30,7 +30,7 @@ class RunRecord:
         queue_delay_ns: from the moment it could have begun until then.
         due_ns: the scheduled time of a schedule's run.
         attempt: counted from 1.
-        outcome: ``success``, ``error``, ``timeout``, ``crash``, ``cancelled``.
+        outcome: ``success``, ``error``, ``timeout``, ``memory``, ``cpu``, ``processes``, ``crash``, ``cancelled``.
     """
 
     kind: str

@@ -8,6 +8,7 @@ from engine.clock import Clock
 from engine.host.protocol import PluginSource
 from engine.plugins.ports import Executor
 from engine.triggers.journal import Journal, Stamps
+from engine.triggers.limits import LimitDefaults
 from engine.triggers.services import ServiceKit
 from engine.triggers.timers import Timers
 from engine.wal.wal import Wal
@@ -43,7 +44,7 @@ class Toolbox:
     journal: Journal
     stamps: Stamps
     services: ServiceKit
-    default_timeout_s: float | None
+    limits: LimitDefaults
     most_side_by_side: int
     cache_bytes: int
     aside: Callable[[Callable[[], None]], None]

@@ -6,6 +6,7 @@ from engine.plugins.blame import Blame
 from engine.plugins.blame_records import SECOND_NS, RunFacts
 from engine.plugins.orders import EndHost, FailRun, Interrupt, Order, PassDone, Report, SendRun, StartHost
 from engine.plugins.ports import SHARED_HOST, HostPlan
+from engine.plugins.usage import Usage
 
 TICK_NS = SECOND_NS // 20
 BEAT_NS = SECOND_NS // 4
@@ -73,12 +74,14 @@ class Stage:
         *,
         thread: str = "",
         timeout_s: float | None = None,
+        max_cpu_s: float | None = None,
         plan: HostPlan = SHARED_HOST,
     ) -> None:
         """Bring a new run; without ``owner`` it has one of its own; what stands before ``@`` stays when a file changes."""
         owner = owner or f"owner of {run_id}"
         timeout_ns = None if timeout_s is None else int(timeout_s * SECOND_NS)
-        facts = RunFacts(run_id, owner, owner.partition("@")[0], thread, timeout_ns, plan)
+        max_cpu_ns = None if max_cpu_s is None else int(max_cpu_s * SECOND_NS)
+        facts = RunFacts(run_id, owner, owner.partition("@")[0], thread, timeout_ns, max_cpu_ns, plan)
         self.take(self.blame.admit(facts, self.now_ns))
 
     def host_of(self, run_id: str) -> int:
@@ -89,10 +92,10 @@ class Stage:
         """Return what the host in which a run is now is for."""
         return self.roles[self.host_of(run_id)]
 
-    def enter(self, *run_ids: str) -> None:
+    def enter(self, *run_ids: str, thread_id: int = 0) -> None:
         """Let hosts tell that the functions of these runs are called."""
         for run_id in run_ids:
-            self.take(self.blame.entered(self.host_of(run_id), run_id, self.now_ns))
+            self.take(self.blame.entered(self.host_of(run_id), run_id, self.now_ns, thread_id))
 
     def finish(self, run_id: str) -> None:
         """Let the host of a run tell its end."""
@@ -100,11 +103,15 @@ class Stage:
         self.inside[host].remove(run_id)
         self.take(self.blame.done(host, run_id, self.now_ns))
 
-    def die(self, host: int, words: str = "exited with status 1") -> None:
-        """Let a process end by itself."""
+    def die(self, host: int, words: str = "exited with status 1", *, was_killed: bool = False) -> None:
+        """Let a process end by itself, or be killed by a signal from outside."""
         self.alive.discard(host)
         self.inside.pop(host, None)
-        self.take(self.blame.host_died(host, words, self.now_ns))
+        self.take(self.blame.host_died(host, words, self.now_ns, was_killed=was_killed))
+
+    def measure(self, host: int, usage: Usage) -> None:
+        """Let it be known what a host uses."""
+        self.take(self.blame.measured(host, usage, self.now_ns))
 
     def wait(self, seconds: float) -> None:
         """Let time pass in ticks, with heartbeats of all hosts but the silent ones."""

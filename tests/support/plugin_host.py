@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from engine.host.channel import Channel
-from engine.host.protocol import Beat, Done, FromHost, Log, Ready, Run
+from engine.host.protocol import Beat, Done, Entered, FromHost, Log, Ready, Run
 from tests.support.plugins import WAIT_S, plugin_file, plugin_run
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +38,13 @@ class Host:
         while isinstance(message := self.channel.receive(), Beat):
             pass
         return message
+
+    def take_entered(self, run: Run) -> None:
+        """Hold that the next message tells that the function of ``run`` is called, in some thread."""
+        message = self.next()
+        assert isinstance(message, Entered), message
+        assert message.run_id == run.run_id
+        assert message.thread_id > 0
 
     def run(self, run: Run) -> list[FromHost]:
         """Return what ``run`` said, its end last."""

@@ -78,6 +78,7 @@ def start_run(
     trigger: str = "t",
     thread: str = "",
     timeout_s: float | None = None,
+    max_cpu_s: float | None = None,
     plan: HostPlan = SHARED_HOST,
     version: int = 1,
     source: PluginSource | None = None,
@@ -96,5 +97,5 @@ def start_run(
         call_time_s=0,
     )
     started = Started(run, services or RecordingServices())
-    executor.run(run, RunLimits(f"{trigger}@{version}", timeout_s, plan), started.services, started.on_done)
+    executor.run(run, RunLimits(f"{trigger}@{version}", timeout_s, plan, max_cpu_s), started.services, started.on_done)
     return started

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -29,8 +29,9 @@ from engine.plugins import orders
 from engine.plugins.blame import CANCELLED_TEXT, GRACE_NS, Blame
 from engine.plugins.blame_records import SECOND_NS, RunFacts
 from engine.plugins.executors.calls import Calls
+from engine.plugins.executors.ends import named_memory_error
 from engine.plugins.namespaces import NamespaceKnowledge
-from engine.plugins.ports import RunLimits, RunServices
+from engine.plugins.ports import HostPlan, RunLimits, RunServices
 from engine.plugins.processes import HostConfig, HostProcess
 from engine.plugins.supervisor import STOP_NS, HostListener, Supervisor
 from engine.plugins.wire import encode_frame
@@ -96,6 +97,7 @@ class _Flight:
     """
 
     run: Run
+    plan: HostPlan
     services: RunServices
     on_done: Callable[[Done], None]
     slot: _Slot | None = None
@@ -155,9 +157,11 @@ class HostExecutor(HostListener):
 
     def run(self, run: Run, limits: RunLimits, services: RunServices, on_done: Callable[[Done], None]) -> None:
         """See ``ports.Executor``."""
-        timeout_ns = None if limits.timeout_s is None else int(limits.timeout_s * SECOND_NS)
-        facts = RunFacts(run.run_id, limits.owner, run.namespace, run.thread, timeout_ns, limits.plan)
-        flight = _Flight(run, services, on_done)
+        timeout_ns, max_cpu_ns = _as_ns(limits.timeout_s), _as_ns(limits.max_cpu_s)
+        facts = RunFacts(
+            run.run_id, limits.owner, run.namespace, run.thread, timeout_ns, max_cpu_ns, limits.plan, _name_of(run)
+        )
+        flight = _Flight(run, limits.plan, services, on_done)
         with self._lock:
             if self._is_closing:
                 self._hand_on(flight, _failed(run.run_id, orders.FailRun(run.run_id, "cancelled", CANCELLED_TEXT)))
@@ -240,7 +244,8 @@ class HostExecutor(HostListener):
         slot.process = None
         slot.know_nothing()
         with self._lock:
-            todo = self._blame.host_died(slot.number, words, self._clock.monotonic_ns())
+            now_ns = self._clock.monotonic_ns()
+            todo = self._blame.host_died(slot.number, words, now_ns, was_killed=process.was_killed)
         self._carry_out(todo)
         with self._lock:
             if not self._blame.has_host(slot.number):
@@ -250,6 +255,24 @@ class HostExecutor(HostListener):
         """See ``HostListener``."""
         with self._lock:
             todo = self._blame.tick(now_ns)
+            to_measure = self._blame.to_measure(now_ns)
+        self._carry_out(todo)
+        for number, with_threads in to_measure:
+            self._measure(number, now_ns, with_threads=with_threads)
+
+    def _measure(self, number: int, now_ns: int, *, with_threads: bool) -> None:
+        slot = self._slots.get(number)
+        process = slot.process if slot is not None else None
+        if process is None or process.gauge is None:
+            return
+        usage = process.gauge.read(with_threads=with_threads)
+        if usage is None:
+            return
+        most_bytes = process.plan.max_memory_bytes
+        if most_bytes is not None and usage.processes > 1 and usage.memory_bytes > most_bytes:
+            usage = replace(usage, memory_bytes=process.gauge.fair_memory_bytes())
+        with self._lock:
+            todo = self._blame.measured(number, usage, now_ns)
         self._carry_out(todo)
 
     def _hear_beat(self, slot: _Slot, _beat: Beat) -> None:
@@ -259,7 +282,7 @@ class HostExecutor(HostListener):
 
     def _hear_entered(self, slot: _Slot, entered: Entered) -> None:
         with self._lock:
-            self._blame.entered(slot.number, entered.run_id, self._clock.monotonic_ns())
+            self._blame.entered(slot.number, entered.run_id, self._clock.monotonic_ns(), entered.thread_id)
         services = self._services_of(entered.run_id)
         if services is not None:
             services.entered()
@@ -277,8 +300,11 @@ class HostExecutor(HostListener):
 
     def _hear_done(self, slot: _Slot, done: Done) -> None:
         with self._lock:
-            todo = self._blame.done(slot.number, done.run_id, self._clock.monotonic_ns())
             flight = self._flights.get(done.run_id)
+            if flight is not None:
+                done = named_memory_error(done, flight.plan.max_memory_bytes)
+            is_out = done.error is not None and done.error.kind == "memory"
+            todo = self._blame.done(slot.number, done.run_id, self._clock.monotonic_ns(), is_out_of_memory=is_out)
             if flight is not None and todo:
                 flight.told = done
         self._carry_out(todo)
@@ -417,3 +443,11 @@ class HostExecutor(HostListener):
 
 def _failed(run_id: str, order: orders.FailRun) -> Done:
     return Done(run_id, error=RunError(order.kind, order.text))
+
+
+def _as_ns(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * SECOND_NS)
+
+
+def _name_of(run: Run) -> str:
+    return f"trigger {run.trigger_name} of database {run.database}"

@@ -13,7 +13,6 @@ import pytest
 from engine.host.protocol import (
     Beat,
     Done,
-    Entered,
     Interrupt,
     Log,
     NamespaceSync,
@@ -66,7 +65,7 @@ def test_run_is_announced_and_ended_and_calls_are_answered(host: Host, tmp_path:
         state=[NamespaceSync(str(tmp_path), 3, whole=True, values=[StateValue("k", b"\x80\x05K).")])],
     )
     host.channel.send(run)
-    assert host.next() == Entered(run.run_id)
+    host.take_entered(run)
     query = host.next()
     assert isinstance(query, Query)
     assert query == Query(query.call_id, run.run_id, "db", "q", {"a": 1})
@@ -117,7 +116,7 @@ def test_process_is_what_plugins_expect(host: Host, tmp_path: Path) -> None:
 def test_heart_beats_while_a_plugin_computes(host: Host, tmp_path: Path) -> None:
     run = plugin_run(plugin_file(tmp_path, "def process_scheduled_call(local, *a):\n    while True: pass"))
     host.channel.send(run)
-    assert host.next() == Entered(run.run_id)
+    host.take_entered(run)
     assert host.channel.receive() == Beat()
     assert host.channel.receive() == Beat()
     host.channel.send(Interrupt(run.run_id, "timeout", "too long"))
@@ -131,7 +130,7 @@ def test_interruption_reaches_a_run_that_waits_for_a_reply(host: Host, tmp_path:
     code = "def process_scheduled_call(local, *a):\n    local.query('SELECT 1')"
     run = plugin_run(plugin_file(tmp_path, code))
     host.channel.send(run)
-    assert host.next() == Entered(run.run_id)
+    host.take_entered(run)
     query = host.next()
     assert isinstance(query, Query)
     host.channel.send(Interrupt(run.run_id, "cancelled", "no longer wanted"))
@@ -178,7 +177,7 @@ def test_stop_does_not_wait_for_threads_that_never_end(own_host: Host, tmp_path:
 def test_host_ends_when_the_connection_does(own_host: Host, tmp_path: Path, loop: str) -> None:
     run = plugin_run(plugin_file(tmp_path, f"def process_scheduled_call(local, *a):\n    {loop}"))
     own_host.channel.send(run)
-    assert own_host.next() == Entered(run.run_id)
+    own_host.take_entered(run)
     own_host.channel.close()
     assert own_host.process.wait(WAIT_S) == 0
 
@@ -197,7 +196,7 @@ from engine.host.protocol import Entered, PluginSource
 host = Host()
 run = plugin_run(PluginSource("plugin.py", {plugin.path!r}))
 host.channel.send(run)
-assert host.next() == Entered(run.run_id)
+host.take_entered(run)
 print(host.process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -1,6 +1,6 @@
 import pytest
 
-from engine.model.sizes import parse_memory_size, parse_size
+from engine.model.sizes import format_size, parse_memory_size, parse_size
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,18 @@ def test_more_than_all_memory_is_refused():
 
 def test_the_machine_is_asked_only_for_a_share():
     assert parse_memory_size("1mb", lambda: pytest.fail("asked")) == 1024**2
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 bytes"),
+        (1023, "1023 bytes"),
+        (1024, "1 KB"),
+        (100 << 20, "100 MB"),
+        (1610612736, "1.5 GB"),
+        (1 << 42, "4096 GB"),
+    ],
+)
+def test_a_size_for_people(size: int, text: str) -> None:
+    assert format_size(size) == text

@@ -5,6 +5,7 @@ import pytest
 from engine.plugins.blame_records import RunFacts
 from engine.plugins.orders import Role, StartHost
 from engine.plugins.ports import SHARED_HOST, HostPlan
+from engine.plugins.usage import Usage
 from tests.support.blame import Stage
 
 
@@ -556,3 +557,179 @@ def test_a_host_without_runs_that_does_not_start_is_forgotten() -> None:
     stage.take(stage.blame.warm_up())
     stage.take(stage.blame.host_died(1, "exited with status 1", stage.now_ns))
     assert stage.blame.admit(RunFacts("a", "o", "o"), stage.now_ns) == [StartHost(2, Role.SHARED, SHARED_HOST)]
+
+
+# ---- what hosts use
+
+MB = 1 << 20
+LIMITED = HostPlan(is_alone=True, max_memory_bytes=100 * MB)
+
+
+def usage(
+    memory_bytes: int = 0, cpu_s: float = 0.0, processes: int = 1, threads: dict[int, float] | None = None
+) -> Usage:
+    by_thread = {number: int(seconds * 1e9) for number, seconds in (threads or {}).items()}
+    return Usage(memory_bytes, int(cpu_s * 1e9), processes, by_thread)
+
+
+def test_a_run_that_was_alone_in_a_host_with_too_much_memory_fails_and_the_error_has_the_figures(stage: Stage) -> None:
+    stage.admit("a", plan=LIMITED)
+    stage.measure(1, usage(100 * MB))
+    assert stage.alive == {1}
+    stage.measure(1, usage(150 * MB))
+    assert stage.failed["a"] == (
+        "memory",
+        "the plugin host used 150 MB of memory, more than its limit of 100 MB while this run was alone in it",
+    )
+    assert stage.alive == set()
+
+
+def test_runs_side_by_side_in_a_host_with_too_much_memory_repeat_one_by_one(stage: Stage) -> None:
+    stage.admit("a", "t@1", plan=LIMITED)
+    stage.admit("b", "t@1", plan=LIMITED)
+    stage.measure(1, usage(150 * MB))
+    assert stage.failed == {}
+    assert stage.role_of("a") == "trial"
+    stage.finish("a")
+    stage.measure(stage.host_of("b"), usage(150 * MB))
+    assert list(stage.failed) == ["b"]
+
+
+def test_memory_that_earlier_runs_left_behind_is_not_the_fault_of_the_next(stage: Stage) -> None:
+    stage.admit("a", "t@1", plan=LIMITED)
+    stage.finish("a")
+    stage.admit("b", "t@1", plan=LIMITED)
+    stage.measure(1, usage(150 * MB))
+    assert stage.failed == {}
+    stage.finish("b")
+    assert stage.passed == ["a", "b"]
+
+
+def test_a_host_that_ran_out_of_memory_is_replaced(stage: Stage) -> None:
+    stage.admit("a", "t@1", plan=LIMITED)
+    stage.inside[1].remove("a")
+    stage.take(stage.blame.done(1, "a", stage.now_ns, is_out_of_memory=True))
+    assert stage.alive == set()
+    stage.admit("b", "t@1", plan=LIMITED)
+    assert stage.host_of("b") == 2
+
+
+def test_a_shared_host_overrun_by_processes_is_ended_and_the_culprit_found(stage: Stage) -> None:
+    stage.admit("bomb")
+    stage.admit("innocent")
+    stage.measure(1, usage(processes=257))
+    stage.measure(stage.host_of("bomb"), usage(processes=257))
+    stage.finish("innocent")
+    assert stage.passed == ["innocent"]
+    assert stage.failed["bomb"][0] == "processes"
+    assert "257 processes" in stage.failed["bomb"][1]
+
+
+def test_a_run_that_used_up_its_cpu_time_is_interrupted_and_ended_after_the_grace_second(stage: Stage) -> None:
+    stage.admit("a", max_cpu_s=2, plan=HostPlan(is_alone=True))
+    stage.enter("a")
+    stage.measure(1, usage(cpu_s=5.0))
+    stage.measure(1, usage(cpu_s=6.9))
+    assert stage.interrupted == []
+    stage.measure(1, usage(cpu_s=7.25))
+    assert stage.interrupted == [("a", "cpu")]
+    stage.wait(1.1)
+    assert stage.failed["a"] == (
+        "cpu",
+        "the run used 2.25 s of CPU time, more than its limit of 2 s and had not stopped when its plugin host ended",
+    )
+
+
+def test_a_held_cpu_limit_needs_no_heartbeat(stage: Stage) -> None:
+    stage.admit("a", max_cpu_s=1, plan=HostPlan(is_alone=True))
+    stage.enter("a")
+    stage.silent.add(1)
+    stage.measure(1, usage())
+    stage.measure(1, usage(cpu_s=1.5))
+    stage.wait(1.1)
+    assert stage.failed["a"][0] == "cpu"
+
+
+def test_of_runs_side_by_side_each_is_charged_with_its_own_thread(stage: Stage) -> None:
+    for run_id, thread_id in (("a", 11), ("b", 12)):
+        stage.admit(run_id, "t@1", max_cpu_s=1, plan=HostPlan(is_alone=True))
+        stage.enter(run_id, thread_id=thread_id)
+    stage.measure(1, usage(cpu_s=0, threads={11: 0.0, 12: 3.0}))
+    stage.measure(1, usage(cpu_s=9, threads={11: 1.5, 12: 3.5}))
+    assert stage.interrupted == [("a", "cpu")]
+
+
+@pytest.mark.parametrize(
+    ("plan", "max_cpu_s", "waits_s", "expected"),
+    [
+        pytest.param(SHARED_HOST, None, 0.0, [(1, False)], id="first-look"),
+        pytest.param(SHARED_HOST, None, 0.1, [], id="no-limit-is-looked-at-now-and-then"),
+        pytest.param(SHARED_HOST, None, 0.25, [(1, False)], id="no-limit-is-looked-at"),
+        pytest.param(LIMITED, None, 0.05, [(1, False)], id="memory-at-each-tick"),
+        pytest.param(HostPlan(is_alone=True), 1.0, 0.05, [(1, True)], id="cpu-at-each-tick-with-threads"),
+    ],
+)
+def test_hosts_are_measured_as_often_as_their_limits_need(
+    stage: Stage, plan: HostPlan, max_cpu_s: float | None, waits_s: float, expected: list[tuple[int, bool]]
+) -> None:
+    stage.admit("a", max_cpu_s=max_cpu_s, plan=plan)
+    if waits_s:
+        stage.blame.to_measure(stage.now_ns)
+    stage.wait(waits_s)
+    assert stage.blame.to_measure(stage.now_ns) == expected
+
+
+def test_a_host_without_work_is_not_measured(stage: Stage) -> None:
+    stage.admit("a")
+    stage.finish("a")
+    assert stage.blame.to_measure(stage.now_ns) == []
+
+
+# ---- what comes from outside, and what comes later
+
+
+def test_a_fresh_host_that_is_killed_proves_nothing_the_first_time(stage: Stage) -> None:
+    stage.admit("a")
+    stage.die(1, was_killed=True)
+    stage.die(stage.host_of("a"), was_killed=True)
+    assert stage.failed == {}
+    stage.finish("a")
+    assert stage.passed == ["a"]
+
+
+def test_a_run_whose_fresh_hosts_are_killed_twice_is_the_culprit(stage: Stage) -> None:
+    stage.admit("a")
+    for _ in range(3):
+        stage.die(stage.host_of("a"), was_killed=True)
+    assert stage.failed["a"] == (
+        "host",
+        "the plugin host was killed by signal 9 (SIGKILL) while this run was alone in it",
+    )
+
+
+def test_who_was_there_each_time_a_host_died_for_nothing_gets_a_host_of_its_own(stage: Stage) -> None:
+    for round_ in range(3):
+        for name in (f"innocent{round_}", "mine-layer"):
+            stage.admit(f"{name} {round_}", f"{name}@1")
+            stage.finish(f"{name} {round_}")
+        stage.die(max(stage.alive))
+    stage.admit("later", "mine-layer@1")
+    stage.admit("other", "innocent2@1")
+    assert stage.role_of("later") == "own"
+    assert stage.role_of("other") == "shared"
+    assert stage.failed == {}
+    assert not stage.blame.has_own_host("mine-layer@1"), "nothing is proven"
+
+
+def test_repetitions_that_go_on_and_on_make_the_next_wait_longer(stage: Stage) -> None:
+    for number in range(9):
+        stage.admit(f"run{number}")
+    stage.die(1)
+    stage.wait(9.5)
+    assert len(stage.alive) == 4
+    stage.wait(1)
+    assert len(stage.alive) == 5
+    stage.wait(3)
+    assert len(stage.alive) == 5
+    stage.wait(1)
+    assert len(stage.alive) == 6

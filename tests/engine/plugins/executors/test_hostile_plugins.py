@@ -12,6 +12,7 @@ import pytest
 from engine.clock import SystemClock
 from engine.host.protocol import PluginSource
 from engine.plugins.executors.host import ExecutorConfig, HostExecutor
+from engine.plugins.ports import HostPlan
 from engine.plugins.processes import HostConfig
 from tests.support.processes import is_alive, until
 from tests.support.runs import Started, start_run
@@ -94,6 +95,111 @@ def test_the_culprit_fails_with_the_reason_and_innocents_do_not(
         assert done.error is None
         assert [lines for _, lines in done.writes] == ["done f=1i"]
         assert len(started.ends) == 1
+
+
+# ---- limits that hold for a process
+
+
+ALONE = HostPlan(is_alone=True)
+SMALL = HostPlan(is_alone=True, max_memory_bytes=150 << 20)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        pytest.param(
+            "bytearray(10 << 30)", "MemoryError: the plugin host may use at most 150 MB of memory", id="python"
+        ),
+        pytest.param(
+            "import numpy; numpy.ones(10 << 27)",
+            "MemoryError: Unable to allocate 10.0 GiB for an array with shape (1342177280,) and data type float64: "
+            "the plugin host may use at most 150 MB of memory",
+            id="numpy",
+        ),
+        pytest.param(
+            "import pyarrow; pyarrow.allocate_buffer(10 << 30)",
+            "ArrowMemoryError: malloc of size 10737418240 failed: the plugin host may use at most 150 MB of memory",
+            id="pyarrow",
+        ),
+        pytest.param(
+            "import subprocess\n    subprocess.run([sys.executable, '-c', 'x = [bytes(1000) for n in range(300_000)];"
+            "import time; time.sleep(60)'])",
+            "of memory, more than its limit of 150 MB while this run was alone in it",
+            id="child",
+        ),
+    ],
+)
+def test_memory_beyond_the_limit_of_a_host_fails_the_run(
+    executor: HostExecutor, tmp_path: Path, body: str, words: str
+) -> None:
+    greedy = start_run(executor, plan=SMALL, source=plugin(tmp_path, "greedy", f"{CALLED}{body}"))
+    error = greedy.end().error
+    assert error is not None
+    assert (error.kind, words in error.text) == ("memory", True), error
+    body = "import pyarrow; bytearray(50 << 20); pyarrow.array(range(100_000))"
+    modest = start_run(executor, plan=SMALL, source=plugin(tmp_path, "modest", CALLED + body))
+    assert modest.end().error is None
+
+
+def test_reading_large_files_by_mapping_them_does_not_count_as_memory(executor: HostExecutor, tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(bytes(400 << 20))
+    code = f"""
+import mmap, pyarrow
+def process_scheduled_call(influxdb3_local, call_time, args=None):
+    with open({str(tmp_path / "large")!r}, "rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    pyarrow.py_buffer(mapped)
+    influxdb3_local.info(mapped.find(b"x"))
+"""
+    assert start_run(executor, plan=SMALL, source=plugin(tmp_path, "reader", code)).end().error is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("while True: pass", id="python"),
+        pytest.param("sum(range(10**12))", id="c-code-that-holds-the-gil"),
+        pytest.param("import re; re.match('(a+)+$', 'a' * 60 + 'b')", id="catastrophic-regex"),
+        pytest.param(
+            "import subprocess\n    subprocess.run([sys.executable, '-c', 'while True: pass'])", id="child-process"
+        ),
+        pytest.param(
+            "import threading\n    def spin():\n        while True: pass\n    t = threading.Thread(target=spin, daemon=True)"
+            "\n    t.start(); t.join()",
+            id="other-thread",
+        ),
+    ],
+)
+def test_cpu_time_beyond_the_limit_ends_the_run(executor: HostExecutor, tmp_path: Path, body: str) -> None:
+    busy = start_run(executor, plan=ALONE, max_cpu_s=0.3, source=plugin(tmp_path, "busy", f"{CALLED}{body}"))
+    error = busy.end().error
+    assert error is not None
+    assert error.kind == "cpu", error
+    assert "more than its limit of 0.3 s" in error.text
+
+
+def test_waiting_uses_no_cpu_time(executor: HostExecutor, tmp_path: Path) -> None:
+    idle = plugin(tmp_path, "idle", f"{CALLED}import time; time.sleep(0.8)")
+    assert start_run(executor, plan=ALONE, max_cpu_s=0.3, source=idle).end().error is None
+
+
+FORK_BOMB = """
+import os
+def process_scheduled_call(influxdb3_local, call_time, args=None):
+    while True:
+        os.fork()
+"""
+
+
+def test_a_fork_bomb_is_ended_and_innocents_are_not_harmed(executor: HostExecutor, tmp_path: Path) -> None:
+    others = innocents(executor, tmp_path)
+    bomb = start_run(executor, trigger="bomb", source=plugin(tmp_path, "bomb", FORK_BOMB))
+    until(lambda: any(started.services.entries > 1 for started in others))
+    (tmp_path / "gate").touch()
+    error = bomb.end().error
+    assert error is not None
+    assert error.kind == "processes", error
+    assert [started.end().error for started in others] == [None, None]
 
 
 def test_a_host_that_is_no_longer_needed_ends_in_good_order(executor: HostExecutor, tmp_path: Path) -> None:
