@@ -100,7 +100,7 @@ class PluginLoader:
     def _from_file(self, source: PluginSource, kind: RunKind, stamp: Stamp | None, log: LogLine) -> Loaded:
         file = self._files.get(source.path)
         if file is None or (stamp is not None and file.stamp != stamp):
-            file = self._files[source.path] = self._read(source.path, stamp, file, log)
+            file = self._files[source.path] = self._read(source, stamp, file, log)
         names: dict[str, Any] = {}
         exec(file.code, names)
         function = names.get(entry_function(kind))
@@ -108,14 +108,16 @@ class PluginLoader:
             raise _missing(kind)
         return Loaded(function, file.rows_may_wait, file.text)
 
-    def _read(self, path: str, stamp: Stamp | None, known: SingleFile | None, log: LogLine) -> SingleFile:
+    def _read(self, source: PluginSource, stamp: Stamp | None, known: SingleFile | None, log: LogLine) -> SingleFile:
         try:
-            text = Path(path).read_text(encoding="utf-8-sig")
+            text = Path(source.path).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            if known is None:
-                raise _unreadable(path, error) from error
-            log("ERROR", f"error reading plugin file {path}, its last version goes on: {error}")
-            return known
+            if known is None and source.text is None:
+                raise _unreadable(source.path, error) from error
+            log("ERROR", f"error reading plugin file {source.path}, its last version goes on: {error}")
+            if known is not None:
+                return known
+            text = source.text or ""
         if "\0" in text:
             raise RunFailed("load", "plugin code contains null bytes")
         same = known is not None and known.text == text

@@ -55,12 +55,14 @@ class PluginSource(msgspec.Struct, frozen=True):
     """Where a plugin's code is.
 
     ``path`` is a file or a folder with ``__init__.py`` on the local disk (for ``gh:`` the file in the cache);
-    ``filename`` is what the trigger says; ``problem`` why there is no code for it, and then nothing is at ``path``.
+    ``filename`` is what the trigger says; ``problem`` why there is no code for it, and then nothing is at ``path``;
+    ``text`` what a single file held last, once it cannot be read any more.
     """
 
     filename: str
     path: str
     problem: str | None = None
+    text: str | None = None
 
 
 class StateValue(msgspec.Struct, frozen=True, array_like=True):

@@ -5,9 +5,11 @@ import os
 import stat
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from engine.clock import Clock
 from engine.errors import EngineError, InvalidRequest, PluginError, PluginNotFound
@@ -109,24 +111,36 @@ class PluginRegistry:
     def to_run(self, plugin_filename: str) -> tuple[PluginSource, str]:
         """Return where the code for a run is, and the hash of what it holds.
 
-        Of a plugin that cannot be read any more both are what they were last: hosts that know it go on with it.
+        Of a plugin that cannot be read any more both are what they were last, with the text of a single file.
 
         Raises:
             EngineError: as ``resolve``, and it was never read.
         """
         try:
-            source = self.resolve(plugin_filename)
-            found = source, self.content_hash(source)
+            source, version = self._read(plugin_filename)
         except EngineError as error:
             last = self._last.get(plugin_filename)
             if last is None:
                 raise
             logger.debug("plugin is not readable, its last known code runs: plugin=%s %s", plugin_filename, error)
             return last
-        if self._last.get(plugin_filename) != found:
-            self._last[plugin_filename] = found
-            self._loaded[source.path] = (found[1], self._clock.now_ns())
-        return found
+        if self._loaded.get(source.path, ("", 0))[0] != version:
+            self._loaded[source.path] = (version, self._clock.now_ns())
+        return source, version
+
+    def remember(self, plugin_filename: str) -> None:
+        """Read a plugin, for the case that its file is gone before it is run; nothing is fetched for that."""
+        if not plugin_filename.startswith(PREFIX):
+            with suppress(EngineError):  # the first run tells it
+                self._read(plugin_filename)
+
+    def _read(self, plugin_filename: str) -> tuple[PluginSource, str]:
+        source = self.resolve(plugin_filename)
+        version = self.content_hash(source)
+        last = self._last.get(plugin_filename)
+        if last is None or (last[0].path, last[1]) != (source.path, version):
+            self._last[plugin_filename] = msgspec.structs.replace(source, text=_text(Path(source.path))), version
+        return source, version
 
     # ---- describing
 
@@ -247,6 +261,14 @@ def _write(path: Path, content: str) -> None:
         write_file(path, content.encode())
     except (OSError, ValueError) as error:
         raise PluginError(f"writing plugin file: {error}") from error
+
+
+def _text(path: Path) -> str | None:
+    """Return what a file holds, ``None`` for a folder: hosts keep the modules of that."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _stamps(path: str) -> tuple[Stamp, ...]:

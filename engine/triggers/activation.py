@@ -34,6 +34,7 @@ class Activation:
         self.subject = subject
         self.tools = tools
         self._disable = disable
+        tools.sources.remember(subject.definition.plugin_filename)
         self._lock = threading.Lock()
         self._stopped = False
         self._closed = False

@@ -25,6 +25,9 @@ class Sources(Protocol):
             EngineError: it was never there.
         """
 
+    def remember(self, plugin_filename: str) -> None:
+        """Look at a plugin whose trigger starts, so that it can be run even if its file is gone by then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Toolbox:

@@ -366,3 +366,20 @@ def test_a_folder_that_cannot_be_replaced_stays(
 )
 def test_which_relative_paths_leave(relative: str, leaves: bool) -> None:
     assert leaves_folder(relative) is leaves
+
+
+def test_a_file_that_is_gone_is_known_as_it_was_read_last(registry: PluginRegistry, folder: Path) -> None:
+    """B2.15"""
+    registry.remember("one.py")
+    (folder / "one.py").write_text("x = 22\n")
+    there, version = registry.to_run("one.py")
+    (folder / "one.py").unlink()
+    gone, same = registry.to_run("one.py")
+    assert (there.text, gone.text, gone.path, same) == (None, "x = 22\n", there.path, version)
+
+
+def test_a_file_is_loaded_when_a_run_has_it_not_when_its_trigger_starts(registry: PluginRegistry, folder: Path) -> None:
+    registry.remember("one.py")
+    assert [file.loaded_ns for file in registry.list_files("one.py")] == [None]
+    registry.to_run("one.py")
+    assert [file.loaded_ns is None for file in registry.list_files("one.py")] == [False]
