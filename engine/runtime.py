@@ -348,12 +348,14 @@ class Engine:
 
     def update_plugin_file(self, trigger: str, content: str, database: str | None = None) -> list[str]:
         """Replace the code of a trigger, in ``database`` (``None``: in any); see ``PluginUpdates.replace_file``."""
+        self._check_engine_on()
         return self._plugin_updates.replace_file(find_trigger(self.catalog.state, trigger, database), content)
 
     def update_plugin_folder(
         self, trigger: str, files: Sequence[tuple[str, str]], database: str | None = None
     ) -> list[str]:
         """Replace the folder of a trigger, in ``database`` (``None``: in any); see ``PluginUpdates.replace_folder``."""
+        self._check_engine_on()
         return self._plugin_updates.replace_folder(find_trigger(self.catalog.state, trigger, database), files)
 
     def request(self, path: str, data: RequestData) -> "Future[Response]":
@@ -561,9 +563,12 @@ class Engine:
             for f in self.registry.list_files(plugin_filename)
         ]
 
-    def _plugin_environment(self) -> PluginEnvironment:
+    def _check_engine_on(self) -> None:
         if self.settings.plugin_dir is None:
             raise EngineOff(NO_PLUGIN_DIR)
+
+    def _plugin_environment(self) -> PluginEnvironment:
+        self._check_engine_on()
         return self._environment
 
     def _new_token(self, name: str, change: Any) -> NewToken:

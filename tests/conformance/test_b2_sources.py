@@ -10,9 +10,10 @@ from tests.conformance.checklist import row
 from tests.support.cli import RunCli
 from tests.support.scene import QUICK, REQUESTS, WRITES, Scene, indented, write_files
 from tests.support.scripted_server import Reply, ScriptedServer, scripted_server
-from tests.support.web import told, web
+from tests.support.web import Web, told, web
 
 FILES = "/api/v3/plugins/files"
+FOLDER = "/api/v3/plugins/directory"
 TRAVERSAL = "Path traversal detected: plugin filename '{}' attempts to access files outside the plugin directory"
 IMPORT = (
     "Failed to import plugin module '{}': {}\nHint: Check for syntax errors or missing dependencies in Python files."
@@ -302,6 +303,75 @@ def test_an_upload_needs_a_plugin_folder(tmp_path: Path) -> None:
         served.engine.create_database("foo")
         calls = [
             served.post(FILES, json={"plugin_name": "p.py", "content": ""}),
+            served.send("PUT", FILES, json={"plugin_name": "t", "content": ""}),
+            served.send("PUT", FOLDER, json={"plugin_name": "t", "files": []}),
         ]
         assert [answer.status_code for answer in calls] == [500] * len(calls)
         assert ["No plugin directory configured" in answer.text for answer in calls] == [True] * len(calls)
+
+
+def update(served: Web, name: str, content: str) -> tuple[int, str]:
+    return told(served.send("PUT", FILES, json={"plugin_name": name, "content": content}))
+
+
+@row("B2.22")
+def test_the_file_of_a_trigger_is_updated(scene: Scene) -> None:
+    trigger = f"{scene.database}_t"
+    target = scene.endpoint(answering("before"), trigger)
+    assert text_of(scene, target) == "before"
+    assert update(scene.web, trigger, answering("after")) == (200, "")
+    assert text_of(scene, target) == "after"
+    assert (scene.web.plugins / f"{scene.database}_{trigger}.py").read_text() == answering("after")
+
+
+@row("B2.22")
+def test_of_a_folder_only_the_package_file_is_updated(scene: Scene) -> None:
+    name = f"{scene.database}_p"
+    target = package_endpoint(scene, {"__init__.py": answering("before"), "utils.py": "text = 'kept'\n"}, name)
+    assert text_of(scene, target) == "before"
+    assert update(scene.web, name, f"from .utils import text\n{REQUESTS}    return text\n") == (200, "")
+    assert text_of(scene, target) == "kept"
+    folder = scene.web.plugins / f"{scene.database}_{name}"
+    assert (folder / "utils.py").read_text() == "text = 'kept'\n"
+
+
+@row("B2.22")
+def test_a_trigger_that_is_not_there_has_no_file(scene: Scene) -> None:
+    status, text = update(scene.web, "never_made", "")
+    assert status in (404, 500)
+    assert text.endswith("Plugin not found: never_made")
+
+
+@row("B2.23")
+def test_the_folder_of_a_trigger_is_replaced_whole(scene: Scene) -> None:
+    name = f"{scene.database}_p"
+    target = package_endpoint(scene, {"__init__.py": answering("before"), "old.py": "", "sub/old.py": ""}, name)
+    assert text_of(scene, target) == "before"
+    files = {"__init__.py": f"from .new.part import text\n{REQUESTS}    return text\n", "new/part.py": "text = 'new'\n"}
+    assert replace(scene, name, files) == (200, "")
+    assert text_of(scene, target) == "new"
+    folder = scene.web.plugins / f"{scene.database}_{name}"
+    assert python_files(folder) == {"__init__.py", "new/part.py"}
+    left = [path.name for path in scene.web.plugins.iterdir() if path.name.startswith(f"{folder.name}.")]
+    assert [path for path in left if path.endswith((".tmp", ".old"))] == []
+
+
+@row("B2.23")
+@pytest.mark.parametrize("path", ["../escape.py", "/etc/escape.py", "a/../../escape.py"])
+def test_a_path_that_leads_out_changes_nothing(scene: Scene, path: str) -> None:
+    name = f"{scene.database}_p"
+    target = package_endpoint(scene, {"__init__.py": answering("before"), "old.py": ""}, name)
+    status, text = replace(scene, name, {"__init__.py": answering("after"), path: ""})
+    assert status in (400, 500)
+    assert "Path traversal detected" in text
+    assert text_of(scene, target) == "before"
+    assert python_files(scene.web.plugins / f"{scene.database}_{name}") == {"__init__.py", "old.py"}
+
+
+def replace(scene: Scene, name: str, files: dict[str, str]) -> tuple[int, str]:
+    listed = [{"relative_path": path, "content": text} for path, text in files.items()]
+    return told(scene.web.send("PUT", FOLDER, json={"plugin_name": name, "files": listed}))
+
+
+def python_files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}

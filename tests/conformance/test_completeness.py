@@ -13,8 +13,6 @@ OPEN = frozenset(
     {
         *(number for number in ROWS if number.startswith("B10.")),
         *PROMISES,
-        "B2.22",
-        "B2.23",
         "B9.3",
     }
 )
