@@ -6,12 +6,12 @@ EngineError                  500
 │                                  AuthorizationMalformed · DatabaseNameError
 ├── Unauthorized             401
 ├── Forbidden                403
-├── NotFound                 404   DatabaseNotFound · TableNotFound
+├── NotFound                 404   DatabaseNotFound · TableNotFound · TriggerIsOff
 ├── AlreadyExists            409   AlreadyDeleted · StillRunning
 ├── LimitExceeded            422
 ├── Unavailable              503
 ├── QueryFailed              500
-├── PluginError              500   PluginFailed · EntryPointMissing · PluginNotFound · EngineOff
+├── PluginError              500   PluginFailed · PluginTimedOut (504) · EntryPointMissing · PluginNotFound · EngineOff
 └── StorageError             500   WalCorrupt · ManifestCorrupt · SyncFailed · FolderInUse
 
 ``engine/server/errors.py`` holds the only table from these classes to HTTP statuses.
@@ -86,6 +86,10 @@ class TableNotFound(NotFound):
     """The database has no table of this name."""
 
 
+class TriggerIsOff(NotFound):
+    """The trigger that answers here is disabled."""
+
+
 class AlreadyExists(EngineError):
     """The name is taken, or the thing is in a state that does not allow this."""
 
@@ -136,6 +140,10 @@ class PluginFailed(PluginError):
     def __init__(self, message: str, details: str = "") -> None:
         super().__init__(message)
         self.details = details
+
+
+class PluginTimedOut(PluginFailed):
+    """The run passed its time limit."""
 
 
 class StorageError(EngineError):

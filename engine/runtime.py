@@ -36,13 +36,13 @@ from engine.errors import (
     NotFound,
     PluginError,
 )
-from engine.host.protocol import RequestData, Response
+from engine.host.protocol import RequestData
 from engine.model.progress import Lag
 from engine.model.schema import TableSchema
 from engine.model.trigger import Isolation, TriggerDefinition, TriggerLimits
 from engine.model.trigger_spec import plugin_type_name, reading_note, run_kind
 from engine.paths import NodePaths
-from engine.plugins.dry_run import DryRunRequest, DryRuns
+from engine.plugins.dry_run import DryRunPorts, DryRunRequest, DryRuns
 from engine.plugins.environment import PluginEnvironment
 from engine.plugins.executors.host import ExecutorConfig, HostExecutor
 from engine.plugins.places import NO_PLUGIN_DIR
@@ -65,6 +65,7 @@ from engine.triggers.journal import Journal, Stamps
 from engine.triggers.lag import Backlogs, LogTimes
 from engine.triggers.limits import LimitDefaults
 from engine.triggers.manager import LogSide, TriggerManager
+from engine.triggers.replies import Answered
 from engine.triggers.schedule import never_note
 from engine.triggers.services import ServiceKit
 from engine.triggers.timers import Aside, TimerLoop, Timers
@@ -77,6 +78,9 @@ from engine.write.service import WriteOutcome, WriteParams, WriteService
 from engine.write.tables import Tables
 
 logger = logging.getLogger(__name__)
+
+DRY_RUN_TIMEOUT_S = 60.0
+"""So long a dry run may take where the server sets no limit to runs: somebody waits for it."""
 
 Params = Mapping[str, str | int | float | bool | None]
 
@@ -358,7 +362,7 @@ class Engine:
         self._check_engine_on()
         return self._plugin_updates.replace_folder(find_trigger(self.catalog.state, trigger, database), files)
 
-    def request(self, path: str, data: RequestData) -> "Future[Response]":
+    def request(self, path: str, data: RequestData) -> "Future[Answered]":
         """Hand a request to the trigger of ``path``; see ``TriggerManager.request``."""
         return self.triggers.request(path, data)
 
@@ -388,6 +392,11 @@ class Engine:
         found = self.catalog.state.database(database)
         request = DryRunRequest(filename, database, cache_name, arguments)
         return self._dry_runs.schedule(request, schedule, database_exists=found is not None)
+
+    def test_request(self, request: DryRunRequest, data: RequestData) -> dict[str, Any]:
+        """Run a request plugin on a request that nobody sent; see ``DryRuns.request``."""
+        found = self.catalog.state.database(request.database)
+        return self._dry_runs.request(request, data, database_exists=found is not None)
 
     # ---- tokens
 
@@ -461,7 +470,10 @@ class Engine:
         stamps = Stamps(self.clock)
         self._journal = Journal(self._writes, self.wal, self._timers, stamps, settings.node_id)
         self._aside = Aside()
-        self._dry_runs = DryRuns(self._executor, self.registry, self._writes, self, self.clock)
+        dry_timeout_s = settings.plugin_timeout_s or DRY_RUN_TIMEOUT_S
+        self._dry_runs = DryRuns(
+            DryRunPorts(self._executor, self.registry, self._writes, self, dry_timeout_s), self.clock
+        )
         backlogs = Backlogs(self.wal.reader, self._log_times)
         log = LogSide(self.wal, self.wal.reader, self.store.schemas, self.store.consumers, self._wake_ups, backlogs)
         self.triggers = TriggerManager(self.catalog, log, self._toolbox(stamps) if settings.plugin_dir else None)

@@ -5,11 +5,24 @@ import os
 import queue
 import threading
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from engine.errors import EngineError
 from engine.host.channel import Channel
-from engine.host.protocol import Entered, FromHost, Interrupt, Log, Query, QueryReply, ToHost, WriteNow, WriteReply
+from engine.host.protocol import (
+    Entered,
+    FromHost,
+    Interrupt,
+    Log,
+    Part,
+    PartReply,
+    Query,
+    QueryReply,
+    Response,
+    ToHost,
+    WriteNow,
+    WriteReply,
+)
 
 Reply = QueryReply | WriteReply
 Params = dict[str, str | int | float | bool | None]
@@ -51,13 +64,11 @@ class Link:
         Raises:
             EngineError: the reply tells an error, or the run was interrupted.
         """
-        call = _Call(run_id)
-        number = next(self._numbers)
-        with self._lock:
-            self._waiting[number] = call
+        replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        number = self._expect(run_id, replies.put)
         try:
             self.send(make(number))
-            reply = call.replies.get()
+            reply: Reply | str = replies.get()
         finally:
             with self._lock:
                 self._waiting.pop(number, None)
@@ -65,19 +76,30 @@ class Link:
             raise EngineError(reply if isinstance(reply, str) else reply.error)
         return reply
 
-    def take_reply(self, reply: Reply) -> None:
-        """Hand ``reply`` to the thread that waits for it, if it still does."""
+    def send_part(self, run_id: str, head: Response | None, data: bytes, taken: Callable[[bool], None]) -> None:
+        """Send a part of an answer; ``taken`` is called by the thread of ``take_reply``."""
+        number = self._expect(run_id, lambda reply: taken(isinstance(reply, PartReply) and reply.wanted))
+        self.send(Part(number, run_id, data, head))
+
+    def take_reply(self, reply: Reply | PartReply) -> None:
+        """Hand ``reply`` to whoever waits for it, if anybody still does."""
         with self._lock:
-            call = self._waiting.get(reply.call_id)
+            call = self._waiting.pop(reply.call_id, None)
         if call:
-            call.replies.put(reply)
+            call.take(reply)
 
     def release(self, order: Interrupt) -> None:
         """Let the calls of an interrupted run wait no longer."""
         with self._lock:
             calls = [call for call in self._waiting.values() if call.run_id == order.run_id]
         for call in calls:
-            call.replies.put(order.text)
+            call.take(order.text)
+
+    def _expect(self, run_id: str, take: Callable[[Reply | PartReply | str], object]) -> int:
+        number = next(self._numbers)
+        with self._lock:
+            self._waiting[number] = _Call(run_id, take)
+        return number
 
 
 class LinkServices:
@@ -104,11 +126,17 @@ class LinkServices:
         """See ``Services``."""
         self._link.ask(self._run_id, lambda number: WriteNow(number, self._run_id, database, lines, no_sync))
 
+    def part(self, head: Response | None, data: bytes, taken: Callable[[bool], None]) -> None:
+        """See ``Services``."""
+        self._link.send_part(self._run_id, head, data, taken)
+
 
 class _Call:
-    def __init__(self, run_id: str) -> None:
+    """A call whose reply ``take`` gets, or the text of what ended its run."""
+
+    def __init__(self, run_id: str, take: Callable[[Reply | PartReply | str], object]) -> None:
         self.run_id = run_id
-        self.replies: queue.SimpleQueue[Reply | str] = queue.SimpleQueue()
+        self.take = take
 
 
 def _end_process() -> NoReturn:

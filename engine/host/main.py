@@ -25,6 +25,7 @@ from engine.host.protocol import (
     Beat,
     Forget,
     Interrupt,
+    PartReply,
     QueryReply,
     Ready,
     Run,
@@ -79,7 +80,7 @@ def _do(message: ToHost, runner: Runner, link: Link) -> None:
     match message:
         case Run():
             runner.start(message, link.services(message.run_id), link.send)
-        case QueryReply() | WriteReply():
+        case QueryReply() | WriteReply() | PartReply():
             link.take_reply(message)
         case Settle():
             runner.settle(message)

@@ -1,6 +1,9 @@
 """What running a plugin needs of the process around it."""
 
+from collections.abc import Callable
 from typing import Protocol
+
+from engine.host.protocol import Response
 
 
 class Services(Protocol):
@@ -24,4 +27,11 @@ class Services(Protocol):
 
         Raises:
             EngineError: the text is what the plugin's exception shall say.
+        """
+
+    def part(self, head: Response | None, data: bytes, taken: Callable[[bool], None]) -> None:
+        """Send a part of the answer to a request, the first one with the answer's ``head``, and return at once.
+
+        ``taken`` is called from another thread when the client took it, with whether it wants more; not before that the
+        next part may be sent.
         """

@@ -44,11 +44,17 @@ class TableBatch(msgspec.Struct, frozen=True):
 
 
 class RequestData(msgspec.Struct, frozen=True):
-    """What came in with an HTTP request; header names are in lower case, ``authorization`` is not among them."""
+    """What came in with an HTTP request; header names are in lower case, ``authorization`` is not among them.
+
+    ``path`` and ``query_string`` are as they were sent, not decoded.
+    """
 
     query_parameters: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    method: str = "GET"
+    path: str = ""
+    query_string: str = ""
 
 
 class PluginSource(msgspec.Struct, frozen=True):
@@ -189,11 +195,18 @@ class WriteReply(msgspec.Struct, tag="write_reply"):
     error: str | None = None
 
 
+class PartReply(msgspec.Struct, tag="part_reply"):
+    """The client took a part of an answer; ``wanted``: it waits for more."""
+
+    call_id: int
+    wanted: bool = True
+
+
 class Stop(msgspec.Struct, tag="stop"):
     """End the process in good order."""
 
 
-ToHost = Run | Interrupt | Settle | Forget | QueryReply | WriteReply | Stop
+ToHost = Run | Interrupt | Settle | Forget | QueryReply | WriteReply | PartReply | Stop
 
 
 class Ready(msgspec.Struct, tag="ready"):
@@ -273,11 +286,23 @@ class Response(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class Part(msgspec.Struct, tag="part"):
+    """A part of an answer that a plugin yields; the next one comes after its ``PartReply``.
+
+    The first one has the answer's ``head``, a response without body.
+    """
+
+    call_id: int
+    run_id: str
+    data: bytes
+    head: Response | None = None
+
+
 class Done(msgspec.Struct, tag="done"):
     """A run ended.
 
     ``writes`` are its buffered writes in call order, (database or ``None`` for that of the trigger, what is written);
-    empty after an error.
+    empty after an error, when ``unwritten`` shows them. Of an answer that went out in parts ``response`` has the rest.
     ``changes`` is what it changed in the cache – also after an error, for a failed run may keep its values.
     ``cpu_ns`` is the CPU time of its thread.
     """
@@ -288,6 +313,7 @@ class Done(msgspec.Struct, tag="done"):
     changes: list[NamespaceChange] = []
     response: Response | None = None
     cpu_ns: int = 0
+    unwritten: list[tuple[str | None, Written]] = []
 
 
-FromHost = Ready | Beat | Entered | Log | Query | WriteNow | Done
+FromHost = Ready | Beat | Entered | Log | Query | WriteNow | Part | Done

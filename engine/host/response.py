@@ -3,7 +3,8 @@
 import json
 import operator
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from engine.host.errors import RunFailed
@@ -20,30 +21,53 @@ LEGAL_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 OURS = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "trailer"})
 """Headers that describe how a body travels: the server sets them itself."""
 
+WITHOUT_BODY = frozenset({204, 304})
+
 Headers = dict[str, str]
+Tell = Callable[[str], None]
 
 
-def to_response(value: Any) -> Response:
-    """Return the response that ``value`` stands for.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a plugin answers; what ``parts`` yields, if they are there, follows the empty body of ``response``."""
+
+    response: Response
+    parts: Iterable[Any] | None = None
+
+
+def to_answer(value: Any, warn: Tell) -> Answer:
+    """Return the answer that ``value`` stands for; ``warn`` is told of headers that are left out.
+
+    A collection is joined; what makes its parts one after the other (a generator, an iterator) is sent as they come.
 
     Raises:
         RunFailed: ``value`` is none of the known forms; the text says why.
         Exception: whatever the value's own code raises, or ``json.dumps``.
     """
     if hasattr(value, "__flask_response__") and value.__flask_response__() is True:
-        return _finished(_status(value.status_code), None, _checked(value.headers), _flask_body(value.get_data()))
+        head = _head(_status(value.status_code), None, _checked(value.headers), warn)
+        return _whole(head, _flask_body(value.get_data()))
     if isinstance(value, tuple) and 1 <= len(value) <= 3:
-        return _from_tuple(value)
+        return _from_tuple(value, warn)
     if isinstance(value, str | bytes | bytearray | memoryview | dict | list):
         body, content_type = _part(value)
-        return _finished(200, content_type, {}, body)
+        return _whole(_head(200, content_type, {}, warn), body)
     if hasattr(value, "__iter__"):
-        return _finished(200, HTML, {}, _joined(value).encode())
+        head = _head(200, HTML, {}, warn)
+        return _whole(head, _joined(value).encode()) if hasattr(value, "__len__") else Answer(head, value)
     raise _refusal("Unsupported return type from Python function")
 
 
-def _from_tuple(value: tuple[Any, ...]) -> Response:
-    body, content_type = _part(value[0])
+def part_bytes(part: Any) -> bytes:
+    """Return what one part of an answer in parts adds to the body: a text, bytes as they are, nothing for all else."""
+    if isinstance(part, str):
+        return part.encode()
+    return bytes(part) if isinstance(part, bytes | bytearray | memoryview) else b""
+
+
+def _from_tuple(value: tuple[Any, ...], warn: Tell) -> Answer:
+    is_streamed = hasattr(value[0], "__next__")
+    body, content_type = (b"", HTML) if is_streamed else _part(value[0])
     status = 200
     headers: Headers = {}
     if len(value) > 1:
@@ -55,7 +79,12 @@ def _from_tuple(value: tuple[Any, ...]) -> Response:
         if not isinstance(value[2], dict):
             raise _refusal("expected a dictionary in header item")
         headers = headers | _checked(value[2])
-    return _finished(status, content_type, headers, body)
+    head = _head(status, content_type, headers, warn)
+    return Answer(head, value[0]) if is_streamed else _whole(head, body)
+
+
+def _whole(head: Response, body: bytes) -> Answer:
+    return Answer(Response(head.status, head.headers, body))
 
 
 def _part(part: Any) -> tuple[bytes, str]:
@@ -107,22 +136,25 @@ def _checked(headers: Any) -> Headers:
     return headers
 
 
-def _finished(status: int, content_type: str | None, headers: Headers, body: bytes) -> Response:
-    """Return the response with only what a server can send.
+def _head(status: int, content_type: str | None, headers: Headers, warn: Tell) -> Response:
+    """Return the response, still without body, with only what a server can send.
 
-    A status that no response may have becomes 500, with the body. A header with an illegal name or value is left out.
+    A status that no response may have becomes 500. A header with an illegal name or value is left out.
     The caller's ``Content-Type``, in any spelling, takes the place of the default.
     """
-    kept = [(name.strip(), text.strip(" \t")) for name, text in headers.items() if _can_travel(name, text)]
+    kept = []
+    for name, text in headers.items():
+        if not (LEGAL_NAME.fullmatch(name) and LEGAL_VALUE.fullmatch(text)):
+            warn(
+                f"the header {name!r}: {text!r} is left out: its name or its value has characters that HTTP does not allow"
+            )
+        elif name.lower() not in OURS:
+            kept.append((name.strip(), text.strip(" \t")))
     given = [i for i, (name, _) in enumerate(kept) if name.lower() == "content-type"]
     kept = [header for i, header in enumerate(kept) if i not in given[:-1]]
     if content_type and not given:
         kept.insert(0, ("Content-Type", content_type))
-    return Response(status=status if 200 <= status <= 999 else 500, headers=kept, body=body)
-
-
-def _can_travel(name: str, text: str) -> bool:
-    return bool(LEGAL_NAME.fullmatch(name) and LEGAL_VALUE.fullmatch(text)) and name.lower() not in OURS
+    return Response(status=status if 200 <= status <= 999 else 500, headers=kept, body=b"")
 
 
 def _refusal(text: str) -> RunFailed:

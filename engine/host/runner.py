@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.clock import Clock
+from engine.host.answers import send_answer
 from engine.host.api import PyPluginCallApi, RunState
 from engine.host.batches import PayloadFiles, table_batches
 from engine.host.cache import CacheStore
@@ -28,7 +29,8 @@ from engine.host.protocol import (
     RunError,
     Settle,
 )
-from engine.host.response import to_response
+from engine.host.request import RequestHeaders
+from engine.host.response import to_answer
 from engine.host.ticket import Ticket
 
 LONGEST_CHAIN = 16
@@ -164,7 +166,9 @@ class _Execution:
             result.close()
             self.ticket.state.services.log("WARN", "the plugin's function is asynchronous: nobody awaits its result")
         if self.ticket.run.kind == "request":
-            self._response = to_response(result)
+            services = self.ticket.state.services
+            answer = to_answer(result, lambda text: services.log("WARN", text))
+            self._response = send_answer(answer, services)
 
     def _collect(self) -> None:
         """Note what the run changed in the cache, once."""
@@ -186,7 +190,7 @@ class _Execution:
         if self._package is not None:
             readable = self._package.readable
             error = RunError(error.kind, readable(error.text), readable(error.details))
-        return Done(run_id, error, changes=changes, cpu_ns=cpu_ns)
+        return Done(run_id, error, changes=changes, cpu_ns=cpu_ns, unwritten=list(self.ticket.state.writes))
 
 
 def _arguments(run: Run, files: PayloadFiles, *, rows_may_wait: bool) -> tuple[Any, ...]:
@@ -202,7 +206,7 @@ def _arguments(run: Run, files: PayloadFiles, *, rows_may_wait: bool) -> tuple[A
         call_time = datetime.datetime.fromtimestamp(run.call_time_s or 0, datetime.UTC).replace(tzinfo=None)
         return call_time, args
     request = run.request or RequestData({}, {}, b"")
-    return dict(request.query_parameters), dict(request.headers), request.body, args
+    return dict(request.query_parameters), RequestHeaders(request), request.body, args
 
 
 def _lacks_module(error: BaseException | None) -> bool:

@@ -129,6 +129,8 @@ class Blame:
         if now_ns - last > LONGEST_BEAT_GAP_NS:
             return orders
         for run in host.runs.values():
+            if run.paused and run.verdict is None:
+                continue
             if run.sent and run.facts.timeout_ns is not None and (run.entered or self._is_first_in_thread(run)):
                 run.spent_ns += max(0, now_ns - max(last, run.since_ns))
                 if run.verdict is None and run.limit_ns is not None and run.spent_ns >= run.limit_ns:
@@ -177,6 +179,19 @@ class Blame:
         if run is not None and run.verdict is None:
             run.entered, run.since_ns, run.spent_ns, run.thread_id = True, now_ns, 0, thread_id
         return []
+
+    def pause(self, number: int, run_id: str, now_ns: int) -> None:
+        """Count no time against a run that waits for its client."""
+        run, host = self._in_flight(number, run_id), self._hosts.get(number)
+        if run is not None and host is not None and not run.paused and run.verdict is None:
+            run.paused = True
+            run.spent_ns += max(0, now_ns - max(host.last_beat_ns, run.since_ns))
+
+    def resume(self, number: int, run_id: str, now_ns: int) -> None:
+        """Count again."""
+        run = self._in_flight(number, run_id)
+        if run is not None and run.paused:
+            run.paused, run.since_ns = False, now_ns
 
     def done(self, number: int, run_id: str, now_ns: int, *, is_out_of_memory: bool = False) -> list[Order]:
         """Take the end of a run that a host told; one that is out of memory is replaced."""

@@ -67,6 +67,7 @@ class RunRecord:
     kills: int = 0
     verdict: Verdict | None = None
     end_by_ns: int | None = None
+    paused: bool = False
     cancel_by_ns: int | None = None
 
     @property
@@ -77,7 +78,7 @@ class RunRecord:
 
     def forget_progress(self) -> None:
         """Make it a run that has not begun."""
-        self.host, self.sent, self.entered = None, False, False
+        self.host, self.sent, self.entered, self.paused = None, False, False, False
         self.spent_ns, self.cpu_ns, self.measured_cpu_ns = 0, 0, None
 
     def charge_cpu(self, host_cpu_ns: int, thread_cpu_ns: int, *, is_alone: bool) -> None:

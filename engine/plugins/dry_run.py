@@ -1,9 +1,10 @@
 """Runs a plugin as a trigger would, with input that was never written and output that is only shown."""
 
+import base64
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -12,23 +13,30 @@ import pyarrow as pa
 
 from engine.clock import Clock
 from engine.columns.payload import encode_rows
-from engine.errors import EngineError
+from engine.errors import DatabaseNameError, EngineError
 from engine.host.arrow_message import decode_columns
-from engine.host.protocol import Done, NamespaceSync, PayloadRef, PluginSource, Run, RunKind, TableBatch, Written
+from engine.host.protocol import (
+    Done,
+    PayloadRef,
+    PluginSource,
+    RequestData,
+    Response,
+    Run,
+    RunKind,
+    TableBatch,
+    Written,
+)
 from engine.lineprotocol.from_columns import lines_of
 from engine.model.cron import parse_cron
 from engine.model.durations import NS_PER_SECOND, format_duration
-from engine.model.names import check_query_database_name
 from engine.model.schema import TableSchema
 from engine.model.trigger_spec import EverySpec, parse_trigger_spec
-from engine.plugins.failures import query_failure
+from engine.plugins.collected import Collected, DryRunQueries
 from engine.plugins.ports import Executor, RunLimits
 
 DEFAULT_CACHE_NAME = "_shared_test"
 CACHE_TTL_S = 30 * 60.0
 EVERY_SECOND = "* * * * * *"
-
-Params = dict[str, str | int | float | bool | None]
 
 
 class Rehearsal(Protocol):
@@ -38,18 +46,14 @@ class Rehearsal(Protocol):
         """Return what ``lines`` would write, by table; raises ``InvalidRequest`` if any of them is refused."""
 
 
-class DryRunQueries(Protocol):
-    """Runs SQL on behalf of plugins."""
-
-    def plugin_query(self, database: str, sql: str, params: Params) -> bytes:
-        """Return the rows as an Arrow IPC stream."""
-
-
 class DryRunSources(Protocol):
     """Finds the code of plugins."""
 
     def refresh(self, plugin_filename: str) -> PluginSource:
         """Return where a plugin is, fetched anew if it comes from elsewhere; raises ``PluginError`` if it is not there."""
+
+    def content_hash(self, source: PluginSource) -> str:
+        """Return a hash of what the plugin's files hold now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,46 +70,26 @@ class DryRunRequest:
     arguments: dict[str, str] | None = None
 
 
-@dataclass(slots=True)
-class _Collected:
-    """The services of a dry run: queries are real, log lines and writes are kept (port ``RunServices``)."""
+@dataclass(frozen=True, slots=True)
+class DryRunPorts:
+    """The parts of the engine that dry runs work with; a run ends after ``timeout_s`` seconds."""
 
-    database: str
+    executor: Executor
+    sources: DryRunSources
+    rehearsal: Rehearsal
     queries: DryRunQueries
-    log_lines: list[str] = field(default_factory=list)
-    written_now: list[tuple[str, str]] = field(default_factory=list)
-
-    def log(self, level: str, text: str) -> None:
-        self.log_lines.append(f"{level}: {text}")
-
-    def entered(self) -> None:
-        """Nothing is measured from here."""
-
-    def query(self, database: str | None, sql: str, params: Params) -> bytes:
-        name = self.database if database is None else database
-        check_query_database_name(name)
-        try:
-            return self.queries.plugin_query(name, sql, params)
-        except EngineError as cause:
-            raise query_failure(cause, name, sql) from cause
-
-    def write_now(self, database: str | None, lines: str, *, no_sync: bool) -> None:
-        self.written_now.append((database or self.database, lines))
-
-    def namespace(self, namespace: str, since: int) -> NamespaceSync | None:
-        return None
+    timeout_s: float
 
 
 class DryRuns:
     """Carries out dry runs (processing-engine §7)."""
 
-    def __init__(
-        self, executor: Executor, sources: DryRunSources, rehearsal: Rehearsal, queries: DryRunQueries, clock: Clock
-    ) -> None:
-        self._executor = executor
-        self._sources = sources
-        self._rehearsal = rehearsal
-        self._queries = queries
+    def __init__(self, ports: DryRunPorts, clock: Clock) -> None:
+        self._executor = ports.executor
+        self._sources = ports.sources
+        self._rehearsal = ports.rehearsal
+        self._queries = ports.queries
+        self._timeout_s = ports.timeout_s
         self._clock = clock
         self._lock = threading.Lock()
         self._count = 0
@@ -119,11 +103,13 @@ class DryRuns:
         source = self._sources.refresh(request.filename)
         try:
             rows = self._rehearsal.rehearse(request.database, input_lp)
+        except DatabaseNameError:
+            return _answer([], {}, [f"invalid database {request.database}"])
         except EngineError as refused:
             return _answer([], {}, [str(refused)])
         with TemporaryDirectory(prefix="influxdb3-dry-run-") as folder:
             batches = [_stored(Path(folder), schema, batch) for schema, batch in rows]
-            return self._run(request, source, "wal", "starting execution of wal plugin.", batches=batches)
+            return self._run(request, source, "wal", "starting execution of wal plugin.", batches=batches)[0]
 
     def schedule(self, request: DryRunRequest, schedule: str | None, *, database_exists: bool) -> dict[str, Any]:
         """Run ``process_scheduled_call`` with the next due time of ``schedule`` (cron text, ``cron:…`` or ``every:…``).
@@ -136,38 +122,49 @@ class DryRuns:
             return {"trigger_time": None} | _answer([], {}, ["couldn't find db"])
         try:
             due_ns = _next_due(schedule or EVERY_SECOND, self._clock.now_ns())
-        except (ValueError, EngineError) as bad:
+        except EngineError as bad:
+            return {"trigger_time": None} | _answer([], {}, [f"invalid schedule: {bad}"])
+        except ValueError as bad:
             return {"trigger_time": None} | _answer([], {}, [f"invalid cron syntax: {bad}"])
         if due_ns is None:
             return {"trigger_time": None} | _answer([], {}, [f"cron schedule never triggers: {schedule}"])
         due = pa.scalar(due_ns // NS_PER_SECOND, pa.timestamp("s")).as_py()
         starting = f"starting execution with scheduled time {due:%Y-%m-%d %H:%M:%S} UTC"
-        answer = self._run(request, source, "schedule", starting, call_time_s=due_ns // NS_PER_SECOND)
-        failed = any(e.startswith("error executing plugin") for e in answer["errors"])
-        return {"trigger_time": None if failed else f"{due:%Y-%m-%dT%H:%M:%S}Z"} | answer
+        answer, done = self._run(request, source, "schedule", starting, call_time_s=due_ns // NS_PER_SECOND)
+        return {"trigger_time": None if done.error else f"{due:%Y-%m-%dT%H:%M:%S}Z"} | answer
+
+    def request(self, request: DryRunRequest, data: RequestData, *, database_exists: bool) -> dict[str, Any]:
+        """Run ``process_request`` on ``data``; the answer also holds the ``response``, ``None`` if there is none.
+
+        Raises:
+            PluginError: the plugin is not there.
+        """
+        source = self._sources.refresh(request.filename)
+        if not database_exists:
+            return {"response": None} | _answer([], {}, ["couldn't find db"])
+        answer, done = self._run(request, source, "request", "starting execution of request plugin.", request=data)
+        return {"response": None if done.response is None else _shown(done.response)} | answer
 
     def _run(
-        self, request: DryRunRequest, source: PluginSource, kind: RunKind, starting: str, **given: Any
-    ) -> dict[str, Any]:
-        services = _Collected(request.database, self._queries)
+        self, asked: DryRunRequest, source: PluginSource, kind: RunKind, starting: str, **given: Any
+    ) -> tuple[dict[str, Any], Done]:
+        """Return what is told of a run, and its end, with the whole response."""
+        services = Collected(asked.database, self._queries)
         services.log("INFO", starting)
-        run = self._run_message(request, source, kind, given)
+        run = self._run_message(asked, source, kind, given)
         ended: Future[Done] = Future()
         began_ns = self._clock.monotonic_ns()
-        self._executor.run(run, RunLimits(owner=f"dry-run:{request.filename}"), services, ended.set_result)
-        done = ended.result()
-        errors: list[str] = []
+        limits = RunLimits(f"dry-run:{asked.filename}:{self._sources.content_hash(source)}", self._timeout_s)
+        self._executor.run(run, limits, services, ended.set_result)
+        done = services.completed(ended.result())
+        buffered = done.writes or done.unwritten
+        lines = ((database or asked.database, line) for database, part in buffered for line in _lines_of(part))
+        writes = _by_database([*services.written_now, *lines])
         if done.error is not None:
-            errors.append(f"error executing plugin: {done.error.text}")
-        else:
-            services.log("INFO", f"finished execution in {format_duration(self._clock.monotonic_ns() - began_ns)}")
-        writes = _by_database(
-            [
-                *services.written_now,
-                *((d or request.database, line) for d, part in done.writes for line in _shown(part)),
-            ]
-        )
-        return _answer(services.log_lines, writes, errors + self._findings(writes))
+            errors = [f"error executing plugin: {done.error.text}"]
+            return _answer(services.log_lines, writes, errors, done.error.details), done
+        services.log("INFO", f"finished execution in {format_duration(self._clock.monotonic_ns() - began_ns)}")
+        return _answer(services.log_lines, writes, self._findings(writes)), done
 
     def _run_message(self, request: DryRunRequest, source: PluginSource, kind: RunKind, given: dict[str, Any]) -> Run:
         with self._lock:
@@ -194,18 +191,20 @@ class DryRuns:
         for database, lines in writes.items():
             try:
                 self._rehearsal.rehearse(database, "\n".join(lines))
+            except DatabaseNameError as refused:
+                findings.append(f"database name {database} is invalid: {refused}")
             except EngineError as refused:
                 findings.append(f"line protocol parse error on write to db {database}: {refused}")
         return findings
 
 
 def _next_due(schedule: str, now_ns: int) -> int | None:
-    if schedule.startswith(("cron:", "every:")):
-        spec = parse_trigger_spec(schedule)
+    text = schedule.strip()
+    if text.startswith("every:"):
+        spec = parse_trigger_spec(text)
         if isinstance(spec, EverySpec):
             return (now_ns // spec.period_ns + 1) * spec.period_ns
-        schedule = schedule.removeprefix("cron:")
-    return parse_cron(schedule).next_after(now_ns)
+    return parse_cron(text.removeprefix("cron:").strip()).next_after(now_ns)
 
 
 def _stored(folder: Path, schema: TableSchema, batch: pa.RecordBatch) -> TableBatch:
@@ -218,7 +217,7 @@ def _stored(folder: Path, schema: TableSchema, batch: pa.RecordBatch) -> TableBa
     return TableBatch(schema.name, columns, [ref])
 
 
-def _shown(written: Written) -> Iterator[str]:
+def _lines_of(written: Written) -> Iterator[str]:
     """Yield what a plugin wrote as line protocol."""
     if isinstance(written, str):
         yield written
@@ -234,5 +233,15 @@ def _by_database(writes: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     return by_database
 
 
-def _answer(log_lines: list[str], writes: dict[str, list[str]], errors: list[str]) -> dict[str, Any]:
-    return {"log_lines": log_lines, "database_writes": writes, "errors": errors}
+def _shown(response: Response) -> dict[str, Any]:
+    """Return a response as JSON can hold it; a body that is no text is shown in base64."""
+    shown: dict[str, Any] = {"status": response.status, "headers": dict(response.headers)}
+    try:
+        return shown | {"body": response.body.decode(), "body_is_base64": False}
+    except UnicodeDecodeError:
+        return shown | {"body": base64.b64encode(response.body).decode(), "body_is_base64": True}
+
+
+def _answer(log_lines: list[str], writes: dict[str, list[str]], errors: list[str], details: str = "") -> dict[str, Any]:
+    answer: dict[str, Any] = {"log_lines": log_lines, "database_writes": writes, "errors": errors}
+    return answer | {"error_details": details} if details else answer

@@ -1,11 +1,12 @@
 """What plugin execution needs of the rest of the engine, and what it offers to it."""
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from engine.host.protocol import Done, NamespaceSync, Run
+from engine.host.protocol import Done, NamespaceSync, Response, Run
 
 
 class RunServices(Protocol):
@@ -36,6 +37,13 @@ class RunServices(Protocol):
 
     def namespace(self, namespace: str, since: int) -> NamespaceSync | None:
         """Return what a host that knows version ``since`` of ``namespace`` lacks (0: it knows nothing); ``None`` = nothing."""
+
+    def part(self, head: Response | None, data: bytes) -> "Future[bool]":
+        """Take a part of the answer to a request, the first one with the answer's ``head``, a response without body.
+
+        The future, which nobody cancels, tells when the client took it, and whether it wants more. A run that is
+        repeated begins its answer anew.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from engine.errors import EngineError, StorageError
+from engine.errors import EngineError, StorageError, Unavailable
 from engine.runtime import Engine
 from engine.server.auth import check_access
 from engine.server.errors import ClientGone, RouteMissing, body_for, status_for
@@ -44,6 +44,7 @@ ROUTES: RouteTable = {
     **catalog.ROUTES,
 }
 
+RETRY_SOON = (b"retry-after", b"1")
 INTERNAL_ERROR = Reply(500, b"internal error")
 SHUTTING_DOWN = json_reply({"error": "server is shutting down"}, 503)
 """For a request that is cancelled: the time that it had to finish is over."""
@@ -118,5 +119,6 @@ class App:
 def _error_reply(error: EngineError, route: Route | None) -> Reply:
     if isinstance(error, StorageError):
         logger.error("request failed: %s", error)
-    reply = Reply(status_for(error), route.error_body(error) if route else body_for(error))
+    headers = (RETRY_SOON,) if isinstance(error, Unavailable) else ()
+    reply = Reply(status_for(error), route.error_body(error) if route else body_for(error), headers)
     return reply.with_headers((ALLOW_ORIGIN,)) if route and route.tells_origins_of_errors else reply

@@ -14,6 +14,7 @@ from engine.triggers.ends import Letter, Outcome, RunEnd
 from engine.triggers.limits import run_limits
 from engine.triggers.parts import PartByPart
 from engine.triggers.records import Origin, RunRecord, run_line
+from engine.triggers.replies import SHUTTING_DOWN
 from engine.triggers.schedule import call_time_s
 from engine.triggers.services import TriggerServices
 from engine.triggers.timers import Timer
@@ -62,8 +63,13 @@ class Activation:
     def execute(self, work: Work, then: Callable[[Work], None]) -> None:
         """Run the plugin on ``work``; call ``then`` when the work is finished and the next may begin.
 
-        After ``stop`` or ``close`` nothing is called any more.
+        After ``stop`` or ``close`` nothing is called any more. A request whose client has gone is not run.
         """
+        if work.reply is not None and not work.reply.is_wanted:
+            with self._lock:
+                self._retries.pop(id(work), None)
+            then(work)
+            return
         with self._lock:
             is_over = self._stopped or self._closed
             if not is_over:
@@ -123,7 +129,7 @@ class Activation:
             self._discard(work, work.parts.ends)
             return
         name = self.subject.definition.name
-        refuse(work, Unavailable("the server stops" if self._closed else f"trigger {name} was disabled"))
+        refuse(work, Unavailable(SHUTTING_DOWN if self._closed else f"trigger {name} was disabled"))
 
     def _run(self, work: Work, source: PluginSource) -> Run:
         definition = self.subject.definition
@@ -152,6 +158,8 @@ class Activation:
         if stopped or (done.error is not None and done.error.kind == "cancelled"):
             # Neither success nor failure: without a commit the work is still to be done, by whoever does it next.
             self._discard(work, [*(work.parts.ends if work.parts is not None else ()), end])
+            if work.reply is not None:
+                then(work)
         elif work.parts is not None:
             self._part_ended(work, work.parts, end, then)
         else:
@@ -161,6 +169,8 @@ class Activation:
         """Do what the error behaviour says."""
         text = end.done.error.text if end.done.error else None
         decision = policy.decide(text, self.subject.definition.error_behavior, work.attempt, work.kind)
+        if isinstance(decision, policy.Retry) and work.reply is not None and work.reply.has_begun:
+            decision = policy.Done()  # what the client has cannot be taken back
         if isinstance(decision, policy.Retry):
             self._undo(end)
             self._write_records([end])

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from engine.catalog.state import INTERNAL_DATABASE
-from engine.errors import EngineError, PluginFailed, SyncFailed, Unavailable
+from engine.errors import EngineError, PluginFailed, PluginTimedOut, SyncFailed, Unavailable
 from engine.host.protocol import Done, Written
 from engine.plugins.failures import write_failure
 from engine.triggers.dead_letters import letter_lines
@@ -97,6 +97,8 @@ class Commit:
         else:
             logger.error("a run's commit failed: trigger=%s %s", self._subject.definition.name, error)
             refuse(self._work, error)
+            if self._work.reply is not None:
+                self._sequel.then(self._work)
 
     def _tell_executor(self, position: int) -> None:
         """Tell of the runs whose changes are durable now; a run on its own is told of in any case."""
@@ -111,7 +113,7 @@ class Commit:
         if reply is not None:
             done = self._outcome.last.done
             if done.error is None and done.response is not None:
-                reply.set_result(done.response)
+                reply.answer(done.response)
             else:
                 refuse(self._work, failure(done))
         self._sequel.then(self._work)
@@ -156,11 +158,13 @@ def failure(done: Done) -> EngineError:
     error = done.error
     if error is None:
         return PluginFailed("the plugin returned no response")
+    if error.kind == "timeout":
+        return PluginTimedOut(error.text, error.details)
     prefix = "Python function call failed: " if error.kind == "call" else ""
     return PluginFailed(f"{prefix}{error.text}", error.details)
 
 
 def refuse(work: Work, error: BaseException) -> None:
     """Tell whoever waits for ``work`` of ``error``."""
-    if work.reply is not None and not work.reply.done():
-        work.reply.set_exception(error)
+    if work.reply is not None:
+        work.reply.refuse(error)

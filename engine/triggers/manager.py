@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from engine.catalog.catalog import Catalog
 from engine.catalog.changes import SetTriggerEnabled
 from engine.catalog.state import CatalogState, Database
-from engine.errors import EngineError
-from engine.host.protocol import RequestData, Response
+from engine.errors import EngineError, NotFound, TriggerIsOff, Unavailable
+from engine.host.protocol import RequestData
 from engine.model.progress import Lag
 from engine.model.trigger import TriggerDefinition
 from engine.model.trigger_spec import AllTablesSpec, CronSpec, EverySpec, RequestSpec, TableSpec
+from engine.plugins.places import NO_PLUGIN_DIR
 from engine.storage.consumers import Consumer, Consumers
 from engine.storage.schemas import Schemas
 from engine.storage.truncation import Reader
 from engine.triggers.activation import Activation
 from engine.triggers.consumer import Feed, RowsSource, WriteConsumer
 from engine.triggers.lag import Backlogs, open_ranges
+from engine.triggers.replies import SHUTTING_DOWN, Answered
 from engine.triggers.requests import RequestQueue, Routes
 from engine.triggers.schedule import timetable
 from engine.triggers.scheduler import Schedule
@@ -85,14 +87,30 @@ class TriggerManager:
         self.reconcile()
         self._catalog.subscribe(lambda old, new: self.reconcile())
 
-    def request(self, path: str, request: RequestData) -> "Future[Response]":
+    def request(self, path: str, request: RequestData) -> "Future[Answered]":
         """Hand ``request`` to the trigger of ``path``.
 
         Raises:
-            NotFound: no trigger is enabled for it.
-            Unavailable: too many requests wait for it.
+            NotFound: no trigger is enabled for it; ``TriggerIsOff`` if one is there.
+            Unavailable: too many requests wait for it, or nothing runs here.
         """
-        return self.routes.owner(path).submit(request)
+        if self._closed:
+            raise Unavailable(SHUTTING_DOWN)
+        if self._tools is None:
+            raise Unavailable(NO_PLUGIN_DIR)
+        try:
+            return self.routes.owner(path).submit(request)
+        except NotFound:
+            off = self._disabled_on(path)
+            if off is None:
+                raise
+            raise TriggerIsOff(f"not found: trigger {off} of this path is disabled") from None
+
+    def _disabled_on(self, path: str) -> str | None:
+        """Return the name of a disabled trigger that answers ``path`` when it is on."""
+        triggers = (t for d in self._catalog.state.databases if not d.is_deleted for t in d.triggers)
+        spec = RequestSpec(path)
+        return next((t.name for t in triggers if not t.enabled and t.spec == spec), None)
 
     def idle_low(self, trigger_id: int) -> int | None:
         """Return how far a trigger got past records that do not concern it; see ``Consumers.checkpoint``."""
@@ -243,7 +261,10 @@ class TriggerManager:
         spec = one.activation.subject.definition.spec
         if isinstance(one.source, RequestQueue) and isinstance(spec, RequestSpec):
             self.routes.release(spec.path, one.source)
-        if isinstance(one.source, RequestQueue | Schedule):
+        if isinstance(one.source, RequestQueue):
+            name = one.activation.subject.definition.name
+            one.source.stop(SHUTTING_DOWN if self._closed else f"trigger {name} was disabled")
+        elif isinstance(one.source, Schedule):
             one.source.stop()
 
     def _open_consumer(self, trigger_id: int) -> Consumer | None:

@@ -1,11 +1,12 @@
 """What one run may ask of the database, in the words that plugins know from InfluxDB 3."""
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Protocol
 
 from engine.catalog.state import INTERNAL_DATABASE
 from engine.errors import EngineError, InvalidRequest
-from engine.host.protocol import NamespaceSync
+from engine.host.protocol import NamespaceSync, Response
 from engine.model.names import check_query_database_name
 from engine.model.precision import Precision
 from engine.plugins.failures import query_failure, write_failure
@@ -67,6 +68,12 @@ class TriggerServices:
     def namespace(self, namespace: str, since: int) -> NamespaceSync | None:
         """See ``RunServices``."""
         return self._kit.consumers.namespace(namespace, since)
+
+    def part(self, head: Response | None, data: bytes) -> "Future[bool]":
+        """See ``RunServices``."""
+        if self._work.reply is None:
+            raise EngineError("only requests are answered")
+        return self._work.reply.part(head, data)
 
 
 class ServiceKit:

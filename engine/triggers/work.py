@@ -1,13 +1,13 @@
 """One piece of work of a trigger: what its plugin is given, and what is known of its runs so far."""
 
 import itertools
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from engine.host.protocol import RequestData, Response, TableBatch
+from engine.host.protocol import RequestData, TableBatch
 from engine.model.trigger import TriggerDefinition
 from engine.model.trigger_spec import RunKind
 from engine.triggers.parts import PartByPart
+from engine.triggers.replies import PendingReply
 
 _count = itertools.count(1)
 
@@ -44,7 +44,7 @@ class Work:
     chain: tuple[int, ...] = ()
     due_ns: int | None = None
     request: RequestData | None = None
-    reply: "Future[Response] | None" = None
+    reply: PendingReply | None = None
     parts: PartByPart | None = None
     attempt: int = 0
     run_id: str = ""

@@ -168,7 +168,7 @@ def test_only_get_and_post_of_an_enabled_path_reach_a_plugin(scene: Scene) -> No
         assert told(answer) == NOT_FOUND
         assert "content-type" not in answer.headers
     scene.switch("disable", "r")
-    assert told(scene.web.get(target)) == NOT_FOUND
+    assert told(scene.web.get(target)) == (404, '{"error":"not found: trigger r of this path is disabled"}')
     scene.switch("enable", "r")
     assert scene.web.get(target).status_code == 200
 

@@ -10,7 +10,7 @@ import pytest
 
 from engine.clock import SystemClock
 from engine.errors import QueryError
-from engine.host.protocol import Done, NamespaceSync, RequestData, StateValue
+from engine.host.protocol import Done, NamespaceSync, RequestData, Response, StateValue
 from engine.plugins.executors.embedded import EmbeddedExecutor
 from engine.plugins.executors.host import ExecutorConfig, HostExecutor
 from engine.plugins.ports import Executor, RunLimits
@@ -108,6 +108,67 @@ def test_call_time_is_naive_utc(executor: Executor, database: FakeDatabase, tmp_
     run = plugin_run(plugin_file(tmp_path, code), call_time_s=86_401)
     assert finish(executor, run, database).error is None
     assert database.logs == ["INFO: datetime.datetime(1970, 1, 2, 0, 0, 1) None"]
+
+
+def test_an_answer_goes_out_while_it_is_made(executor: Executor, database: FakeDatabase, tmp_path: Path) -> None:
+    code = """
+    def process_request(influxdb3_local, query_parameters, request_headers, request_body, args=None):
+        def parts():
+            influxdb3_local.write(LineBuilder("t").int64_field("f", 1))
+            yield "a"
+            influxdb3_local.info("asked for more")
+            yield b"\\xff"
+            influxdb3_local.write(LineBuilder("t").int64_field("f", 2))
+        return parts(), 201, {"Content-Type": "a/b"}
+    """
+    run = plugin_run(plugin_file(tmp_path, code), "request", request=RequestData({}, {}, b""))
+    done = finish(executor, run, database)
+    assert done.error is None
+    assert done.response is not None
+    assert database.parts[0] == (Response(201, [("Content-Type", "a/b")], b""), b"a")
+    assert b"".join(data for _, data in database.parts) + done.response.body == b"a\xff"
+    assert [line.strip() for _, line in done.writes] == ["t f=1i", "t f=2i"]
+
+
+def test_an_answer_ends_when_its_client_has_gone(executor: Executor, database: FakeDatabase, tmp_path: Path) -> None:
+    code = """
+    import time
+    def process_request(influxdb3_local, query_parameters, request_headers, request_body, args=None):
+        while True:
+            yield "a"
+            time.sleep(0.001)
+    """
+    database.wants_parts = False
+    run = plugin_run(plugin_file(tmp_path, code), "request", request=RequestData({}, {}, b""))
+    assert finish(executor, run, database).error is None
+
+
+def test_a_plugin_gets_method_path_and_query_string(
+    executor: Executor, database: FakeDatabase, tmp_path: Path
+) -> None:  # Annex A
+    code = """
+    import json
+    def process_request(influxdb3_local, query_parameters, request_headers, request_body, args=None):
+        h = request_headers
+        return f"{h.method} {h.path} {h.query_string} {json.dumps(h)} {isinstance(h, dict)} {dict(h) == h}"
+    """
+    request = RequestData({"a": "b"}, {"x": "y"}, b"", method="POST", path="/api/v3/engine/%20", query_string="a=%62")
+    done = finish(executor, plugin_run(plugin_file(tmp_path, code), "request", request=request), database)
+    assert done.response is not None, done.error
+    assert done.response.body.decode() == 'POST /api/v3/engine/%20 a=%62 {"x": "y"} True True'
+
+
+def test_what_a_failed_run_would_have_written_is_shown_not_written(
+    executor: Executor, database: FakeDatabase, tmp_path: Path
+) -> None:
+    code = """
+    def process_scheduled_call(influxdb3_local, call_time, args=None):
+        influxdb3_local.write(LineBuilder("t").int64_field("f", 1))
+        raise ValueError("x")
+    """
+    done = finish(executor, plugin_run(plugin_file(tmp_path, code)), database)
+    assert done.writes == []
+    assert [line.strip() for _, line in done.unwritten] == ["t f=1i"]
 
 
 def test_request_is_handed_over_and_its_reply_comes_back(

@@ -337,7 +337,7 @@ def test_a_request_that_a_stop_cuts_off_is_told_of_it(tmp_path: Path) -> None:
     reply = node.engine.request("hook", RequestData({}, {}, b""))
     node.executor.next()
     node.close()
-    with pytest.raises(Unavailable, match="the server stops"):
+    with pytest.raises(Unavailable, match="server is shutting down"):
         reply.result(0)
 
 

@@ -3,7 +3,7 @@
 import itertools
 import textwrap
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from engine.host.protocol import (
     NamespaceSync,
     PayloadRef,
     PluginSource,
+    Response,
     Run,
     RunKind,
     StateValue,
@@ -34,6 +35,7 @@ class FakeDatabase:
 
     Attributes:
         answers: tables by SQL text; what is not among them cannot be planned.
+        wants_parts: whether the client of an answer in parts wants more.
         refused: what an immediate write is refused with, ``None`` = it is taken.
     """
 
@@ -44,6 +46,8 @@ class FakeDatabase:
         self.written: list[tuple[str | None, str, bool]] = []
         self.logs: list[str] = []
         self.entries = 0
+        self.parts: list[tuple[Response | None, bytes]] = []
+        self.wants_parts = True
         self.version = 0
         self.values: dict[str, dict[str, tuple[int, StateValue]]] = {}
         self._logged = threading.Condition()
@@ -77,6 +81,15 @@ class FakeDatabase:
         if not values or (since and not lacking):
             return None
         return NamespaceSync(namespace, self.version, whole=since == 0, values=lacking)
+
+    def part(self, head: Response | None, data: bytes, taken: Callable[[bool], None] | None = None) -> "Future[bool]":
+        """Take a part of an answer; the first one is kept with its head. Serves both sides of the connection."""
+        self.parts.append((head, data))
+        future: Future[bool] = Future()
+        future.set_result(self.wants_parts)
+        if taken is not None:
+            taken(self.wants_parts)
+        return future
 
     def commit(self, done: Done) -> dict[str, int]:
         """Make the state changes of ``done`` durable; return the versions for ``settle``."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from engine.errors import QueryError
-from engine.host.protocol import Done, NamespaceSync, PluginSource, Run
+from engine.host.protocol import Done, NamespaceSync, PluginSource, Response, Run
 from engine.plugins.ports import SHARED_HOST, Executor, HostPlan, RunLimits
 
 WAIT_S = 20.0
@@ -23,6 +23,7 @@ class RecordingServices:
         self.entries = 0
         self.asked: list[tuple[str, int]] = []
         self.written: list[tuple[str | None, str, bool]] = []
+        self.parts: list[tuple[Response | None, bytes]] = []
         self.state: Callable[[str, int], NamespaceSync | None] = lambda namespace, since: None
 
     def log(self, level: str, text: str) -> None:
@@ -45,6 +46,12 @@ class RecordingServices:
     def namespace(self, namespace: str, since: int) -> NamespaceSync | None:
         self.asked.append((namespace, since))
         return self.state(namespace, since)
+
+    def part(self, head: Response | None, data: bytes) -> "Future[bool]":
+        self.parts.append((head, data))
+        taken: Future[bool] = Future()
+        taken.set_result(True)
+        return taken
 
     def next_log(self) -> str:
         return self.logs.get(timeout=WAIT_S)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from engine.clock import Clock
-from engine.host.protocol import Done, Interrupt, NamespaceSync, Run, RunError, Settle
+from engine.host.protocol import Done, Interrupt, NamespaceSync, Response, Run, RunError, Settle
 from engine.host.runner import Runner
 from engine.plugins.blame import CANCELLED_TEXT, GRACE_NS
 from engine.plugins.blame_records import SECOND_NS
@@ -120,6 +120,10 @@ class _Flight:
             text = f"the run passed its timeout of {self._timeout_s:g} s"
             order = Interrupt(self._run_id, "timeout", text)
             self.after(self._timeout_s, lambda: self._executor.order_end(order))
+
+    def part(self, head: Response | None, data: bytes, taken: Callable[[bool], None]) -> None:
+        """Pass on a part of an answer."""
+        self._services.part(head, data).add_done_callback(lambda future: taken(future.result()))
 
     def after(self, delay_s: float, call: Callable[[], None]) -> None:
         """Make ``call`` in ``delay_s`` seconds, unless the run has ended by then."""

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -17,6 +18,8 @@ from engine.host.protocol import (
     FromHost,
     Interrupt,
     Log,
+    Part,
+    PartReply,
     PassedRun,
     Query,
     Run,
@@ -144,6 +147,7 @@ class HostExecutor(HostListener):
             Log: self._hear_log,
             Query: self._hear_query,
             WriteNow: self._hear_write_now,
+            Part: self._hear_part,
             Done: self._hear_done,
         }
 
@@ -297,6 +301,23 @@ class HostExecutor(HostListener):
 
     def _hear_write_now(self, slot: _Slot, write: WriteNow) -> None:
         self._calls.write_now(write, self._services_of(write.run_id), slot.send)
+
+    def _hear_part(self, slot: _Slot, part: Part) -> None:
+        """Pass on a part of an answer; while its client takes it, no time counts against the run."""
+        with self._lock:
+            flight = self._flights.get(part.run_id)
+            if flight is not None and flight.slot is slot:
+                self._blame.pause(slot.number, part.run_id, self._clock.monotonic_ns())
+        if flight is None or flight.slot is not slot:
+            slot.send(PartReply(part.call_id, wanted=False))
+            return
+
+        def taken(future: "Future[bool]") -> None:
+            with self._lock:
+                self._blame.resume(slot.number, part.run_id, self._clock.monotonic_ns())
+            slot.send(PartReply(part.call_id, future.result()))
+
+        flight.services.part(part.head, part.data).add_done_callback(taken)
 
     def _hear_done(self, slot: _Slot, done: Done) -> None:
         with self._lock:

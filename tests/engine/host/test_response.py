@@ -5,7 +5,7 @@ import pytest
 
 from engine.host.errors import RunFailed
 from engine.host.protocol import Response
-from engine.host.response import to_response
+from engine.host.response import part_bytes, to_answer
 
 HTML = ("Content-Type", "text/html")
 JSON = ("Content-Type", "application/json")
@@ -37,6 +37,16 @@ class Iterable(Flask):
 class Index:
     def __index__(self) -> int:
         return 418
+
+
+warned: list[str] = []
+
+
+def to_response(value: Any) -> Response:
+    """Return the whole response, parts joined."""
+    answer = to_answer(value, warned.append)
+    parts = b"".join(map(part_bytes, answer.parts or ()))
+    return Response(answer.response.status, answer.response.headers, answer.response.body + parts)
 
 
 def named(text: str) -> type:
@@ -115,6 +125,37 @@ def named(text: str) -> type:
 )
 def test_returned_value_becomes_a_response(value: Any, expected: Response) -> None:
     assert to_response(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "is_streamed"),
+    [
+        pytest.param((x for x in "ab"), True, id="generator"),
+        pytest.param(iter([b"a"]), True, id="iterator"),
+        pytest.param(Iterable(answer=1), True, id="object-with-iter"),
+        pytest.param((iter("ab"), 200, {}), True, id="iterator-in-a-tuple"),
+        pytest.param({"a"}, False, id="set"),
+        pytest.param(("a", 1, {}, "b"), False, id="tuple-of-four"),
+        pytest.param(({"a"}, 200), False, id="set-in-a-tuple"),
+        pytest.param("ab", False, id="text"),
+    ],
+)
+def test_what_makes_its_parts_one_by_one_is_streamed(value: Any, is_streamed: bool) -> None:
+    assert (to_answer(value, warned.append).parts is not None) is is_streamed
+
+
+@pytest.mark.parametrize(
+    ("part", "data"),
+    [("ä", "ä".encode()), (b"\xff", b"\xff"), (bytearray(b"a"), b"a"), (5, b""), (None, b""), ("", b"")],
+)
+def test_part_adds_its_bytes_as_they_are(part: Any, data: bytes) -> None:
+    assert part_bytes(part) == data
+
+
+def test_headers_that_cannot_travel_are_told() -> None:
+    told: list[str] = []
+    to_answer(("t", {"X A": "1", "X-B": "€", "Content-Length": "9", "X-C": "1"}), told.append)
+    assert [text.split(" is left out")[0] for text in told] == ["the header 'X A': '1'", "the header 'X-B': '€'"]
 
 
 @pytest.mark.parametrize(

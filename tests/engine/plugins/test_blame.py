@@ -733,3 +733,31 @@ def test_repetitions_that_go_on_and_on_make_the_next_wait_longer(stage: Stage) -
     assert len(stage.alive) == 5
     stage.wait(1)
     assert len(stage.alive) == 6
+
+
+# ---- clients that take their time
+
+
+def test_time_that_a_run_waits_for_its_client_counts_not(stage: Stage) -> None:
+    stage.admit("a", timeout_s=2)
+    stage.enter("a")
+    stage.wait(1)
+    stage.blame.pause(stage.host_of("a"), "a", stage.now_ns)
+    stage.wait(10)
+    stage.blame.resume(stage.host_of("a"), "a", stage.now_ns)
+    stage.wait(0.5)
+    assert stage.interrupted == []
+    stage.wait(1)
+    assert stage.interrupted == [("a", "timeout")]
+
+
+def test_a_run_that_is_repeated_waits_for_nobody(stage: Stage) -> None:
+    stage.admit("a", timeout_s=2)
+    stage.enter("a")
+    first = stage.host_of("a")
+    stage.blame.pause(first, "a", stage.now_ns)
+    stage.die(first)
+    stage.blame.resume(first, "a", stage.now_ns)
+    stage.enter("a")
+    stage.wait(2.5)
+    assert stage.interrupted == [("a", "timeout")]

@@ -231,7 +231,8 @@ def test_without_plugin_dir_the_engine_is_off(tmp_path: Path) -> None:
         assert told(server.trigger("t", "all_tables", "gh:w.py")) == (500, off)
         install = "/api/v3/configure/plugin_environment/install_packages"
         assert told(server.post(install, json={"packages": ["x"]})) == (500, off)
-        assert told(server.get("/api/v3/engine/x")) == (404, '{error: "not found"}')
+        answer = server.get("/api/v3/engine/x")
+        assert (answer.status_code, answer.json()["error"]) == (503, off.removeprefix("Plugin error: "))
 
 
 def test_the_catalog_is_shown_with_a_refused_edit(server: Web) -> None:

@@ -78,6 +78,10 @@ RETURNS = [
         id="B5.7",
     ),
     pytest.param("(part for part in ('a', 'b', 'c'))", 200, "text/html", "abc", {}, id="B5.8"),
+    pytest.param("iter(['a', b'\\xc3', b'\\xa4'])", 200, "text/html", "aä", {}, id="parts of bytes"),
+    pytest.param(
+        "((x for x in 'ab'), 201, {'Content-Type': 'text/csv'})", 201, "text/csv", "ab", {}, id="parts with headers"
+    ),
     pytest.param("Answer()", 202, None, "flask", {"x-a": "b"}, id="B5.9"),
     pytest.param("None", 500, None, '{"error":"Unsupported return type from Python function"}', {}, id="B5.10 None"),
     pytest.param("5", 500, None, '{"error":"Unsupported return type from Python function"}', {}, id="B5.10 number"),
@@ -160,7 +164,8 @@ def test_requests_that_reach_no_plugin(
 
 def test_a_disabled_trigger_is_not_found(server: Web) -> None:  # B5.16
     server.post(f"{TRIGGERS}/disable?db=foo&trigger_name=echo")
-    assert told(server.get("/api/v3/engine/echo")) == (404, '{error: "not found"}')
+    told_of_it = '{"error":"not found: trigger echo of this path is disabled"}'
+    assert told(server.get("/api/v3/engine/echo")) == (404, told_of_it)
     server.post(f"{TRIGGERS}/enable?db=foo&trigger_name=echo")
     assert server.get("/api/v3/engine/echo").status_code == 200
 
