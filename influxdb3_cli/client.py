@@ -215,7 +215,7 @@ class InfluxClient:
         return self._install(f"{_PACKAGES}/install_requirements", {"requirements_location": location})
 
     def test_plugin(self, kind: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Run a plugin without effects; ``kind`` is ``wal`` or ``schedule``. Return logs, would-be writes and errors."""
+        """Run a plugin without effects; ``kind`` is ``wal``, ``schedule`` or ``request``. Return logs, writes and errors."""
         answer = self._call_json("POST", f"/api/v3/plugin_test/{kind}", body=request)
         _member(answer, "errors", list)
         return answer

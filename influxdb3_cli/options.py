@@ -115,6 +115,14 @@ def key_values(values: list[str] | None, option: str) -> dict[str, str] | None:
     return dict(item.split("=", 1) for item in items)
 
 
+def pairs(values: list[str] | None, sign: str, option: str) -> dict[str, str]:
+    """Return what ``name<sign>value`` says, given once for each; of equal names the last one counts."""
+    for value in values or ():
+        if not value.partition(sign)[1] or not value.partition(sign)[0].strip():
+            raise typer.BadParameter(f'{value!r}: must be formatted as "name{sign}value"', param_hint=option)
+    return {name.strip(): text for name, _, text in (value.partition(sign) for value in values or ())}
+
+
 Host = Annotated[
     str,
     typer.Option(

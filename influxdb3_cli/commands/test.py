@@ -1,13 +1,14 @@
 """``influxdb3 test``: run a plugin without effects."""
 
+import base64
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from influxdb3_cli import output
-from influxdb3_cli.errors import CommandFailed
-from influxdb3_cli.options import DEFAULT_HOST, Database, Host, Token, connect, key_values
+from influxdb3_cli.errors import CommandFailed, FileTrouble
+from influxdb3_cli.options import DEFAULT_HOST, Database, Host, Token, connect, key_values, pairs
 
 app = typer.Typer(help="Run a plugin without effects.", no_args_is_help=True)
 
@@ -47,7 +48,8 @@ def run_schedule_plugin(
     filename: Filename,
     database: Database,
     schedule: Annotated[
-        str | None, typer.Option(metavar="CRON", help="Cron fields; its next time is the call time.")
+        str | None,
+        typer.Option(metavar="SCHEDULE", help="Cron fields, cron:… or every:…; its next time is the call time."),
     ] = None,
     input_arguments: Arguments = None,
     cache_name: CacheName = None,
@@ -63,6 +65,41 @@ def run_schedule_plugin(
         "input_arguments": key_values(input_arguments, "--input-arguments"),
     }
     _run("schedule", request, host, token)
+
+
+@app.command("request_plugin")
+def run_request_plugin(
+    filename: Filename,
+    database: Database,
+    method: Annotated[str, typer.Option(help="GET or POST.")] = "GET",
+    path: Annotated[str, typer.Option(help="Path below /api/v3/engine/.")] = "test",
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="NAME:VALUE", help="A header of the request; may be repeated.")
+    ] = None,
+    query: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A query parameter; may be repeated.")
+    ] = None,
+    body: Annotated[str | None, typer.Option(metavar="TEXT", help="Body of the request.")] = None,
+    body_file: Annotated[Path | None, typer.Option(help="A local file with the body, instead of --body.")] = None,
+    input_arguments: Arguments = None,
+    cache_name: CacheName = None,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Run a plugin for HTTP requests, and show what it answers."""
+    request = {
+        "filename": filename,
+        "database": database,
+        "method": method.upper(),
+        "path": path,
+        "headers": {name: value.strip() for name, value in pairs(header, ":", "--header").items()},
+        "query_params": pairs(query, "=", "--query"),
+        "body": base64.b64encode(_body(body, body_file)).decode(),
+        "body_is_base64": True,
+        "cache_name": cache_name,
+        "input_arguments": key_values(input_arguments, "--input-arguments"),
+    }
+    _run("request", request, host, token)
 
 
 def _run(kind: str, request: dict[str, Any], host: str, token: str | None) -> None:
@@ -83,3 +120,14 @@ def _lines(lp: str | None, file: Path | None) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CommandFailed("unable to read input file") from error
+
+
+def _body(body: str | None, file: Path | None) -> bytes:
+    if body is not None:
+        return body.encode(errors="surrogateescape")
+    if file is None:
+        return b""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise FileTrouble(error) from error

@@ -30,3 +30,36 @@ def test_a_missing_plugin_file_is_told(connected: RunCli, server: ScriptedServer
     result = connected("test", "schedule_plugin", "-d", "foo", "p.py")
     assert (result.code, result.stdout) == (1, "")
     assert "[500 Internal Server Error]: Plugin error: reading plugin file: Plugin not found: p.py" in result.stderr
+
+
+def test_a_request_is_described_by_options(connected: RunCli, server: ScriptedServer, tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(b"\xff")
+    server.replies += [DONE, DONE]
+    given = ("--method", "post", "--path", "hook", "--header", "X-A: b:c", "--query", "a=1=2", "--query", "b=")
+    assert connected("test", "request_plugin", "-d", "foo", *given, "--body", "ü", "p.py").code == 0
+    assert server.requests[0].json == {
+        "filename": "p.py",
+        "database": "foo",
+        "method": "POST",
+        "path": "hook",
+        "headers": {"X-A": "b:c"},
+        "query_params": {"a": "1=2", "b": ""},
+        "body": "w7w=",
+        "body_is_base64": True,
+        "cache_name": None,
+        "input_arguments": None,
+    }
+    assert connected("test", "request_plugin", "-d", "foo", "--body-file", "body", "p.py").code == 0
+    assert server.requests[1].json["body"] == "/w=="
+
+
+def test_what_is_no_pair_is_refused(connected: RunCli) -> None:
+    result = connected("test", "request_plugin", "-d", "foo", "--header", "X-A", "p.py")
+    assert result.code == 2
+    assert "'X-A': must be formatted as" in result.stderr
+
+
+def test_a_failed_run_ends_the_command_with_1(connected: RunCli, server: ScriptedServer) -> None:
+    server.replies.append(Reply(body=b'{"response":null,"log_lines":[],"database_writes":{},"errors":["x"]}'))
+    result = connected("test", "request_plugin", "-d", "foo", "p.py")
+    assert (result.code, result.stdout.splitlines()[1]) == (1, '  "response": null,')
