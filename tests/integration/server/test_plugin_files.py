@@ -87,10 +87,13 @@ def test_code_that_is_gone_goes_on(server: Web, is_moved: bool) -> None:
                 path.unlink(missing_ok=True)
 
 
-def test_code_that_never_was_there_is_named(server: Web) -> None:
-    server.trigger("t", "request:r", "r.py", answers("1"))
-    (server.plugins / "r.py").unlink()
-    answer = server.get("/api/v3/engine/r")
+def test_code_that_was_not_there_since_the_start_is_named(tmp_path: Path) -> None:
+    with web(tmp_path) as server:
+        server.engine.create_database("foo")
+        server.trigger("t", "request:r", "r.py", answers("1"))
+    (tmp_path / "plugins" / "r.py").unlink()
+    with web(tmp_path) as server:
+        answer = server.get("/api/v3/engine/r")
     assert answer.status_code == 500
     assert f"Plugin not found: {server.plugins}/r.py" in answer.text
 
