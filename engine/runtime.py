@@ -49,6 +49,7 @@ from engine.plugins.places import NO_PLUGIN_DIR
 from engine.plugins.ports import Executor
 from engine.plugins.processes import HostConfig
 from engine.plugins.registry import PluginRegistry
+from engine.plugins.secrets import SecretExecutor, Secrets
 from engine.plugins.updates import PluginUpdates, find_trigger
 from engine.query.executor import QueryExecutor, QueryResult
 from engine.query.stored import StoredTables
@@ -465,7 +466,8 @@ class Engine:
         self._timers = Timers(self.clock)
         self._timer_loop = TimerLoop(self._timers)
         self._environment = PluginEnvironment(settings.virtual_env_location, settings.package_manager)
-        self._executor = self._outside.executor or self._make_executor()
+        self._secrets = Secrets(self._outside.environ, settings.plugin_dir)
+        self._executor: Executor = SecretExecutor(self._outside.executor or self._make_executor(), self._secrets)
         self._cache_states = CacheStates(self.store.consumers, self.wal, self._executor, self.clock)
         stamps = Stamps(self.clock)
         self._journal = Journal(self._writes, self.wal, self._timers, stamps, settings.node_id)
@@ -497,6 +499,7 @@ class Engine:
             clock=self.clock,
             timers=self._timers,
             executor=self._executor,
+            hide=self._secrets.hide,
             sources=self.registry,
             wal=self.wal,
             writes=self._writes,
@@ -554,7 +557,7 @@ class Engine:
             raise InvalidRequest("; ".join(problems))
         notes = [self.registry.note(name)] if is_new_plugin else []
         notes += [reading_note(definition.spec), never_note(definition, self.clock.now_ns())]
-        return [*problems, *(note for note in notes if note)]
+        return [*problems, *(note for note in notes if note), *self._secrets.problems(definition.arguments)]
 
     def _cache_values(self, database: Database) -> Iterable[CacheValue]:
         return self._cache_states.of(database)

@@ -135,7 +135,7 @@ class Commit:
                 rows += self._tools.writes.prepare(database, parts, chain=chain)
             except EngineError as cause:
                 why = f"error writing back lines to {database}: {write_failure(cause)}"
-                text = f"error running {self._work.kind} plugin: {why}"
+                text = self._tools.hide(f"error running {self._work.kind} plugin: {why}")
                 self._tools.journal.log(end.origin, "ERROR", text, text)
         return rows
 

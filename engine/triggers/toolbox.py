@@ -35,6 +35,7 @@ class Toolbox:
 
     Attributes:
         cache_bytes: so much may the values of one cache namespace take.
+        hide: takes secrets out of a text.
         aside: calls back in a thread in which nobody waits, for what takes a while.
     """
 
@@ -50,4 +51,5 @@ class Toolbox:
     limits: LimitDefaults
     most_side_by_side: int
     cache_bytes: int
+    hide: Callable[[str], str]
     aside: Callable[[Callable[[], None]], None]

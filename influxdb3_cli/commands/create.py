@@ -96,7 +96,11 @@ def create_trigger(
         bool, typer.Option("--strict", help="Refuse a plugin that does not compile or lacks the trigger's function.")
     ] = False,
     trigger_arguments: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE,…", help="Arguments for the plugin.")
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE,…",
+            help="Arguments for the plugin; env:NAME and file:PATH stand for secrets that are read when it runs.",
+        ),
     ] = None,
     disabled: Annotated[bool, typer.Option("--disabled", help="Create the trigger without starting it.")] = False,
     run_asynchronous: Annotated[
