@@ -488,6 +488,9 @@ class Engine:
             self.clock,
         )
         self._watcher = EditWatcher(self.catalog.poll_edits, self.paths.catalog)
+        self.registry.fetch_missing(
+            t.plugin_filename for d in self.catalog.state.databases if not d.is_deleted for t in d.triggers if t.enabled
+        )
         self.triggers.start()
         if self._outside.in_background:
             self._timer_loop.start()

@@ -241,7 +241,7 @@ SETTINGS: tuple[Setting, ...] = (
         "plugin-repo",
         _repository,
         "https://raw.githubusercontent.com/influxdata/influxdb3_plugins/main/",
-        "Where plugins whose name begins with `gh:` come from.",
+        "Where plugins whose name begins with `gh:` come from; `{revision}` in it stands for what follows an `@` in the name.",
     ),
     _choice(
         "plugin-isolation",

@@ -4,7 +4,7 @@ import logging
 import os
 import stat
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from engine.clock import Clock
 from engine.errors import EngineError, InvalidRequest, PluginError, PluginNotFound
 from engine.host.protocol import PluginSource, RunKind
 from engine.host.stamps import Stamp
+from engine.plugins.fetching import Fetching
 from engine.plugins.inspection import problems_of
 from engine.plugins.places import INIT, PluginFolder, check_readable, leaves_folder, traversal
 from engine.plugins.repository import Repository
@@ -54,6 +55,7 @@ class PluginRegistry:
         self._folder = PluginFolder(plugin_dir)
         self._has_folder = plugin_dir is not None
         self._repository = Repository(repository, cache_dir, clock)
+        self._fetching = Fetching(self._repository.fetch, clock)
         self._clock = clock
         self._versions = Versions(clock)
         self._changing = threading.RLock()
@@ -78,12 +80,15 @@ class PluginRegistry:
             InvalidRequest: the name of a ``gh:`` plugin is none.
             PluginError: the name leaves the plugin dir, or what it names cannot be read.
         """
+        return self._resolve(plugin_filename, self._repository.get)
+
+    def _resolve(self, plugin_filename: str, get: Callable[[str], Path]) -> PluginSource:
         known = self._resolved.get(plugin_filename)
         if known is not None and known[0] == _stamps(known[1]):
             return known[2]
         root = self._folder.root
         if plugin_filename.startswith(PREFIX):
-            path = as_named = self._repository.get(plugin_filename)
+            path = as_named = get(plugin_filename)
         else:
             path, as_named = self._folder.locate(plugin_filename), root / plugin_filename
             check_readable(path)
@@ -111,17 +116,18 @@ class PluginRegistry:
     def to_run(self, plugin_filename: str) -> tuple[PluginSource, str]:
         """Return where the code for a run is, and the hash of what it holds.
 
-        Of a plugin that cannot be read any more both are what they were last, with the text of a single file.
+        Of a plugin that cannot be read any more both are what they were last, with the text of a single file. Nothing is
+        waited for: a ``gh:`` plugin of which there is no copy is fetched in the background.
 
         Raises:
             EngineError: as ``resolve``, and it was never read.
         """
+        last = self._last.get(plugin_filename)
         try:
             source, version = self._read(plugin_filename)
         except EngineError as error:
-            last = self._last.get(plugin_filename)
-            if last is None:
-                raise
+            if last is None or (plugin_filename.startswith(PREFIX) and Path(last[0].path).exists()):
+                raise  # what is there now is not what was asked for
             logger.debug("plugin is not readable, its last known code runs: plugin=%s %s", plugin_filename, error)
             return last
         if self._loaded.get(source.path, ("", 0))[0] != version:
@@ -135,12 +141,35 @@ class PluginRegistry:
                 self._read(plugin_filename)
 
     def _read(self, plugin_filename: str) -> tuple[PluginSource, str]:
-        source = self.resolve(plugin_filename)
+        source = self._resolve(plugin_filename, self._copy)
         version = self.content_hash(source)
         last = self._last.get(plugin_filename)
         if last is None or (last[0].path, last[1]) != (source.path, version):
+            if plugin_filename.startswith(PREFIX):
+                self._copy(
+                    plugin_filename
+                )  # a file deep in a package may have changed: its checksum is to be looked at
             self._last[plugin_filename] = msgspec.structs.replace(source, text=_text(Path(source.path))), version
         return source, version
+
+    def fetch_missing(self, plugin_filenames: Iterable[str]) -> None:
+        """Fetch those ``gh:`` plugins of which there is no copy; what fails is logged."""
+        if self._has_folder:
+            named = {name for name in plugin_filenames if name.startswith(PREFIX)}
+            self._fetching.all_of(name for name in sorted(named) if not self._has_copy(name))
+
+    def _has_copy(self, name: str) -> bool:
+        try:
+            return self._repository.copy(name) is not None
+        except EngineError:  # no name at all, in a catalog edited by hand: its runs say so
+            return True
+
+    def _copy(self, name: str) -> Path:
+        path = self._repository.copy(name)
+        if path is None:
+            self._fetching.soon(name)
+            raise PluginError(f"error getting plugin from repository: {name} is not on disk; it is being fetched")
+        return path
 
     # ---- describing
 
@@ -173,6 +202,7 @@ class PluginRegistry:
         try:
             path = self._repository.cached(plugin_filename) if is_fetched else self._folder.locate(plugin_filename)
             files, whole = self._versions.files_of(path), self._versions.hash_of(path)
+            told = self._repository.hash_of(plugin_filename) if is_fetched else whole
         except (OSError, EngineError):  # a listing shows what is there
             return []
         loaded_hash, loaded_ns = self._loaded.get(str(path), ("", 0))
@@ -182,7 +212,7 @@ class PluginRegistry:
                 plugin_filename if file.path == path else file.path.relative_to(path).as_posix(),
                 as_named if file.path == path else file.path,
                 file,
-                whole,
+                told,
                 loaded_ns if loaded_hash == whole else None,
             )
             for file in files

@@ -47,9 +47,13 @@ class Repository:
 
     def get(self, name: str) -> Path:
         """Return where the plugin ``name`` is kept; it is fetched if it is not there. Raises as ``fetch``."""
+        return self.copy(name) or self.fetch(name)
+
+    def copy(self, name: str) -> Path | None:
+        """Return where the plugin ``name`` is kept; ``None`` if it is not, or has not the checksum that ``name`` tells."""
         wanted = parse_repository_name(name)
         path = self._copy_of(wanted)
-        return path if self._has(wanted, path) else self._fetch(wanted, path)
+        return path if self._has(wanted, path) else None
 
     def fetch(self, name: str) -> Path:
         """Get the plugin ``name`` anew, keep it, return where.
@@ -65,6 +69,10 @@ class Repository:
         path = self._copy_of(wanted)
         is_pinned = wanted.sha256 is not None and self._has(wanted, path)
         return path if is_pinned else self._fetch(wanted, path)
+
+    def hash_of(self, name: str) -> str:
+        """Return the checksum that the copy of ``name`` has; raises ``OSError`` if there is none."""
+        return _hash_of(_files_at(self.cached(name)))
 
     def note(self, name: str) -> str | None:
         """Return why the last ``fetch`` returned an older copy, ``None`` if it did not."""

@@ -37,8 +37,10 @@ class RepositoryName:
 
     @property
     def copy_key(self) -> str:
-        """Return what tells one content from others in the same repository."""
-        return self.path + ("/" if self.is_folder else "") + (f"@{self.revision}" if self.revision else "")
+        """Return what tells its copy from others of the same repository; a checksum has one that nothing else replaces."""
+        revision = f"@{self.revision}" if self.revision else ""
+        checksum = f"#{self.sha256}" if self.sha256 else ""
+        return self.path + ("/" if self.is_folder else "") + revision + checksum
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ import httpx
 import pytest
 
 from tests.support.clock import ManualClock
+from tests.support.engines import eventually
+from tests.support.site import serving_site
 from tests.support.web import TRIGGERS, Web, told, web
 
 FILES, FOLDER = "/api/v3/plugins/files", "/api/v3/plugins/directory"
+FILE_TABLE = "system.plugin_files"
 PLUGIN_ERROR = "Processing engine error: plugin error: "
 
 
@@ -375,3 +379,103 @@ def test_what_a_killed_server_left_is_tidied_up(tmp_path: Path) -> None:
         assert ask(server, "r") == ".pack"
     assert sorted(p.name for p in plugins.rglob("*") if p.is_dir()) == [".part", ".venv", "deep", "done", "pack"]
     assert not list(plugins.rglob("*.tmp"))
+
+
+# ---- gh:
+
+
+def test_a_plugin_of_a_repository_survives_without_it(tmp_path: Path) -> None:
+    """Annex A, "Git distribution": a restart needs no network, and changes no code."""
+    with serving_site() as site:
+        site.pages |= {"/x/r.py": answers("1").encode()}
+        with web(tmp_path, plugin_repo=site.base) as server:
+            server.engine.create_database("foo")
+            assert told(server.trigger("t", "request:r", "gh:x/r.py")) == (200, "")
+            assert ask(server, "r") == "1"
+            (row,) = server.rows("SELECT * FROM system.plugin_files", "_internal")
+            assert row["file_name"] == row["plugin_filename"] == "gh:x/r.py"
+            assert row["file_path"].startswith(str(server.engine.paths.plugin_cache))
+            pinned = f"gh:x/r.py#sha256={row['plugin_hash']}"
+            assert told(server.trigger("u", "request:u", pinned))[0] == 200
+        site.pages["/x/r.py"] = answers("2").encode()
+        with web(tmp_path, plugin_repo=site.base) as server:
+            assert [ask(server, "r"), ask(server, "u"), len(site.asked)] == ["1", "1", 2]
+            assert server.post(f"{TRIGGERS}/disable?db=foo&trigger_name=t").status_code == 200
+            assert server.post(f"{TRIGGERS}/enable?db=foo&trigger_name=t").status_code == 200
+            assert [ask(server, "r"), ask(server, "u"), len(site.asked)] == ["2", "1", 3]
+            (copy,) = {
+                r["file_path"] for r in server.rows(f"SELECT * FROM {FILE_TABLE} WHERE plugin_name = 'u'", "_internal")
+            }
+            Path(copy).write_text(answers("'evil'"))
+            refused = server.get("/api/v3/engine/u")
+            assert (refused.status_code, "is not on disk; it is being fetched" in refused.text) == (500, True)
+        base = site.base
+    with web(tmp_path, plugin_repo=base) as server:
+        assert ask(server, "r") == "2"
+        answer = server.trigger("v", "request:v", "gh:x/r.py")
+        assert answer.status_code == 200
+        (warning,) = warnings_of(answer)
+        assert warning.startswith("plugin gh:x/r.py cannot be fetched, the copy on disk is used: ")
+        refused = server.trigger("w", "request:w", "gh:y.py")
+        assert refused.status_code == 500
+        assert refused.text.startswith("Plugin error: error getting plugin from repository: ")
+
+
+def test_a_lost_copy_is_fetched_at_the_start_and_while_running(tmp_path: Path) -> None:
+    with serving_site() as site:
+        site.pages |= {"/r.py": answers("1").encode()}
+        with web(tmp_path, plugin_repo=site.base) as server:
+            server.engine.create_database("foo")
+            server.trigger("t", "request:r", "gh:r.py")
+            cache = server.engine.paths.plugin_cache
+        shutil.rmtree(cache)
+        with web(tmp_path, plugin_repo=site.base) as server:
+            assert ask(server, "r") == "1"
+        shutil.rmtree(cache)
+        site.pages["/r.py"] = 503
+        with web(tmp_path, plugin_repo=site.base) as server:
+            site.pages["/r.py"] = answers("2").encode()
+            answer = server.get("/api/v3/engine/r")
+            assert (answer.status_code, "gh:r.py is not on disk; it is being fetched" in answer.text) == (500, True)
+            assert eventually(lambda: server.get("/api/v3/engine/r").text == "2")
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "text"),
+    [
+        ("gh:gone.py", 500, "Plugin error: error fetching plugin from repository: 404 Not Found file://"),  # B2.2
+        ("gh:a.py@v 1", 400, "plugin 'gh:a.py@v 1': '@v 1' is no revision"),
+        ("gh:a.py#sha1=1", 400, "plugin 'gh:a.py#sha1=1': '#sha1=1' is no checksum"),
+        ("gh:../a.py", 500, "Plugin error: Path traversal detected"),
+        ("gh:", 400, "plugin 'gh:' names no file"),
+    ],
+)
+def test_a_plugin_that_no_repository_has_makes_no_trigger(server: Web, name: str, status: int, text: str) -> None:
+    answer = server.trigger("t", "request:r", name)
+    assert (answer.status_code, answer.text[: len(text)]) == (status, text)
+    assert server.rows("SELECT * FROM system.processing_engine_triggers") == []
+
+
+def test_a_folder_of_a_repository_runs_as_a_package(server: Web, tmp_path: Path) -> None:
+    package(server, "../repository/x/pack", {"__init__.py": "from .work import *\n", "work.py": answers("__name__")})
+    assert server.trigger("t", "request:r", "gh:x/pack/", strict=True).status_code == 200
+    assert ask(server, "r").endswith(".work")
+    folder = tmp_path / "repository/x/pack"
+    (folder / "data.json").write_text("{}")
+    command = "find * -type f | LC_ALL=C sort | xargs sha256sum | sha256sum"
+    said = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=True).stdout.split()[
+        0
+    ]
+    assert server.trigger("pinned", "request:p", f"gh:x/pack/#sha256={said}").status_code == 200
+    sql = f"SELECT DISTINCT plugin_hash FROM {FILE_TABLE} WHERE plugin_name = 'pinned'"
+    assert server.rows(sql, "_internal") == [{"plugin_hash": said}]
+    assert ask(server, "p").endswith(".work")
+    (path,) = [p for p in server.engine.paths.plugin_cache.glob("*/pack/work.py") if (p.parent / "data.json").exists()]
+    path.write_text(answers("'evil'"))
+    assert "is not on disk; it is being fetched" in server.get("/api/v3/engine/p").text
+    assert eventually(lambda: "evil" not in path.read_text())
+    package(server, "../repository/x/pack", {"work.py": answers("2")})
+    server.post(f"{TRIGGERS}/disable?db=foo&trigger_name=t")
+    server.post(f"{TRIGGERS}/enable?db=foo&trigger_name=t")
+    assert ask(server, "r") == "2"
+    assert put(server, "t", "").text == "plugin gh:x/pack/ comes from a repository and cannot be written"
