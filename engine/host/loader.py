@@ -4,6 +4,7 @@ import builtins
 import importlib
 import os
 import stat
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,6 +80,8 @@ class PluginLoader:
         if self._must_look_again:
             self._must_look_again = False
             importlib.invalidate_caches()
+        else:
+            _look_for_new_folders()
         if source.problem is not None:
             raise RunFailed("load", source.problem)
         try:
@@ -141,6 +144,13 @@ class PluginLoader:
             text = f"Failed to load function '{name}' from plugin module '{package.public_name}': {rendered(error)}"
             raise RunFailed("load", text, details_of(error, None)) from error
         return Loaded(function, package.rows_may_wait, package=package)
+
+
+def _look_for_new_folders() -> None:
+    """Let Python look again for folders of ``sys.path`` that were not there: it does not, and plugins catch ImportErrors."""
+    for folder, finder in list(sys.path_importer_cache.items()):
+        if finder is None:
+            sys.path_importer_cache.pop(folder, None)
 
 
 def _missing(kind: RunKind) -> RunFailed:

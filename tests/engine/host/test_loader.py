@@ -226,6 +226,22 @@ def test_package_installed_after_an_import_error_is_found(
     sys.modules.pop("late_package_for_test")
 
 
+def test_folder_of_packages_may_come_after_an_import_that_the_plugin_caught(
+    loader: PluginLoader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B10.15."""
+    packages = tmp_path / "packages"
+    monkeypatch.syspath_prepend(str(packages))
+    importlib.invalidate_caches()
+    code = "try:\n    from caught_package_for_test import value\nexcept ImportError:\n    value = None\n"
+    source = plugin_file(tmp_path, code + ENTRY)
+    assert call(loader, source) is None
+    packages.mkdir()
+    (packages / "caught_package_for_test.py").write_text("value = 5")
+    assert call(loader, source) == 5
+    sys.modules.pop("caught_package_for_test")
+
+
 def test_threads_may_load_the_same_folder(loader: PluginLoader, tmp_path: Path) -> None:
     """B2.8."""
     for parent in ("a", "b"):
