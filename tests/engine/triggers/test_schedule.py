@@ -8,6 +8,7 @@ from engine.model.trigger import Misfire, ScheduleOptions
 from engine.model.trigger_spec import LONGEST_PERIOD_NS, SHORTEST_PERIOD_NS, EverySpec, parse_trigger_spec
 from engine.triggers.schedule import (
     SKIP_AFTER_NS,
+    CatchUp,
     Timetable,
     call_time_s,
     catch_up,
@@ -144,6 +145,26 @@ def test_a_period_fires_at_the_next_of_its_multiples(period_ns, after_ns):
     at = timetable(EverySpec(period_ns)).next_after(after_ns)
     assert at % period_ns == 0
     assert at - period_ns <= after_ns < at
+
+
+RULES = st.builds(CatchUp, st.booleans(), st.none() | st.integers(0, 300 * SECOND))
+
+
+@given(st.sampled_from(["every:7s", "cron:*/20 * * * * *"]), RULES, st.lists(st.integers(1, 200 * SECOND), max_size=8))
+def test_whatever_the_rule_no_time_has_two_runs_and_none_comes_early(text, rule, pauses):
+    due_times = table(text)
+    reached, now, runs_of = START, START, []
+    for pause in pauses:
+        now += pause
+        while (due := next_run(due_times, rule, reached, now)) <= now:
+            passed = list(due_times.between(reached, now + 1))
+            in_time = [at for at in passed if rule.window_ns is None or now - at <= rule.window_ns]
+            assert due == (in_time[-1] if rule.is_newest_only else in_time[0])
+            runs_of.append(due)
+            reached = due
+    assert runs_of == sorted(set(runs_of))
+    if rule == CatchUp():
+        assert runs_of == list(due_times.between(START, now + 1))
 
 
 TEXTS = st.sampled_from(["every:7s", "every:90s", "cron:*/20 * * * * *", "cron:3 */2 * * * *", "cron:0 0 0 30 2 *"])
