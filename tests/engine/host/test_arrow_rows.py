@@ -235,7 +235,7 @@ def test_what_cannot_be_written_is_refused_by_the_column_s_name(
 def test_damaged_data_is_refused() -> None:
     """Buffers put together by hand may point anywhere."""
     wild = pa.DictionaryArray.from_arrays(pa.array([0, 77], pa.int32()), ["a"], safe=False)
-    with pytest.raises(ValueError, match="write_arrow: the data is damaged: .*indices"):
+    with pytest.raises(ValueError, match=r"write_arrow: the data is damaged: .*indices"):
         arrow_rows("m", pa.table({"t": wild, "v": V, "time": TIME}), None, "time")
 
 
