@@ -22,6 +22,8 @@ from engine.host.foresight import rows_may_wait
 from engine.host.stamps import Stamp
 
 NO_WORD = re.compile(r"\W")
+MOST_LOADS = 5
+"""So often a package is imported for one run whose files change while it is imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Package:
         """
         with self._lock:
             if self._module is None or self._has_changed():
-                self._module = self._load()
+                self._module = self._load_whole()
             return self._module
 
     @property
@@ -82,6 +84,19 @@ class Package:
         """Take the package out of Python's table of modules, and return what was there."""
         names = [n for n in list(sys.modules) if n == self.private_name or n.startswith(f"{self.private_name}.")]
         return {name: sys.modules.pop(name) for name in names}
+
+    def _load_whole(self) -> ModuleType:
+        """Import the package; again if somebody replaced files meanwhile, so that no run has some of each version."""
+        for _ in range(MOST_LOADS - 1):
+            try:
+                module = self._load()
+            except RunFailed:
+                if not self._has_changed():
+                    raise
+            else:
+                if not self._has_changed():
+                    return module
+        return self._load()
 
     def _load(self) -> ModuleType:
         self._check()

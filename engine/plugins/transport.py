@@ -4,6 +4,7 @@ import os
 import subprocess
 import urllib.parse
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 from engine.clock import Clock
@@ -95,7 +96,7 @@ class Transport:
         content = bytearray()
         try:
             with httpx.stream("GET", url, follow_redirects=True, timeout=SILENCE_S) as answer:
-                status = f"{answer.status_code} {answer.reason_phrase}".strip()
+                status = _status(answer.status_code)
                 if answer.status_code in _TRY_LATER:
                     raise Unreachable(f"{status} {shown(url)}")
                 if not answer.is_success:
@@ -122,6 +123,14 @@ class Transport:
 def local_path(url: str) -> Path:
     """Return the path of a ``file:`` address."""
     return Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path))
+
+
+def _status(code: int) -> str:
+    """Return a status with its own phrase, whatever the server calls it."""
+    try:
+        return f"{code} {HTTPStatus(code).phrase}"
+    except ValueError:
+        return str(code)
 
 
 def _refused(status: str, url: str) -> NotThere:

@@ -431,3 +431,29 @@ def test_an_interrupt_ends_requests_under_way(tmp_path: Path) -> None:
             assert process.wait(10) == 130
             released.set()
             assert process.stderr.read() == b""
+
+
+def test_the_code_of_a_trigger_is_replaced(connected: RunCli, database: str, tmp_path: Path) -> None:
+    """B10.20, processing-engine §10.2, 17."""
+    (tmp_path / "pack").mkdir()
+    for number in (1, 2):
+        code = "def process_request(influxdb3_local, query, headers, body, args=None):\n    return 'from folder'\n"
+        (tmp_path / "pack" / "__init__.py").write_text(code.replace("folder", f"folder {number}"))
+        (tmp_path / f"replaced_{number}.py").write_text(code.replace("folder", f"file {number}"))
+    (tmp_path / "refused.py").write_text("def process_request(:\n")
+    create = ("create", "trigger", "-d", database, "--upload", "--strict", "--trigger-spec")
+    refused = connected(*create, "request:replaced", "--path", "refused.py", "replaced")
+    assert (refused.code, "plugin refused.py: SyntaxError: invalid syntax" in refused.stderr) == (1, True)
+    missing = connected(
+        "create", "trigger", "-d", database, "--trigger-spec", "all_tables", "--path", "refused.py", "x"
+    )
+    assert "Plugin not found" in missing.stderr
+    assert connected(*create, "request:replaced", "--path", "replaced_1.py", "replaced").code == 0
+    update = ("update", "trigger", "-d", database, "-t")
+    said = connected(*update, "replaced", "-p", "replaced_2.py")
+    assert said.stdout == "Trigger 'replaced' updated successfully\n"
+    assert connected(*create, "request:folder", "--path", "pack", "folder").code == 0
+    said = connected(*update, "folder", "--path", "pack")
+    assert said.stdout == "Trigger 'folder' updated successfully (atomic directory replacement)\n"
+    nobody = connected(*update, "nobody", "-p", "replaced_1.py")
+    assert (nobody.code, "Plugin not found: nobody" in nobody.stderr) == (1, True)

@@ -28,7 +28,7 @@ class _Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
         page = self.server.pages.get(self.path, 404)
-        self.send_response(page if isinstance(page, int) else 200)
+        self.send_response(page if isinstance(page, int) else 200, "Own Words")
         if isinstance(page, int) and page // 100 == 3:
             self.send_header("Location", "/moved")
         self.end_headers()

@@ -13,7 +13,7 @@ import pytest
 
 from engine.clock import SystemClock
 from engine.host.errors import RunCancelled, RunFailed
-from engine.host.packages import Package, PackageFinder
+from engine.host.packages import MOST_LOADS, Package, PackageFinder
 from tests.support.clock import ManualClock
 from tests.support.plugins import plugin_folder
 
@@ -148,6 +148,30 @@ def test_edit_that_leaves_size_time_and_inode_is_seen(tmp_path: Path) -> None:
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert found.current().value == 2
     finder.close()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_folder_replaced_while_it_is_imported_is_imported_again(
+    finder: PackageFinder, tmp_path: Path, fails: bool
+) -> None:
+    """B2.23: no run has some of the old files and some of the new ones."""
+    replace = "from pathlib import Path\nfolder = Path(__file__).parent\n"
+    replace += "(folder / '__init__.py').write_text('from .utils import value\\nversion = 2')\n"
+    replace += "(folder / 'utils.py').write_text('value = 2')\n"
+    files = {
+        "__init__.py": f"{replace}from .utils import {'gone' if fails else 'value'}\nversion = 1",
+        "utils.py": "value = 1",
+    }
+    module = package(finder, tmp_path, files).current()
+    assert (module.version, module.value) == (2, 2)
+
+
+def test_folder_that_changes_with_each_import_is_imported_all_the_same(finder: PackageFinder, tmp_path: Path) -> None:
+    code = "from pathlib import Path\nfile = Path(__file__).with_name('log.py')\n"
+    code += "file.write_text(file.read_text() + '#')"
+    found = package(finder, tmp_path, {"__init__.py": code, "log.py": ""})
+    found.current()
+    assert (tmp_path / "pack" / "log.py").read_text() == "#" * MOST_LOADS
 
 
 def test_run_under_way_stays_with_its_modules(finder: PackageFinder, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Processing engine §2: where the code of triggers comes from, and how it is replaced, over HTTP."""
 
+import ast
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -479,3 +481,34 @@ def test_a_folder_of_a_repository_runs_as_a_package(server: Web, tmp_path: Path)
     server.post(f"{TRIGGERS}/enable?db=foo&trigger_name=t")
     assert ask(server, "r") == "2"
     assert put(server, "t", "").text == "plugin gh:x/pack/ comes from a repository and cannot be written"
+
+
+def test_runs_have_the_old_folder_or_the_new_while_it_is_replaced(server: Web) -> None:
+    """B2.23: under requests without pause."""
+
+    def version(number: int) -> dict[str, str]:
+        init = (
+            "from .utils import value\nfrom . import more\n" + answers("(value, more.value, own)") + f"own = {number}\n"
+        )
+        return {"__init__.py": init, "utils.py": f"value = {number}", "more.py": f"value = {number}"}
+
+    package(server, "pack", version(0))
+    server.trigger("t", "request:r", "pack")
+    newest = []
+
+    def replace() -> None:
+        for number in range(1, 16):
+            server.engine.update_plugin_folder("t", list(version(number).items()))
+            newest.append(number)
+
+    replacing = threading.Thread(target=replace)
+    replacing.start()
+    seen = set()
+    while replacing.is_alive():
+        at_least = len(newest)
+        one, other, own = ast.literal_eval(ask(server, "r"))
+        assert one == other == own >= at_least
+        seen.add(own)
+    replacing.join()
+    assert ask(server, "r") == "(15, 15, 15)"
+    assert len(seen) > 1
