@@ -62,10 +62,14 @@ from engine.system_tables.ports import PluginFile
 from engine.system_tables.registry import DatabaseSystemTables
 from engine.system_tables.sources import EngineSources
 from engine.triggers.cache_state import CacheStates
+from engine.triggers.ends import RetryResult
 from engine.triggers.journal import Journal, Stamps
 from engine.triggers.lag import Backlogs, LogTimes
+from engine.triggers.letter_box import LetterBox
+from engine.triggers.letter_store import LetterStore
 from engine.triggers.limits import LimitDefaults
 from engine.triggers.manager import LogSide, TriggerManager
+from engine.triggers.records import DEAD_LETTERS
 from engine.triggers.replies import Answered
 from engine.triggers.schedule import never_note
 from engine.triggers.services import ServiceKit
@@ -347,6 +351,14 @@ class Engine:
         """Take away what a trigger keeps in its cache, or (``None``) what all keep in the global one; see ``CacheStates``."""
         self._cache_states.delete(None if trigger is None else self._trigger(database, trigger), key)
 
+    def retry_dead_letters(self, database: str, trigger: str, ids: Sequence[str] | None) -> list[RetryResult]:
+        """Run dead letters of a trigger again, all of them if ``ids`` is ``None``; see ``LetterBox.retry``."""
+        return self._letters.retry(self.catalog.state, database, trigger, ids)
+
+    def delete_dead_letters(self, database: str, trigger: str | None, ids: Sequence[str] | None) -> int:
+        """Throw dead letters away, return how many; see ``LetterBox.delete``."""
+        return self._letters.delete(self.catalog.state, self.clock, database, trigger, ids)
+
     def write_plugin_file(self, name: str, content: str) -> None:
         """Create or replace one file in the plugin folder; see ``PluginRegistry.write_file``."""
         self.registry.write_file(name, content)
@@ -479,6 +491,8 @@ class Engine:
         backlogs = Backlogs(self.wal.reader, self._log_times)
         log = LogSide(self.wal, self.wal.reader, self.store.schemas, self.store.consumers, self._wake_ups, backlogs)
         self.triggers = TriggerManager(self.catalog, log, self._toolbox(stamps) if settings.plugin_dir else None)
+        letters = LetterStore(self, self._has_letters)
+        self._letters = LetterBox(letters, self.triggers, self.store.schemas, self._writes, self.wal)
         retention = LogRetention(settings.wal_retention_size_bytes, int(settings.wal_retention_age_s * 1e9))
         self._maintenance = Maintenance(
             self.store,
@@ -518,6 +532,11 @@ class Engine:
     def _is_internal(self, schema: TableSchema) -> bool:
         internal = self.catalog.state.database(INTERNAL_DATABASE)
         return internal is not None and internal.database_id == schema.database_id
+
+    def _has_letters(self) -> bool:
+        internal = self.catalog.state.database(INTERNAL_DATABASE)
+        table = self.store.schemas.find(internal.database_id, DEAD_LETTERS) if internal else None
+        return table is not None
 
     def _make_executor(self) -> Executor:
         if self.settings.plugin_isolation == "embedded":

@@ -12,7 +12,20 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from influxdb3_cli import dotenv, output
-from influxdb3_cli.commands import create, delete, disable, enable, install, query, serve, show, test, update, write
+from influxdb3_cli.commands import (
+    create,
+    delete,
+    disable,
+    enable,
+    install,
+    query,
+    retry,
+    serve,
+    show,
+    test,
+    update,
+    write,
+)
 from influxdb3_cli.errors import CommandFailed
 from influxdb3_cli.version import version_line
 
@@ -50,6 +63,7 @@ for name, group in (
     ("create", create.app),
     ("show", show.app),
     ("update", update.app),
+    ("retry", retry.app),
     ("delete", delete.app),
     ("enable", enable.app),
     ("disable", disable.app),

@@ -20,6 +20,7 @@ _CONFIGURE = "/api/v3/configure"
 _DATABASE = f"{_CONFIGURE}/database"
 _TABLE = f"{_CONFIGURE}/table"
 _TRIGGER = f"{_CONFIGURE}/processing_engine_trigger"
+_LETTERS = f"{_TRIGGER}/dead_letters"
 _PACKAGES = f"{_CONFIGURE}/plugin_environment"
 _WARNING = "X-Influxdb3-Warning"
 _SENT_FORMATS = {"jsonl": "json_lines"}  # where requests and command line use different words
@@ -154,6 +155,16 @@ class InfluxClient:
     def disable_trigger(self, database: str, name: str) -> None:
         """Stop the trigger ``name``."""
         self._call("POST", f"{_TRIGGER}/disable", params={"db": database, "trigger_name": name}, headers=_JSON)
+
+    def retry_dead_letters(self, database: str, trigger: str, ids: list[str] | None) -> list[dict[str, Any]]:
+        """Run dead letters of a trigger again, all if ``ids`` is ``None``; return ``id``, ``state`` … of each."""
+        body = {"db": database, "trigger_name": trigger, "ids": ids, "all": ids is None}
+        return _member(self._call_json("POST", f"{_LETTERS}/retry", body=body), "results", list)
+
+    def delete_dead_letters(self, database: str, trigger: str | None, ids: list[str] | None) -> int:
+        """Throw dead letters of a database or a trigger away, all if ``ids`` is ``None``; return how many."""
+        body = {"db": database, "trigger_name": trigger, "ids": ids, "all": ids is None}
+        return _member(self._call_json("DELETE", _LETTERS, body=body), "deleted", int)
 
     def replace_plugin(self, database: str, trigger: str, plugin: str | list[tuple[str, str]]) -> list[str]:
         """Replace the file of a trigger by a text, or its folder by (relative path, text); return warnings."""

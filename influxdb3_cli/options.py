@@ -123,6 +123,13 @@ def pairs(values: list[str] | None, sign: str, option: str) -> dict[str, str]:
     return {name.strip(): text for name, _, text in (value.partition(sign) for value in values or ())}
 
 
+def chosen_letters(ids: list[str] | None, is_all: bool) -> list[str] | None:
+    """Return the ids of the dead letters that are meant, ``None`` = all."""
+    if is_all == bool(ids):
+        raise typer.BadParameter("which dead letters? Give their ids, or --all", param_hint="--id")
+    return comma_list(ids) or None
+
+
 Host = Annotated[
     str,
     typer.Option(
@@ -147,6 +154,13 @@ DatabaseName = Annotated[
 ]
 TableName = Annotated[str, typer.Argument(metavar="TABLE_NAME", help="Name of the table.", show_default=False)]
 TriggerName = Annotated[str, typer.Argument(metavar="TRIGGER_NAME", help="Name of the trigger.", show_default=False)]
+OfTrigger = Annotated[
+    str | None, typer.Option("--trigger", "-t", metavar="NAME", help="Only those of this trigger.", show_default=False)
+]
+LetterIds = Annotated[
+    list[str] | None, typer.Option("--id", metavar="ID,…", help="These dead letters.", show_default=False)
+]
+AllLetters = Annotated[bool, typer.Option("--all", help="All dead letters that there are.")]
 OutputFormat = Annotated[Format, typer.Option("--format", help="How rows are printed.")]
 InputArguments = Annotated[
     list[str] | None,

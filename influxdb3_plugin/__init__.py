@@ -10,6 +10,7 @@ exceptions are those that are raised; the batch and the headers are the classes 
 """
 
 from engine.host.errors import QueryError
+from engine.host.request import RequestHeaders
 from engine.host.table_batch import Row, TableBatch
 from engine.lineprotocol.builder import (
     InfluxDBError,
@@ -33,6 +34,7 @@ __all__ = [
     "LineSource",
     "Parameter",
     "QueryError",
+    "RequestHeaders",
     "Response",
     "Row",
     "TableBatch",

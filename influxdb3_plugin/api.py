@@ -13,7 +13,7 @@ Args: TypeAlias = dict[str, str] | None
 """The third parameter of every plugin function: the trigger's arguments, ``None`` if it has none."""
 
 Body: TypeAlias = str | bytes | dict[str, Any] | list[Any] | Iterable[str | bytes]
-"""The body of a response: text (``text/html``), bytes, or what becomes JSON; parts are sent one after another."""
+"""The body of a response: text (``text/html``), bytes, or what becomes JSON; parts of a generator go out as they come."""
 
 Response: TypeAlias = (
     Body | tuple[Body] | tuple[Body, int] | tuple[Body, dict[str, str]] | tuple[Body, int, dict[str, str]]

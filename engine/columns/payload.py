@@ -54,6 +54,8 @@ def compact_values(payload: bytes | memoryview, width: int) -> list[list[object]
     For whoever wants Python values in the end: no way through Arrow is shorter.
     """
     columns: list[list[object]] = msgspec.msgpack.decode(payload)
+    if len(columns) == width:
+        return columns
     rows = len(columns[0]) if columns else 0
     return columns + [[None] * rows for _ in range(len(columns), width)]
 

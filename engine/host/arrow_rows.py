@@ -52,10 +52,13 @@ def arrow_rows(table_name: str, data: Any, tags: Sequence[str] | None, time_colu
 
 
 def _as_table(data: Any) -> pa.Table:
-    if isinstance(data, pa.Table):
-        return data
-    if isinstance(data, pa.RecordBatch) or hasattr(data, "__arrow_c_stream__"):
-        return pa.table(data)
+    if isinstance(data, pa.Table | pa.RecordBatch) or hasattr(data, "__arrow_c_stream__"):
+        table = pa.table(data)
+        try:
+            table.validate(full=True)  # what was put together from buffers by hand could read anything
+        except pa.ArrowInvalid as error:
+            raise ValueError(f"write_arrow: the data is damaged: {error}") from None
+        return table
     raise TypeError(
         f"argument 'data': {type(data).__name__!r} object is no table; give a pyarrow.Table, a pyarrow.RecordBatch, or"
         " anything with __arrow_c_stream__, such as a data frame of pandas 2.2 or polars"

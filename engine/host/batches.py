@@ -93,8 +93,10 @@ class StoredRows:
 
 
 def _compact(ref: PayloadRef, payload: memoryview, width: int) -> list[list[Any]]:
-    wanted = slice(ref.first_row, ref.first_row + ref.row_count)
-    return [values[wanted] for values in compact_values(payload, width)]
+    columns = compact_values(payload, width)
+    if ref.row_count == len(columns[0]):
+        return columns
+    return [values[ref.first_row : ref.first_row + ref.row_count] for values in columns]
 
 
 def _joined(parts: list[list[list[Any]]]) -> list[list[Any]]:

@@ -1,6 +1,6 @@
 """What a request plugin gets to know of its request beyond the five parameters that InfluxDB 3 passes."""
 
-from engine.host.protocol import RequestData
+from collections.abc import Mapping
 
 
 class RequestHeaders(dict[str, str]):
@@ -12,8 +12,10 @@ class RequestHeaders(dict[str, str]):
         query_string: the text behind ``?`` as it was sent, empty where there is none.
     """
 
-    def __init__(self, request: RequestData) -> None:
-        super().__init__(request.headers)
-        self.method = request.method
-        self.path = request.path
-        self.query_string = request.query_string
+    def __init__(
+        self, headers: Mapping[str, str], *, method: str = "GET", path: str = "", query_string: str = ""
+    ) -> None:
+        super().__init__(headers)
+        self.method = method
+        self.path = path
+        self.query_string = query_string

@@ -206,7 +206,10 @@ def _arguments(run: Run, files: PayloadFiles, *, rows_may_wait: bool) -> tuple[A
         call_time = datetime.datetime.fromtimestamp(run.call_time_s or 0, datetime.UTC).replace(tzinfo=None)
         return call_time, args
     request = run.request or RequestData({}, {}, b"")
-    return dict(request.query_parameters), RequestHeaders(request), request.body, args
+    headers = RequestHeaders(
+        request.headers, method=request.method, path=request.path, query_string=request.query_string
+    )
+    return dict(request.query_parameters), headers, request.body, args
 
 
 def _lacks_module(error: BaseException | None) -> bool:

@@ -1,6 +1,6 @@
 """Decides which Parquet files of the engine's own tables are too old, or too much."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.storage.manifest import FileEntry
@@ -14,30 +14,38 @@ class Retention:
 
     Attributes:
         most_age_ns: a file all of whose rows are older goes.
-        longer: tables (by name) of which another age holds.
         most_bytes: when all files together are larger, the oldest go.
+        apart: tables (by name) that have bounds of their own, and do not count here.
     """
 
     most_age_ns: int
     most_bytes: int
-    longer: Mapping[str, int] = field(default_factory=dict)
+    apart: Mapping[str, "Retention"] = field(default_factory=dict)
 
 
-INTERNAL = Retention(7 * DAY_NS, 1 << 30, {"processing_engine_dead_letters": 30 * DAY_NS})
-"""What is kept of log lines, runs and dead letters (architecture §3)."""
+DEAD_LETTERS = "processing_engine_dead_letters"
+
+INTERNAL = Retention(7 * DAY_NS, 1 << 30, {DEAD_LETTERS: Retention(30 * DAY_NS, 1 << 30)})
+"""What is kept of log lines, runs and dead letters (architecture §3); no flood of log lines drives dead letters out."""
 
 
 def expired_files(files: Mapping[str, Sequence[FileEntry]], retention: Retention, now_ns: int) -> list[FileEntry]:
     """Return those of ``files`` (by table) that are not to be kept, the oldest first."""
+    together = [entry for table, entries in files.items() if table not in retention.apart for entry in entries]
+    gone = _beyond(together, retention, now_ns)
+    for table, own in retention.apart.items():
+        gone += _beyond(files.get(table, ()), own, now_ns)
+    return sorted(gone, key=lambda entry: entry.max_time)
+
+
+def _beyond(entries: Iterable[FileEntry], retention: Retention, now_ns: int) -> list[FileEntry]:
     gone: list[FileEntry] = []
     kept: list[FileEntry] = []
-    for table, entries in files.items():
-        age_ns = retention.longer.get(table, retention.most_age_ns)
-        for entry in entries:
-            (gone if entry.max_time < now_ns - age_ns else kept).append(entry)
+    for entry in entries:
+        (gone if entry.max_time < now_ns - retention.most_age_ns else kept).append(entry)
     kept.sort(key=lambda entry: entry.max_time)
     size = sum(entry.size_bytes for entry in kept)
     while size > retention.most_bytes:
         gone.append(kept.pop(0))
         size -= gone[-1].size_bytes
-    return sorted(gone, key=lambda entry: entry.max_time)
+    return gone

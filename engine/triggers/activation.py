@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from engine.errors import EngineError, Unavailable
@@ -10,7 +11,8 @@ from engine.model.trigger import Restore
 from engine.storage.consumers import namespace_of
 from engine.triggers import policy
 from engine.triggers.commit import Commit, Sequel, failure, origin_of, refuse
-from engine.triggers.ends import Letter, Outcome, RunEnd
+from engine.triggers.dead_letters import failed_again_line
+from engine.triggers.ends import Letter, Outcome, RetriedLetter, RetryResult, RunEnd
 from engine.triggers.limits import run_limits
 from engine.triggers.parts import PartByPart
 from engine.triggers.records import Origin, RunRecord, run_line
@@ -42,6 +44,8 @@ class Activation:
         self._sealed = False
         self._running: dict[str, Work] = {}
         self._retries: dict[int, tuple[Timer, Work]] = {}
+        self._taken = 0
+        self._line: deque[tuple[Work, Callable[[Work], None]]] = deque()
 
     @property
     def namespace(self) -> str:
@@ -63,8 +67,28 @@ class Activation:
     def execute(self, work: Work, then: Callable[[Work], None]) -> None:
         """Run the plugin on ``work``; call ``then`` when the work is finished and the next may begin.
 
-        After ``stop`` or ``close`` nothing is called any more. A request whose client has gone is not run.
+        If as much is under way as may be – somebody retries dead letters – it begins when its turn comes. A request whose
+        client has gone is not run. After ``stop`` or ``close`` nothing is called any more.
         """
+        with self._lock:
+            is_over = self._stopped or self._closed
+            if not is_over and self._taken >= self.side_by_side:
+                self._line.append((work, then))
+                return
+            self._taken += 1
+        self._attempt(work, lambda done: self._finished(done, then))
+
+    def _finished(self, work: Work, then: Callable[[Work], None]) -> None:
+        with self._lock:
+            following = self._line.popleft() if self._line else None
+            if following is None:
+                self._taken -= 1
+        if following is not None:
+            next_work, next_then = following
+            self._attempt(next_work, lambda done: self._finished(done, next_then))
+        then(work)
+
+    def _attempt(self, work: Work, then: Callable[[Work], None]) -> None:
         if work.reply is not None and not work.reply.is_wanted:
             with self._lock:
                 self._retries.pop(id(work), None)
@@ -97,8 +121,8 @@ class Activation:
         with self._lock:
             self._stopped = True
             running = list(self._running.values())
-            retries, self._retries = list(self._retries.values()), {}
-        self._give_up(retries)
+            waiting = self._take_waiting()
+        self._give_up(waiting)
         for work in running:
             self.tools.executor.cancel(work.run_id)
             self._undo_parts(work)
@@ -115,12 +139,19 @@ class Activation:
         """Begin nothing more, for the engine closes; what runs may still end, all else is for the next start."""
         with self._lock:
             self._closed = True
-            retries, self._retries = list(self._retries.values()), {}
-        self._give_up(retries)
+            waiting = self._take_waiting()
+        self._give_up(waiting)
 
-    def _give_up(self, retries: Sequence[tuple[Timer, Work]]) -> None:
-        for timer, work in retries:
-            timer.cancel()
+    def _take_waiting(self) -> list[tuple[Timer | None, Work]]:
+        """Return what waits for another attempt or for its turn, and forget it."""
+        retries, self._retries = list(self._retries.values()), {}
+        line, self._line = self._line, deque()
+        return [*retries, *((None, work) for work, _ in line)]
+
+    def _give_up(self, waiting: Sequence[tuple[Timer | None, Work]]) -> None:
+        for timer, work in waiting:
+            if timer is not None:
+                timer.cancel()
             self._turn_away(work)
 
     def _turn_away(self, work: Work) -> None:
@@ -162,6 +193,8 @@ class Activation:
                 then(work)
         elif work.parts is not None:
             self._part_ended(work, work.parts, end, then)
+        elif work.letter is not None:
+            self._follow_letter(work, work.letter, end, then)
         else:
             self._follow(work, end, then)
 
@@ -190,6 +223,31 @@ class Activation:
         else:
             self._commit(work, Outcome([end]), then)
 
+    def _follow_letter(self, work: Work, letter: RetriedLetter, end: RunEnd, then: Callable[[Work], None]) -> None:
+        """Do away with a dead letter that passed; of a batch that failed again look for what can pass."""
+        if end.has_passed:
+            self._commit(work, Outcome([end]), then)
+            return
+        self._undo(end)
+        if work.rows_in > 1:
+            work.parts = PartByPart(work.batches, end)
+            self._next_part(work, work.parts, then)
+        else:
+            self._keep_letter(work, letter, [end], then)
+
+    def _keep_letter(
+        self, work: Work, letter: RetriedLetter, ends: Sequence[RunEnd], then: Callable[[Work], None]
+    ) -> None:
+        """Let a dead letter stay, and tell of the run ``ends[0]`` that was given all of it."""
+        lines = [*self._run_lines(ends), failed_again_line(letter.letter_id, ends[0])]
+        appended = self.tools.journal.append("\n".join(lines))
+        result = RetryResult(letter.letter_id, "failed", ends[0].record.error)
+        if appended is None:
+            letter.result.set_result(result)
+        else:
+            appended.add_done_callback(lambda _: letter.result.set_result(result))
+        then(work)
+
     def _part_ended(self, work: Work, parts: PartByPart, end: RunEnd, then: Callable[[Work], None]) -> None:
         if not end.has_passed:
             self._undo(end)
@@ -197,10 +255,12 @@ class Activation:
         self._next_part(work, parts, then)
 
     def _next_part(self, work: Work, parts: PartByPart, then: Callable[[Work], None]) -> None:
-        if parts.next_part is None:
-            self._commit(work, parts.outcome(), then)
+        if parts.next_part is not None:
+            self._attempt(work, then)
+        elif work.letter is not None and parts.is_outage:
+            self._keep_letter(work, work.letter, parts.ends, then)
         else:
-            self.execute(work, then)
+            self._commit(work, parts.outcome(), then)
 
     def _commit(self, work: Work, outcome: Outcome, then: Callable[[Work], None]) -> None:
         Commit(self.subject, self.tools, work, outcome, Sequel(then, self._discard, self._check_on)).append()
@@ -209,7 +269,7 @@ class Activation:
         with self._lock:
             is_over = self._stopped or self._closed
             if not is_over:
-                timer = self.tools.timers.after(delay_s, lambda: self.execute(work, then))
+                timer = self.tools.timers.after(delay_s, lambda: self._attempt(work, then))
                 self._retries[id(work)] = (timer, work)
         if is_over:
             self._turn_away(work)
@@ -255,8 +315,10 @@ class Activation:
         )
 
     def _write_records(self, ends: Sequence[RunEnd]) -> None:
-        lines = [run_line(end.origin, end.record, self.tools.stamps.next()) for end in ends]
-        self.tools.journal.append("\n".join(lines))
+        self.tools.journal.append("\n".join(self._run_lines(ends)))
+
+    def _run_lines(self, ends: Sequence[RunEnd]) -> list[str]:
+        return [run_line(end.origin, end.record, self.tools.stamps.next()) for end in ends]
 
 
 _OUTCOMES = {

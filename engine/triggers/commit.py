@@ -9,8 +9,8 @@ from engine.catalog.state import INTERNAL_DATABASE
 from engine.errors import EngineError, PluginFailed, PluginTimedOut, SyncFailed, Unavailable
 from engine.host.protocol import Done, Written
 from engine.plugins.failures import write_failure
-from engine.triggers.dead_letters import letter_lines
-from engine.triggers.ends import Outcome, RunEnd
+from engine.triggers.dead_letters import RETRIED, done_with_lines, letter_lines
+from engine.triggers.ends import Outcome, RetryResult, RunEnd
 from engine.triggers.records import Origin, run_line
 from engine.triggers.services import chain_of, check_writable
 from engine.triggers.toolbox import Toolbox
@@ -57,14 +57,15 @@ class Commit:
         need not wait for it.
         """
         output = self._output()
-        has_effect = bool(output or self._changes or self._outcome.letters)
-        is_awaited = bool(output) or (self._work.reply is not None and has_effect)
+        has_effect = bool(output or self._changes or self._outcome.letters or self._work.letter)
+        has_listener = self._work.reply is not None or self._work.letter is not None
+        is_awaited = bool(output) or (has_listener and has_effect)
         commit = CommitRecord(
             trigger_id=self._subject.definition.trigger_id,
             generation=self._subject.generation,
             run_id=self._work.run_id,
             ranges=self._work.ranges,
-            due_ns=self._work.due_ns,
+            due_ns=self._work.due_ns if self._work.letter is None else None,
             chain=chain_of(self._subject, self._work),
             rows=(*output, *self._internal_rows()),
             changes=self._changes,
@@ -116,6 +117,9 @@ class Commit:
                 reply.answer(done.response)
             else:
                 refuse(self._work, failure(done))
+        letter = self._work.letter
+        if letter is not None:
+            letter.result.set_result(RetryResult(letter.letter_id, "retried", new_letters=len(self._outcome.letters)))
         self._sequel.then(self._work)
 
     def _output(self) -> tuple[RowsPayload, ...]:
@@ -144,6 +148,9 @@ class Commit:
         lines = [run_line(end.origin, end.record, stamps.next()) for end in self._outcome.ends]
         for letter in self._outcome.letters:
             lines += letter_lines(letter, stamps)
+        retried = self._work.letter
+        if retried is not None:
+            lines += done_with_lines(retried.letter_id, retried.pieces, RETRIED, self._tools.clock.now_ns())
         return self._tools.writes.prepare(INTERNAL_DATABASE, "\n".join(lines))
 
 
@@ -168,3 +175,5 @@ def refuse(work: Work, error: BaseException) -> None:
     """Tell whoever waits for ``work`` of ``error``."""
     if work.reply is not None:
         work.reply.refuse(error)
+    if work.letter is not None and not work.letter.result.done():
+        work.letter.result.set_exception(error)

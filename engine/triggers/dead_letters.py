@@ -14,7 +14,7 @@ from engine.columns.payload import decode_rows
 from engine.host.batches import PayloadFiles
 from engine.host.protocol import PayloadRef, TableBatch
 from engine.model.schema import Column, ColumnType, TableSchema
-from engine.triggers.ends import Letter
+from engine.triggers.ends import Letter, RunEnd
 from engine.triggers.journal import Stamps
 from engine.triggers.records import DEAD_LETTERS, Origin, line
 
@@ -22,6 +22,9 @@ MOST_PIECE_CHARACTERS = 250_000
 """So much of a letter's input fits into one row, whatever the characters are."""
 
 OPEN = "open"
+FAILED_AGAIN = "failed again"
+RETRIED = "retried"
+DELETED = "deleted"
 
 
 def letter_lines(letter: Letter, stamps: Stamps) -> list[str]:
@@ -35,6 +38,25 @@ def letter_lines(letter: Letter, stamps: Stamps) -> list[str]:
             _piece_line(letter.end.origin, piece, time) for piece, time in zip(pieces[1:], times[1:], strict=True)
         ]
     return lines
+
+
+def done_with_lines(letter_id: int, pieces: int, state: str, now_ns: int) -> list[str]:
+    """Return what is written of a letter that is done with: ``state`` is ``retried`` or ``deleted``; its input goes."""
+    first = line(DEAD_LETTERS, {"state": state, "resolved": now_ns, "input": ""}, letter_id)
+    return [first, *(line(DEAD_LETTERS, {"input": ""}, letter_id + i) for i in range(1, pieces))]
+
+
+def failed_again_line(letter_id: int, end: RunEnd) -> str:
+    """Return what is written of a letter whose run failed again."""
+    record = end.record
+    fields: dict[str, str | int] = {
+        "state": FAILED_AGAIN,
+        "attempts": record.attempt,
+        "run_id": end.origin.run_id,
+        "error": record.error,
+        "traceback": record.details,
+    }
+    return line(DEAD_LETTERS, fields, letter_id)
 
 
 def _first_line(letter: Letter, table: str, rows: int, pieces: list[str], time_ns: int) -> str:

@@ -1,7 +1,9 @@
 """How runs ended: what the commit of their work tells of them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from engine.host.protocol import Done, NamespaceChange, StateValue, TableBatch
 from engine.triggers.records import Origin, RunRecord
@@ -39,6 +41,31 @@ class Letter:
     end: RunEnd
     attempts: int
     batches: Sequence[TableBatch] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RetryResult:
+    """What became of a dead letter that was run again.
+
+    Attributes:
+        letter_id: the time of its row.
+        state: ``retried``: it is done with; ``failed``: it stays as it is, with ``error``.
+        new_letters: rows of it that still cannot be taken have become so many letters of their own.
+    """
+
+    letter_id: int
+    state: Literal["retried", "failed"]
+    error: str = ""
+    new_letters: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RetriedLetter:
+    """A dead letter that is run again: its id, in how many rows its input is kept, and where somebody waits."""
+
+    letter_id: int
+    pieces: int
+    result: "Future[RetryResult]" = field(default_factory=Future)
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,15 +86,16 @@ class Journal:
         if waiting:
             self.append("\n".join(waiting))
 
-    def append(self, lines: str) -> None:
-        """Put rows for the engine's own tables into the log, without waiting for them."""
+    def append(self, lines: str) -> "Future[tuple[int, ...]] | None":
+        """Put rows for the engine's own tables into the log; return what resolves when they are there, ``None`` = never."""
         try:
             payloads = self._rows.prepare(INTERNAL_DATABASE, lines)
             appended = self._wal.append(Entry([RowsRecord(p) for p in payloads], lazy=True))
         except EngineError as error:
             logger.error("rows about plugins are lost: %s", error)
-            return
+            return None
         appended.add_done_callback(_tell_of_loss)
+        return appended
 
 
 def _tell_of_loss(appended: "Future[tuple[int, ...]]") -> None:

@@ -112,6 +112,11 @@ class TriggerManager:
         spec = RequestSpec(path)
         return next((t.name for t in triggers if not t.enabled and t.spec == spec), None)
 
+    def activation(self, trigger_id: int) -> Activation | None:
+        """Return a trigger that is on, ``None`` if it is not."""
+        one = self._active.get(trigger_id)
+        return None if one is None or self._closed else one.activation
+
     def idle_low(self, trigger_id: int) -> int | None:
         """Return how far a trigger got past records that do not concern it; see ``Consumers.checkpoint``."""
         if self._closed:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from engine.host.protocol import RequestData, TableBatch
 from engine.model.trigger import TriggerDefinition
 from engine.model.trigger_spec import RunKind
+from engine.triggers.ends import RetriedLetter
 from engine.triggers.parts import PartByPart
 from engine.triggers.replies import PendingReply
 
@@ -32,6 +33,7 @@ class Work:
         asked_ns: wall-clock time at which it could have begun.
         reply: where a request waits for its response.
         parts: set when the batch failed as a whole, and its parts are tried.
+        letter: the dead letter that this is; it leaves no trace in the trigger's progress.
         run_id: that of the present attempt.
         entered_ns: wall-clock time at which the plugin's function was called, 0 before.
     """
@@ -46,6 +48,7 @@ class Work:
     request: RequestData | None = None
     reply: PendingReply | None = None
     parts: PartByPart | None = None
+    letter: RetriedLetter | None = None
     attempt: int = 0
     run_id: str = ""
     entered_ns: int = 0

@@ -1,4 +1,4 @@
-"""``influxdb3 delete``: databases, tables, triggers, what plugins keep."""
+"""``influxdb3 delete``: databases, tables, triggers, dead letters, what plugins keep."""
 
 import sys
 from typing import Annotated
@@ -7,10 +7,23 @@ import typer
 
 from influxdb3_cli import output
 from influxdb3_cli.errors import CommandFailed
-from influxdb3_cli.options import DEFAULT_HOST, Database, DatabaseName, Host, TableName, Token, TriggerName, connect
+from influxdb3_cli.options import (
+    DEFAULT_HOST,
+    AllLetters,
+    Database,
+    DatabaseName,
+    Host,
+    LetterIds,
+    OfTrigger,
+    TableName,
+    Token,
+    TriggerName,
+    chosen_letters,
+    connect,
+)
 from influxdb3_cli.texts import quote
 
-app = typer.Typer(help="Delete a database, a table, a trigger or the cache of a plugin.", no_args_is_help=True)
+app = typer.Typer(help="Delete databases, tables, triggers, dead letters, caches.", no_args_is_help=True)
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -48,6 +61,26 @@ def delete_trigger(
     with connect(host, token) as client:
         client.delete_trigger(database, name, force=force)
     output.line(f"Trigger {name} deleted successfully")
+
+
+@app.command("dead_letters")
+def delete_dead_letters(
+    database: Database,
+    trigger: OfTrigger = None,
+    ids: LetterIds = None,
+    is_all: AllLetters = False,
+    yes: Yes = False,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Throw away what triggers gave up."""
+    chosen = chosen_letters(ids, is_all)
+    if chosen is None:
+        of_whom = f"database {quote(database)}" if trigger is None else f"trigger {quote(trigger)}"
+        _confirm(f"all dead letters of {of_whom}", is_confirmed=yes)
+    with connect(host, token) as client:
+        count = client.delete_dead_letters(database, trigger, chosen)
+    output.line(f"{count} dead letter{'' if count == 1 else 's'} deleted successfully")
 
 
 @app.command("cache_state")

@@ -7,10 +7,10 @@ import typer
 
 from influxdb3_cli import output
 from influxdb3_cli.commands import show_system
-from influxdb3_cli.options import DEFAULT_HOST, Database, Format, Host, OutputFormat, Token, connect
+from influxdb3_cli.options import DEFAULT_HOST, Database, Format, Host, OfTrigger, OutputFormat, Token, connect
 from influxdb3_cli.texts import sql_text
 
-app = typer.Typer(help="Show databases, plugins, triggers, the catalog or system tables.", no_args_is_help=True)
+app = typer.Typer(help="Show databases, plugins, triggers, dead letters, system tables.", no_args_is_help=True)
 app.add_typer(show_system.app, name="system")
 app.add_typer(show_system.app, name="s", hidden=True)
 
@@ -23,6 +23,10 @@ _TRIGGERS = (
 )
 
 
+_LETTERS = (
+    "SELECT id, trigger_name, state, kind, table_name, rows, attempts, error, time "
+    "FROM system.processing_engine_dead_letters{} ORDER BY time"
+)
 _CACHE_STATE = (
     "SELECT trigger_name, scope, key, size_bytes, is_kept, expires "
     "FROM system.processing_engine_cache_state{} ORDER BY scope DESC, trigger_name, key"
@@ -61,6 +65,20 @@ def triggers(
 ) -> None:
     """Show the triggers of a database."""
     with connect(host, token) as client, client.query_sql(database, _TRIGGERS, fmt.value) as body:
+        output.emit(body)
+
+
+@app.command("dead_letters")
+def dead_letters(
+    database: Database,
+    trigger: OfTrigger = None,
+    fmt: OutputFormat = Format.PRETTY,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Show what triggers gave up and nobody has retried or deleted; input and traceback are in the system table."""
+    chosen = "" if trigger is None else f" WHERE trigger_name = {sql_text(trigger)}"
+    with connect(host, token) as client, client.query_sql(database, _LETTERS.format(chosen), fmt.value) as body:
         output.emit(body)
 
 

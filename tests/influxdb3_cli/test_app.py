@@ -12,12 +12,14 @@ def test_help_names_every_command(cli: RunCli) -> None:
     result = cli("--help")
     assert result.code == 0
     listed = result.stdout.partition("Commands:\n")[2].splitlines()
-    names = "serve, query, write, create, show, update, delete, enable, disable, install, test"
+    names = "serve, query, write, create, show, update, retry, delete, enable, disable, install, test"
     assert ", ".join(line.split()[0] for line in listed) == names
     assert "..." not in "".join(listed)
 
 
-@pytest.mark.parametrize("group", ["create", "show", "delete", "enable", "disable", "install", "test", "show system"])
+@pytest.mark.parametrize(
+    "group", ["create", "show", "delete", "enable", "disable", "install", "test", "retry", "show system"]
+)
 def test_a_group_alone_shows_its_help_on_stderr(cli: RunCli, group: str) -> None:
     result = cli(*group.split())
     assert (result.code, result.stdout) == (2, "")

@@ -9,6 +9,7 @@ import pytest
 import influxdb3_plugin
 from engine.host import api as host_api
 from engine.host.api import UNLISTED, PluginCache, PyPluginCallApi
+from engine.host.request import RequestHeaders
 from engine.host.table_batch import TableBatch
 from engine.lineprotocol import builder
 from influxdb3_plugin.api import Cache, InfluxDB3Local
@@ -46,6 +47,7 @@ def test_nine_names_and_the_two_that_are_new_here() -> None:
 def test_classes_are_those_of_the_objects_themselves() -> None:
     assert influxdb3_plugin.QueryError is host_api.QueryError
     assert influxdb3_plugin.TableBatch is TableBatch
+    assert influxdb3_plugin.RequestHeaders is RequestHeaders
     for name in ("LineBuilder", *EXCEPTIONS):
         assert getattr(influxdb3_plugin, name) is getattr(builder, name)
 

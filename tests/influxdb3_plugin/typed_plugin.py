@@ -12,6 +12,7 @@ from influxdb3_plugin import (
     InfluxDBError,
     LineBuilder,
     QueryError,
+    RequestHeaders,
     Response,
     Row,
     TableBatch,
@@ -57,11 +58,13 @@ def process_scheduled_call(influxdb3_local: InfluxDB3Local, call_time: datetime,
 def process_request(
     influxdb3_local: InfluxDB3Local,
     query_parameters: dict[str, str],
-    request_headers: dict[str, str],
+    request_headers: RequestHeaders,
     request_body: bytes,
     args: Args = None,
 ) -> Response:
     cache: Cache = influxdb3_local.cache
+    kind: str = request_headers.get("content-type", request_headers.method + request_headers.path)
+    influxdb3_local.info(kind, request_headers.query_string)
     count: int = cache.get("count", 0, use_global=False) + 1
     cache.put("count", count, ttl=60)
     return {"count": count, "length": len(request_body)}, 201, {"X-Count": str(count)}

@@ -232,6 +232,13 @@ def test_what_cannot_be_written_is_refused_by_the_column_s_name(
         arrow_rows("m", pa.table(columns), **({"tags": None, "time_column": "time"} | arguments))
 
 
+def test_damaged_data_is_refused() -> None:
+    """Buffers put together by hand may point anywhere."""
+    wild = pa.DictionaryArray.from_arrays(pa.array([0, 77], pa.int32()), ["a"], safe=False)
+    with pytest.raises(ValueError, match=r"write_arrow: the data is damaged: .*indices"):
+        arrow_rows("m", pa.table({"t": wild, "v": V, "time": TIME}), None, "time")
+
+
 def test_column_must_not_stand_twice() -> None:
     table = pa.Table.from_arrays([V, V, TIME], names=["v", "v", "time"])
     with pytest.raises(ValueError, match="there are 2 columns called 'v'"):
