@@ -1,13 +1,14 @@
 """Checklist B9: what follows an error, and the life of a trigger from its creation to its end."""
 
+import json
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.conformance.checklist import row
 from tests.support.cli import RunCli
+from tests.support.engines import eventually
 from tests.support.live import Client
 from tests.support.scene import CALLS, QUICK, REQUESTS, WRITES, Scene, Timed
 from tests.support.serving import serving
@@ -31,43 +32,85 @@ def test_log_keeps_the_error_and_goes_on(scene: Scene) -> None:
     assert scene.triggers()[0]["disabled"] is False
 
 
-FAIL_TWICE = (
+TAKES_TIME = (
     WRITES
     + """
     values = [row["v"] for batch in table_batches for row in batch["rows"]]
-    count = influxdb3_local.query("SELECT count(*) AS n FROM attempts")[0]["n"]
-    line = LineBuilder("attempts").int64_field("v", values[0]).int64_field("rows", len(values)).time_ns(count + 1)
+    attempt = influxdb3_local.query("SELECT count(*) AS n FROM attempts")[0]["n"]
+    line = LineBuilder("attempts").string_field("values", str(values)).time_ns(attempt)
     influxdb3_local.write_sync(line, no_sync=False)
-    influxdb3_local.write(LineBuilder("out").int64_field("v", count).time_ns(count))
-    if count < int(args["failures"]):
+    for value in values:
+        influxdb3_local.write(LineBuilder("out").int64_field("v", value).time_ns(value))
+    if attempt < int(args.get("failures", 0)) or str(args.get("poison")) in map(str, values):
         raise ValueError("not yet")
 """
 )
-ATTEMPTS = "SELECT v, rows FROM attempts WHERE v > 0 ORDER BY time"
+ATTEMPTS = "SELECT values FROM attempts WHERE time > '1970-01-01' ORDER BY time"
+LETTERS = "SELECT trigger_name, table_name, rows, attempts, error, traceback, input FROM system.processing_engine_dead_letters"
 
 
-def attempts_after(timed: Timed, seconds: float, count: int) -> list[dict[str, Any]]:
-    """Let time pass and return the attempts, which must be ``count`` and no more."""
-    timed.advance(seconds)
-    return timed.rows_when(ATTEMPTS, count)
+def failing(timed: Timed, **arguments: str) -> None:
+    """Make a trigger that retries, and write a batch of three rows for it."""
+    timed.write('attempts values="" 0')
+    timed.trigger("table:a", TAKES_TIME, error_behavior="retry", trigger_arguments=arguments)
+    timed.write("a v=1i 1\na v=2i 2\na v=3i 3")
+
+
+def attempts(timed: Timed, *delays_s: float) -> list[str]:
+    """Return what each attempt was given; each but the first comes after its delay, and not earlier."""
+    timed.runs_when(1)
+    for number, delay_s in enumerate(delays_s, start=1):
+        timed.advance(delay_s - 0.01)
+        assert len(timed.rows(ATTEMPTS)) == number
+        timed.advance(0.02)
+        timed.runs_when(number + 1)
+    return [found["values"] for found in timed.rows(ATTEMPTS)]
 
 
 @row("B9.2")
 def test_retry_repeats_the_same_batch_until_it_succeeds(timed: Timed) -> None:
-    timed.write("attempts v=0i,rows=0i 0")
-    timed.trigger("table:a", FAIL_TWICE, error_behavior="retry", trigger_arguments={"failures": "3"})
-    timed.write("a v=1i 1\na v=2i 2")
-    batch = {"v": 1, "rows": 2}
-    assert attempts_after(timed, 0, 1) == [batch]
-    assert attempts_after(timed, 0.09, 1) == [batch]
-    assert attempts_after(timed, 0.02, 2) == [batch] * 2
-    assert attempts_after(timed, 0.18, 2) == [batch] * 2
-    assert attempts_after(timed, 0.03, 3) == [batch] * 3
-    timed.write("settled v=1")
-    assert timed.rows_when("SELECT v FROM out") == [{"v": 3}], "writes of failed attempts are lost"
+    failing(timed, failures="3")
+    assert attempts(timed, 0.1, 0.2) == ["[1, 2, 3]"] * 3
+    assert [found["v"] for found in timed.rows_when("SELECT v FROM out ORDER BY v", 3)] == [1, 2, 3]
     runs = [(run["attempt"], run["outcome"]) for run in timed.runs_when(3)]
     assert runs == [(1, "error"), (2, "error"), (3, "success")]
-    assert attempts_after(timed, 60, 3) == [batch] * 3
+    timed.advance(60)
+    assert len(timed.runs_when(3)) == 3
+    assert timed.rows(LETTERS) == []
+
+
+@row("B9.3")
+def test_after_five_attempts_the_rows_that_fail_are_put_aside_and_the_others_pass(timed: Timed) -> None:
+    failing(timed, poison="2")
+    seen = attempts(timed, 0.1, 0.2, 0.4)
+    assert seen == ["[1, 2, 3]"] * 4
+    timed.advance(0.8)
+    (letter,) = timed.rows_when(LETTERS)
+    assert (letter["trigger_name"], letter["table_name"], letter["rows"]) == ("t", "a", 1)
+    assert letter["error"] == "ValueError: not yet"
+    assert "raise ValueError" in letter["traceback"]
+    assert [one["v"] for one in json.loads(letter["input"])["rows"]] == [2]
+    assert [found["v"] for found in timed.rows("SELECT v FROM out ORDER BY v")] == [1, 3]
+    timed.write("a v=4i 4")
+    assert [found["v"] for found in timed.rows_when("SELECT v FROM out ORDER BY v", 3)] == [1, 3, 4]
+    given = [found["values"] for found in timed.rows(ATTEMPTS)]
+    assert given[:5] == ["[1, 2, 3]"] * 5
+    assert given[-1] == "[4]"
+
+
+@row("B9.3")
+def test_an_outage_is_put_aside_whole_and_the_next_batch_follows(timed: Timed) -> None:
+    failing(timed, failures="1000")
+    attempts(timed, 0.1, 0.2, 0.4)
+    timed.advance(0.8)
+    (letter,) = timed.rows_when(LETTERS)
+    assert letter["rows"] == 3
+    assert [one["v"] for one in json.loads(letter["input"])["rows"]] == [1, 2, 3]
+    before = len(timed.rows(ATTEMPTS))
+    timed.write("a v=4i 4")
+    eventually(lambda: len(timed.rows(ATTEMPTS)) > before)
+    assert timed.rows(ATTEMPTS)[before]["values"] == "[4]"
+    assert timed.tables() & {"out"} == set()
 
 
 @row("B9.4")
@@ -97,13 +140,11 @@ def test_disable_is_kept_until_somebody_enables_the_trigger(tmp_path: Path) -> N
 def test_a_trigger_that_retries_can_be_stopped_at_once(timed: Timed, verb: str) -> None:
     timed.trigger("table:a", FAIL, error_behavior="retry")
     timed.write("a v=1i")
-    timed.write("settled v=1")
     timed.runs_when(1)
     began_s = time.monotonic()
     assert told(timed.delete() if verb == "delete" else timed.switch("disable")) == (200, "")
     assert time.monotonic() - began_s < 2
     timed.advance(60)
-    timed.write("settled v=1")
     assert len(timed.runs_when(1)) == 1
     assert [trigger["disabled"] for trigger in timed.triggers()] == ([] if verb == "delete" else [True])
 
