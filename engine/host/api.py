@@ -17,7 +17,7 @@ Parameter = str | int | float | bool | None
 UNLISTED = frozenset({"query_arrow", "write_arrow"})
 """Attributes that ``dir`` does not show: code made for InfluxDB 3 may count on exactly the product's nine."""
 
-MOST_ARROW_BYTES = 1 << 29
+MOST_ARROW_BYTES = 1 << 28
 """What one run may write as columns: it travels to the server in one message."""
 
 

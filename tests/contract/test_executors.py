@@ -9,8 +9,10 @@ import pyarrow as pa
 import pytest
 
 from engine.clock import SystemClock
+from engine.columns.rows import table_rows
 from engine.errors import QueryError
-from engine.host.protocol import Done, NamespaceSync, RequestData, Response, StateValue
+from engine.host.arrow_message import decode_columns
+from engine.host.protocol import ArrowRows, Done, NamespaceSync, RequestData, Response, StateValue
 from engine.plugins.executors.embedded import EmbeddedExecutor
 from engine.plugins.executors.host import ExecutorConfig, HostExecutor
 from engine.plugins.ports import Executor, RunLimits
@@ -625,3 +627,30 @@ def test_many_runs_at_once_all_end(executor: Executor, database: FakeDatabase, t
     for thread in threads:
         thread.join(WAIT_S)
     assert [end.result(WAIT_S).error for end in ends] == [None] * 100
+
+
+def test_columns_come_in_and_go_out(executor: Executor, database: FakeDatabase, tmp_path: Path) -> None:
+    code = """
+    import influxdb3_plugin
+    def process_writes(local, batches, args=None):
+        assert isinstance(batches[0], influxdb3_plugin.TableBatch)
+        local.write_arrow("copy", batches[0].to_arrow())
+        local.write(LineBuilder("line").int64_field("n", 1))
+        local.write_arrow("answer", local.query_arrow("SELECT v"), time_column=None, database="other")
+    """
+    database.answers["SELECT v"] = pa.table({"v": [1.5, 2.5]})
+    rows = [{"host": "a", "v": 1, "time": 5}, {"v": 2, "time": 6}]
+    batch = table_batch(tmp_path, {"host": "tag", "v": "integer", "time": "time"}, rows)
+    done = finish(executor, plugin_run(plugin_file(tmp_path, code), "wal", batches=[batch]), database)
+    assert done.error is None
+    (first, copy), (second, line), (third, answer) = done.writes
+    assert (first, second, third) == (None, None, "other")
+    assert line == "line n=1i"
+    assert isinstance(copy, ArrowRows)
+    assert isinstance(answer, ArrowRows)
+    assert (copy.table, copy.row_count, table_rows(decode_columns(copy)[1])) == (
+        "copy",
+        2,
+        [{"host": None} | r for r in rows],
+    )
+    assert (answer.table, table_rows(decode_columns(answer)[1])) == ("answer", [{"v": 1.5}, {"v": 2.5}])
