@@ -211,14 +211,10 @@ PROMISES = (
     "graceful stop",
 )
 
-PROMISE = "A: "
+PROMISE = "A: {}"
+"""How the name of a test tells a promise."""
 
 
-def row(*numbers: str) -> pytest.MarkDecorator:
-    """Name a test by the rows that it covers."""
-    return pytest.mark.parametrize("row", [pytest.param(numbers, id=" ".join(numbers))], indirect=True)
-
-
-def promise(title: str) -> pytest.MarkDecorator:
-    """Name a test by the promise that it covers."""
-    return pytest.mark.parametrize("row", [pytest.param((title,), id=PROMISE + title)], indirect=True)
+def row(*names: str) -> pytest.MarkDecorator:
+    """Name a test by the rows (``B3.6``) and promises (``A: retry``) that it covers."""
+    return pytest.mark.parametrize("row", [pytest.param(names, id=" ".join(names))], indirect=True)

@@ -368,7 +368,7 @@ def test_installing_can_be_forbidden(tmp_path: Path, cli: RunCli) -> None:
 
 
 @pytest.mark.process
-@row("B10.17")
+@row("B10.17", "A: package installation result")
 def test_a_package_that_does_not_exist_is_a_failure(packages: Scene, cli: RunCli) -> None:
     answer = packages.web.post(INSTALL, json={"packages": ["there_is_none==9.9"]})
     assert answer.status_code == 500

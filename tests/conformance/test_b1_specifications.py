@@ -69,7 +69,7 @@ def test_a_table_that_exists_is_stored_alike(scene: Scene) -> None:
         pytest.param("every:0s", ": couldn't parse to duration", id="B1.7 zero"),
         pytest.param("every:999us", ": couldn't parse to duration", id="B1.7 less than a millisecond"),
         pytest.param("cron:@reboot", "", id="B1.12 reboot"),
-        pytest.param("foo:bar", f": {FORMS}", id="B1.15 an unknown word"),
+        pytest.param("foo:bar", f": {FORMS}", id="B1.15 an unknown word A: invalid specification is 400"),
         pytest.param("All_Tables", f": {FORMS}", id="B1.15 in capitals"),
         pytest.param("table:", ": table name is empty", id="B1.16"),
     ],
@@ -141,7 +141,9 @@ FIRED = (
             id="B1.9 six fields count from Sunday",
         ),
         pytest.param("cron:0 0 0 13 * FRI", 24, 300, ["Fri 2027-08-13"], id="B1.10 Fridays the 13th"),
-        pytest.param("cron:0 8 * * *", 24, 2, ["2026-11-22 08:00", "2026-11-23 08:00"], id="B1.11 daily"),
+        pytest.param(
+            "cron:0 8 * * *", 24, 2, ["2026-11-22 08:00", "2026-11-23 08:00"], id="B1.11 daily A: five-field cron"
+        ),
         pytest.param("cron:0 8 * * 1-5", 24, 14, ["Mon", "Tue", "Wed", "Thu", "Fri"] * 2, id="B1.11 Monday to Friday"),
         pytest.param(
             "cron:0 0 13 * 5", 24, 30, ["11-27", "12-04", "12-11", "12-13", "12-18"], id="B1.11 each 13th, each Friday"

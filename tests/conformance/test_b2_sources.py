@@ -243,7 +243,7 @@ def test_a_file_that_is_deleted_before_its_first_run_goes_on_too(scene: Scene) -
     assert text_of(scene, target) == "alive"
 
 
-@row("B2.16")
+@row("B2.16", "A: reload of folders")
 def test_an_edited_part_of_a_package_is_new_at_the_next_run(scene: Scene) -> None:
     init = f"from .utils import text\nfrom .models import deep\n{REQUESTS}    return text + deep\n"
     files = {"__init__.py": init, "utils.py": "text = 'a'\n", "models/__init__.py": "deep = 'x'\n"}

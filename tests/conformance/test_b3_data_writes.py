@@ -74,7 +74,7 @@ STUCK = (
 
 
 @pytest.mark.process
-@row("B3.2", "B3.18")
+@row("B3.2", "B3.18", "A: reliable delivery")
 def test_after_a_kill_the_trigger_goes_on_where_it_was(tmp_path: Path) -> None:
     plugins = tmp_path / "plugins"
     plugins.mkdir()
@@ -286,7 +286,7 @@ def test_no_arguments_at_all(scene: Scene) -> None:
     assert scene.logged(1) == ["INFO None"]
 
 
-@row("B3.15")
+@row("B3.15", "A: no effect on ingestion")
 def test_writers_do_not_wait_for_a_slow_plugin(scene: Scene, tmp_path: Path) -> None:
     def median_s() -> float:
         times = []

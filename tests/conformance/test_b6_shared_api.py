@@ -62,7 +62,7 @@ def test_tags_that_rows_share_are_right_in_each(scene: Scene) -> None:
     ]
 
 
-@row("B6.5")
+@row("B6.5", "A: query parameters of any type")
 @pytest.mark.parametrize(
     ("value", "given"), [("5", 5), ("2.5", 2.5), ("True", True), ("None", None), ("'x'", "x")], ids=str
 )

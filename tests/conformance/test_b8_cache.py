@@ -11,8 +11,8 @@ from tests.support.scene import CALLS, QUICK, REQUESTS, WRITES, Scene, Timed, in
 from tests.support.web import Web, web
 
 EXECUTORS = [
-    pytest.param("embedded", id="B8.12 embedded"),
-    pytest.param("shared", id="B8.12 host", marks=pytest.mark.process),
+    pytest.param("embedded", id="B8.12 embedded A: cache over restarts"),
+    pytest.param("shared", id="B8.12 host A: cache over restarts", marks=pytest.mark.process),
 ]
 
 

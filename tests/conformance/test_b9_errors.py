@@ -79,7 +79,7 @@ def test_retry_repeats_the_same_batch_until_it_succeeds(timed: Timed) -> None:
     assert timed.rows(LETTERS) == []
 
 
-@row("B9.3")
+@row("B9.3", "A: retry")
 def test_after_five_attempts_the_rows_that_fail_are_put_aside_and_the_others_pass(timed: Timed) -> None:
     failing(timed, poison="2")
     seen = attempts(timed, 0.1, 0.2, 0.4)
@@ -177,7 +177,7 @@ def test_a_trigger_that_is_not_there_is_not_found(scene: Scene, verb: str) -> No
     assert told(scene.delete("nope")) == (404, "the requested resource was not found: nope")
 
 
-@row("B9.9")
+@row("B9.9", "A: errors of create and delete")
 def test_an_enabled_trigger_is_only_deleted_by_force(scene: Scene, connected: RunCli) -> None:
     text = "Cannot delete running plugin t. Disable it first or use --force."
     scene.trigger("table:a", NOTE)

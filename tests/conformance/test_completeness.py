@@ -11,7 +11,10 @@ from tests.conformance.checklist import PROMISE, PROMISES, ROWS
 
 OPEN = frozenset(
     {
-        *PROMISES,
+        "dependency management",  # an environment for each plugin
+        "disable until enabled",  # reason and time in a state column
+        "execution tracking",  # peak memory, metrics
+        "last and distinct values",
     }
 )
 """Rows whose tests are not written yet."""
@@ -24,7 +27,7 @@ def names_of(test: FunctionType) -> set[str]:
     marks = [mark for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"]
     ids = [str(param.id) for mark in marks for param in mark.args[1] if getattr(param, "id", None)]
     numbers = {number for text in ids for number in NUMBER.findall(text)}
-    return numbers | {text.removeprefix(PROMISE) for text in ids if text.startswith(PROMISE)}
+    return numbers | {promise for promise in PROMISES if any(text.endswith(PROMISE.format(promise)) for text in ids)}
 
 
 def suite() -> Iterator[tuple[str, FunctionType]]:

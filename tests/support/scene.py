@@ -19,6 +19,8 @@ REQUESTS = "def process_request(influxdb3_local, query_parameters, request_heade
 QUICK: dict[str, Any] = {"wal_flush_interval_s": 0.005}
 """What nobody waits for goes to the disk at once, for in a scene somebody does."""
 
+SETTINGS = {"run_async", "error_behavior", "timeout_s", "max_memory_bytes", "max_cpu_s", "isolation"}
+
 LOGS = "SELECT log_level, log_text FROM system.processing_engine_logs ORDER BY event_time"
 FRAMES = ("starting ", "finished ", "error executing ")
 _numbers = itertools.count(1)
@@ -52,11 +54,9 @@ class Scene:
         return filename
 
     def ask_trigger(self, spec: str, plugin: str, name: str = "t", **changes: Any) -> httpx.Response:
-        """Ask for a trigger; ``changes`` are members of the request's body and of its settings."""
-        settings = {
-            "run_async": changes.pop("run_async", False),
-            "error_behavior": changes.pop("error_behavior", "log"),
-        }
+        """Ask for a trigger; ``changes`` are members of the request's body, and of its settings if they are known there."""
+        settings = {"run_async": False, "error_behavior": "log"}
+        settings |= {name: changes.pop(name) for name in SETTINGS & changes.keys()}
         return self.web.trigger(name, spec, plugin, **{"db": self.database, "trigger_settings": settings} | changes)
 
     def trigger(self, spec: str, code: str, name: str = "t", **changes: Any) -> None:
