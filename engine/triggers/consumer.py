@@ -16,7 +16,7 @@ from engine.wal.ports import RowsRef
 
 logger = logging.getLogger(__name__)
 
-MOST_ROWS = 10_000
+MOST_ROWS = 20_000
 """A batch ends with the record that reaches this number of rows."""
 
 LOOP_PACE_NS = 1_000_000_000
