@@ -235,4 +235,4 @@ def _may_hold(segment: LogSegment, position: int, table_ids: Container[int]) -> 
         return True
     if segment.end.last_position <= position:
         return False
-    return segment.tables is None or any(table_id in table_ids for table_id in segment.tables)
+    return segment.tables is None or any(last > position and one in table_ids for one, last in segment.tables.items())

@@ -194,6 +194,21 @@ def test_old_segments_are_at_hand_when_they_were_loaded(tmp_path: Path) -> None:
         assert wal.reader.rows_at_hand(0, (TABLE,), 1) == first[:1]
 
 
+def test_load_goes_past_a_segment_whose_rows_are_below_the_position(tmp_path: Path) -> None:
+    with opened(RealDisk(), tmp_path) as wal:
+        (done,) = write(wal, rows("a"))
+        write(wal, rows("b", OTHER_TABLE))
+        wal.rotate().result(5)
+        write(wal, rows("c"))
+        wal.rotate().result(5)
+    with opened(RealDisk(), tmp_path) as wal:
+        for _ in range(2):
+            wal.reader.load(done, (TABLE,))
+        found = wal.reader.rows_at_hand(done, (TABLE,), 100)
+        assert found is not None
+        assert [ref.position for ref in found] == [done + 2]
+
+
 def test_load_goes_on_to_the_segment_that_concerns_the_reader(tmp_path: Path) -> None:
     with opened(RealDisk(), tmp_path) as wal:
         for text in "abc":
