@@ -20,6 +20,7 @@ class NodePaths:
         self.checkpoints = self.root / "checkpoints"
         self.file_sets = self.root / "file-sets"
         self.plugin_cache = self.root / "plugin-cache"
+        self.backfills = self.root / "backfills"
 
     def rejected_catalog(self, stamp: str) -> Path:
         """Return where a catalog file that was refused is kept, ``stamp`` telling when."""

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import pyarrow as pa
 
@@ -37,6 +37,7 @@ from engine.errors import (
     PluginError,
 )
 from engine.host.protocol import RequestData
+from engine.model.backfill import BackfillRequest, BackfillStatus, StartPoint
 from engine.model.progress import Lag
 from engine.model.schema import TableSchema
 from engine.model.trigger import Isolation, TriggerDefinition, TriggerLimits
@@ -54,13 +55,16 @@ from engine.plugins.updates import PluginUpdates, find_trigger
 from engine.query.executor import QueryExecutor, QueryResult
 from engine.query.stored import StoredTables
 from engine.settings import Settings
+from engine.storage.history import Histories
 from engine.storage.maintenance import Maintenance, MaintenanceConfig, TriggerSide
+from engine.storage.manifest import FileEntry
 from engine.storage.state import CacheValue
 from engine.storage.store import Store, StoreConfig
 from engine.storage.truncation import LogRetention
 from engine.system_tables.ports import PluginFile
 from engine.system_tables.registry import DatabaseSystemTables
 from engine.system_tables.sources import EngineSources
+from engine.triggers.backfills import BackfillSide
 from engine.triggers.cache_state import CacheStates
 from engine.triggers.ends import RetryResult
 from engine.triggers.journal import Journal, Stamps
@@ -83,6 +87,8 @@ from engine.write.service import WriteOutcome, WriteParams, WriteService
 from engine.write.tables import Tables
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 DRY_RUN_TIMEOUT_S = 60.0
 """So long a dry run may take where the server sets no limit to runs: somebody waits for it."""
@@ -343,6 +349,23 @@ class Engine:
             self.registry.refresh(definition.plugin_filename)
         self.catalog.apply(SetTriggerEnabled(database, name, enabled))
 
+    def backfill(self, database: str, name: str, request: BackfillRequest) -> BackfillStatus:
+        """Send stored rows through a write trigger once more; see ``TriggerManager.backfill``."""
+        return self.triggers.backfill(database, name, request)
+
+    def backfills(self, database: Database) -> list[BackfillStatus]:
+        """Return the backfills of a database that go on."""
+        found = [self.triggers.backfill_status(database.name, trigger.name) for trigger in database.triggers]
+        return [status for status in found if status is not None]
+
+    def cancel_backfill(self, database: str, name: str) -> None:
+        """End the backfill of a trigger before its time."""
+        self.triggers.cancel_backfill(database, name)
+
+    def begin_trigger_from(self, database: str, name: str, point: StartPoint) -> BackfillStatus | None:
+        """Let a write trigger begin anew; see ``TriggerManager.begin_from``."""
+        return self.triggers.begin_from(database, name, point)
+
     def trigger_lag(self, trigger_id: int) -> Lag | None:
         """Return how far a write trigger is behind; see ``TriggerManager.lag``."""
         return self.triggers.lag(trigger_id)
@@ -473,7 +496,7 @@ class Engine:
         self._tables = Tables(self.catalog, self.store.schemas, self.wal)
         self._queries = QueryExecutor(settings.exec_mem_pool_size_bytes)
         self._sources = EngineSources(
-            self.catalog, self.store, self.paths, self._plugin_files, self.trigger_lag, self._cache_values
+            self.catalog, self.store, self.paths, self._plugin_files, self, self._cache_values
         )
         self._timers = Timers(self.clock)
         self._timer_loop = TimerLoop(self._timers)
@@ -489,7 +512,16 @@ class Engine:
             DryRunPorts(self._executor, self.registry, self._writes, self, dry_timeout_s), self.clock
         )
         backlogs = Backlogs(self.wal.reader, self._log_times)
-        log = LogSide(self.wal, self.wal.reader, self.store.schemas, self.store.consumers, self._wake_ups, backlogs)
+        histories = Histories(self._disk, self.paths.backfills, self.paths.table_folder)
+        log = LogSide(
+            self.wal,
+            self.wal.reader,
+            self.store.schemas,
+            self.store.consumers,
+            self._wake_ups,
+            backlogs,
+            BackfillSide(self._disk, histories, _StoredRows(self), self.clock.now_ns),
+        )
         self.triggers = TriggerManager(self.catalog, log, self._toolbox(stamps) if settings.plugin_dir else None)
         letters = LetterStore(self, self._has_letters)
         self._letters = LetterBox(letters, self.triggers, self.store.schemas, self._writes, self.wal)
@@ -620,6 +652,21 @@ def _limit_defaults(settings: Settings) -> LimitDefaults:
     limits = TriggerLimits(settings.plugin_timeout_s, settings.plugin_max_memory_bytes, settings.plugin_max_cpu_s)
     isolation = Isolation.TRIGGER if settings.plugin_isolation == "trigger" else Isolation.SHARED
     return LimitDefaults(limits, isolation)
+
+
+class _StoredRows:
+    """The rows of the store as backfills need them (port ``StoredRows``)."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def intact_files(self, table_id: int) -> Sequence[FileEntry]:
+        """See ``StoredRows``."""
+        return self._engine.store.intact_files(table_id)
+
+    def with_all_stored(self, use: Callable[[int], T]) -> T:
+        """See ``StoredRows``."""
+        return self._engine._maintenance.with_all_stored(use)
 
 
 class _Checks:

@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from influxdb3_cli import dotenv, output
 from influxdb3_cli.commands import (
+    backfill,
     create,
     delete,
     disable,
@@ -63,6 +64,7 @@ for name, group in (
     ("create", create.app),
     ("show", show.app),
     ("update", update.app),
+    ("backfill", backfill.app),
     ("retry", retry.app),
     ("delete", delete.app),
     ("enable", enable.app),

@@ -21,6 +21,7 @@ _DATABASE = f"{_CONFIGURE}/database"
 _TABLE = f"{_CONFIGURE}/table"
 _TRIGGER = f"{_CONFIGURE}/processing_engine_trigger"
 _LETTERS = f"{_TRIGGER}/dead_letters"
+_BACKFILL = f"{_TRIGGER}/backfill"
 _PACKAGES = f"{_CONFIGURE}/plugin_environment"
 _WARNING = "X-Influxdb3-Warning"
 _SENT_FORMATS = {"jsonl": "json_lines"}  # where requests and command line use different words
@@ -143,6 +144,18 @@ class InfluxClient:
         """Change what ``changes`` names of the trigger ``name``; return what the server warns of."""
         with self._send("PATCH", _TRIGGER, body={"db": database, "trigger_name": name, **changes}) as response:
             return response.headers.get_list(_WARNING)
+
+    def begin_backfill(self, database: str, trigger: str, what: Mapping[str, Any]) -> dict[str, Any]:
+        """Send stored rows through a trigger; return ``backfill_id`` and ``rows``."""
+        wanted = {key: value for key, value in what.items() if value is not None}
+        answer = self._call_json("POST", _BACKFILL, body={"db": database, "trigger_name": trigger, **wanted})
+        _member(answer, "backfill_id", int)
+        _member(answer, "rows", int)
+        return answer
+
+    def cancel_backfill(self, database: str, trigger: str) -> None:
+        """End the backfill of a trigger before its time."""
+        self._call("DELETE", _BACKFILL, body={"db": database, "trigger_name": trigger})
 
     def delete_trigger(self, database: str, name: str, *, force: bool) -> None:
         """Delete the trigger ``name``, also while it is enabled if ``force``."""

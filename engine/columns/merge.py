@@ -42,6 +42,18 @@ def merge_rows(batches: Sequence[pa.RecordBatch], schema: TableSchema) -> pa.Rec
     return pa.RecordBatch.from_arrays(merged, schema=storage_schema(schema))
 
 
+def time_order(rows: pa.RecordBatch | pa.Table, tags: Sequence[str]) -> Indices:
+    """Return the order of ``rows`` by time, and by tags (nulls first) where the time is the same."""
+    times = _one_array_of(rows.column(TIME_COLUMN)).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    keys = [times, *(_tag_ranks(_one_array_of(rows.column(name))) for name in tags)]
+    order: Indices = np.lexsort(keys[::-1])
+    return order
+
+
+def _one_array_of(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return _one_array(column) if isinstance(column, pa.ChunkedArray) else column
+
+
 def _one_array(column: pa.ChunkedArray) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.unify_dictionaries()

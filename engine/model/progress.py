@@ -47,6 +47,11 @@ class Progress:
         """Tell whether ``position`` is finished."""
         return position <= self.low or any(first <= position <= last for first, last in self.finished)
 
+    @property
+    def count(self) -> int:
+        """Return how many are finished, counted from 1."""
+        return self.low + sum(last - first + 1 for first, last in self.finished)
+
     def gaps(self, until: int) -> Iterator[Range]:
         """Yield the ranges up to ``until``, itself included, that are not finished: what is left to deliver."""
         at = self.low + 1

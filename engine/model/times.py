@@ -1,8 +1,47 @@
-"""Times as people read them."""
+"""Points in time as people write and read them."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
+from engine.errors import InvalidRequest
+
+NS_PER_S = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LEAST, _MOST = -(2**63), 2**63 - 1
+_RFC3339 = re.compile(
+    r"(?P<day>\d{4}-\d{2}-\d{2})(?:[Tt ](?P<clock>\d{2}:\d{2}:\d{2})(?:\.(?P<fraction>\d{1,9}))?"
+    r"(?P<zone>[Zz]|[+-]\d{2}:\d{2})?)?"
+)
+
+
+def parse_time(text: str) -> int:
+    """Return the nanoseconds since the epoch that ``text`` means: RFC 3339 (UTC without a zone), a day, or nanoseconds.
+
+    Raises:
+        InvalidRequest: it is none of them, or out of the range of 64 bits.
+    """
+    stripped = text.strip()
+    if re.fullmatch(r"[+-]?\d{1,20}", stripped):
+        return _checked(int(stripped), text)
+    found = _RFC3339.fullmatch(stripped)
+    if found is None:
+        raise InvalidRequest(
+            f"'{text}' is not a time: expect RFC 3339 like 2026-11-21T08:00:00Z, a day like 2026-11-21, "
+            "or nanoseconds since 1970"
+        )
+    zone = (found["zone"] or "Z").upper().replace("Z", "+00:00")
+    try:
+        moment = datetime.fromisoformat(f"{found['day']}T{found['clock'] or '00:00:00'}{zone}")
+    except ValueError as error:
+        raise InvalidRequest(f"'{text}' is not a time: {error}") from error
+    whole_s = (moment - _EPOCH) // timedelta(seconds=1)
+    return _checked(whole_s * NS_PER_S + int((found["fraction"] or "").ljust(9, "0")), text)
+
+
+def _checked(time_ns: int, text: str) -> int:
+    if not _LEAST <= time_ns <= _MOST:
+        raise InvalidRequest(f"'{text}' is out of range: times go from 1677-09-21 to 2262-04-11")
+    return time_ns
 
 
 def utc_text(ns: int) -> str:

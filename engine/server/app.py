@@ -10,6 +10,7 @@ from engine.server.errors import ClientGone, RouteMissing, body_for, status_for
 from engine.server.replies import ALLOW_ORIGIN, PREFLIGHT, AnyReply, Reply, json_reply, send_reply
 from engine.server.requests import Message, Receive, Request, Send
 from engine.server.routes import (
+    backfills,
     cache_state,
     catalog,
     databases,
@@ -37,6 +38,7 @@ ROUTES: RouteTable = {
     **databases.ROUTES,
     **tables.ROUTES,
     **triggers.ROUTES,
+    **backfills.ROUTES,
     **cache_state.ROUTES,
     **dead_letters.ROUTES,
     **packages.ROUTES,

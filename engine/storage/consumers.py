@@ -11,10 +11,28 @@ from engine.host.protocol import NamespaceChange, NamespaceSync, StateValue
 from engine.model.progress import Progress
 from engine.storage.sealed import open_sealed, seal
 from engine.storage.state import Namespace, NamespaceRecord, from_records, to_records
-from engine.wal.format import NOBODY, CommitRecord, ConsumerRecord, Record, SkippedRecord, StartedRecord
+from engine.wal.format import (
+    NOBODY,
+    BackfillPlan,
+    BackfillRecord,
+    CommitRecord,
+    ConsumerRecord,
+    Record,
+    SkippedRecord,
+    StartedRecord,
+)
 
 MAGIC = b"I3CP"
 VERSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """A backfill that goes on; ``progress`` counts its rows."""
+
+    backfill_id: int
+    plan: BackfillPlan
+    progress: Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +43,8 @@ class Consumer:
         generation: the position of the record that opened it.
         last_due_ns: the newest due time that was committed, ``None`` before the first.
         started: due times of runs that began and were not committed, by run id.
-        missed_rows: so many rows left the log before they could be delivered (``--wal-retention``).
+        missed_rows: so many rows left the log before they could be delivered (``--wal-retention-size``, ``-age``).
+        backfill: the one that goes on, if any.
     """
 
     trigger_id: int
@@ -34,6 +53,7 @@ class Consumer:
     last_due_ns: int | None = None
     started: dict[str, int] = field(default_factory=dict)
     missed_rows: int = 0
+    backfill: Backfill | None = None
 
 
 def namespace_of(trigger_id: int, generation: int) -> str:
@@ -59,6 +79,8 @@ class Consumers:
                 self._started(record)
             elif isinstance(record, SkippedRecord):
                 self._skipped(record)
+            elif isinstance(record, BackfillRecord):
+                self._backfill(record)
             elif isinstance(record, ConsumerRecord):
                 self._open_or_close(position, record)
             self._applied_until = position
@@ -152,12 +174,34 @@ class Consumers:
             missed_rows = consumer.missed_rows + record.rows
             self._open[record.trigger_id] = replace(consumer, progress=progress, missed_rows=missed_rows)
 
+    def _backfill(self, record: BackfillRecord) -> None:
+        consumer = self._open.get(record.trigger_id)
+        if consumer is None or record.generation not in (0, consumer.generation):
+            return
+        known = consumer.backfill
+        if record.plan is not None:
+            known = Backfill(record.backfill_id, record.plan, Progress(0))
+        elif known is None or known.backfill_id != record.backfill_id:
+            return
+        elif record.outcome:
+            known = None
+        else:
+            known = replace(known, progress=Progress.of(known.progress.low, (*known.progress.finished, *record.ranges)))
+        self._open[record.trigger_id] = replace(consumer, backfill=known)
+
     def _open_or_close(self, position: int, record: ConsumerRecord) -> None:
         closed = self._open.pop(record.trigger_id, None)
         if closed is not None:
             self._namespaces.pop(namespace_of(closed.trigger_id, closed.generation), None)
         if record.opened:
             self._open[record.trigger_id] = Consumer(record.trigger_id, position, Progress(record.start or position))
+
+
+class _Backfill(msgspec.Struct, array_like=True):
+    backfill_id: int
+    plan: BackfillPlan
+    low: int
+    finished: list[tuple[int, int]]
 
 
 class _ConsumerRecord(msgspec.Struct, array_like=True):
@@ -168,6 +212,7 @@ class _ConsumerRecord(msgspec.Struct, array_like=True):
     last_due_ns: int | None
     started: dict[str, int]
     missed_rows: int = 0
+    backfill: _Backfill | None = None
 
 
 class _Body(msgspec.Struct):
@@ -184,11 +229,15 @@ def _advanced(consumer: Consumer, low: int | None) -> Consumer:
 
 def _record(c: Consumer) -> _ConsumerRecord:
     finished = list(c.progress.finished)
+    b = c.backfill
+    backfill = None if b is None else _Backfill(b.backfill_id, b.plan, b.progress.low, list(b.progress.finished))
     return _ConsumerRecord(
-        c.trigger_id, c.generation, c.progress.low, finished, c.last_due_ns, dict(c.started), c.missed_rows
+        c.trigger_id, c.generation, c.progress.low, finished, c.last_due_ns, dict(c.started), c.missed_rows, backfill
     )
 
 
 def _consumer(r: _ConsumerRecord) -> Consumer:
     progress = Progress(r.low, tuple(r.finished))
-    return Consumer(r.trigger_id, r.generation, progress, r.last_due_ns, dict(r.started), r.missed_rows)
+    b = r.backfill
+    backfill = None if b is None else Backfill(b.backfill_id, b.plan, Progress(b.low, tuple(b.finished)))
+    return Consumer(r.trigger_id, r.generation, progress, r.last_due_ns, dict(r.started), r.missed_rows, backfill)

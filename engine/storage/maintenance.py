@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from engine.clock import Clock
 from engine.errors import EngineError
@@ -14,6 +15,8 @@ from engine.wal.wal import Wal
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.25
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Maintenance:
         self._config = config
         self._side = side
         self._clock = clock
+        self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
 
@@ -65,6 +69,19 @@ class Maintenance:
 
     def snapshot(self) -> None:
         """Move the buffer to Parquet and let go of what the log need not hold any more."""
+        with self._lock:
+            self._snapshot()
+
+    def with_all_stored(self, use: Callable[[int], T]) -> T:
+        """Return what ``use`` makes of the position up to which all rows are in Parquet files, after a snapshot.
+
+        Until it returns, none of these files goes, and nothing of the log behind that position.
+        """
+        with self._lock:
+            self._snapshot()
+            return use(self._store.manifest.rows_until)
+
+    def _snapshot(self) -> None:
         began_ns = self._clock.monotonic_ns()
         self._wal.rotate().result()
         manifest = self._store.snapshot(self._side.idle_low)

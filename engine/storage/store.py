@@ -114,6 +114,10 @@ class Store:
         table = self._tables.get(table_id)
         return table.files if table else ()
 
+    def intact_files(self, table_id: int) -> tuple[FileEntry, ...]:
+        """Return the Parquet files of a table that are what the manifest says."""
+        return tuple(file for file in self.files(table_id) if self.file_sets.is_intact(file))
+
     def snapshot(self, idle_low: Callable[[int], int | None]) -> Manifest:
         """Write the buffer to Parquet, progress and state to a checkpoint, and a manifest that names them.
 

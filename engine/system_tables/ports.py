@@ -7,6 +7,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from engine.catalog.state import CatalogState, Database
+from engine.model.backfill import BackfillStatus
 from engine.model.progress import Lag
 from engine.storage.state import CacheValue
 
@@ -69,6 +70,9 @@ class SystemSources(Protocol):
 
     def cache_values(self, database: Database) -> Iterable[CacheValue]:
         """Return what the caches of the triggers of ``database``, and the global one, hold."""
+
+    def backfills(self, database: Database) -> Sequence[BackfillStatus]:
+        """Return the backfills of a database that go on."""
 
     def stored_tables(self, database_id: int) -> Sequence[StoredTable]:
         """Return the tables of a database."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from engine.catalog.state import Database
-from engine.system_tables import dead_letters, processing_engine, storage
+from engine.system_tables import backfills, dead_letters, processing_engine, storage
 from engine.system_tables.ports import SystemSources
 
 
@@ -26,6 +26,7 @@ SYSTEM_TABLES = (
     SystemTable("parquet_files", storage.PARQUET_FILES, storage.parquet_files),
     SystemTable("plugin_files", processing_engine.PLUGIN_FILES, processing_engine.plugin_files, only_internal=True),
     SystemTable("processing_engine_cache_state", processing_engine.CACHE_STATE, processing_engine.cache_state),
+    SystemTable("processing_engine_backfills", backfills.BACKFILLS, backfills.backfills),
     SystemTable("processing_engine_dead_letters", dead_letters.DEAD_LETTERS, dead_letters.dead_letters),
     SystemTable("processing_engine_logs", processing_engine.LOGS, processing_engine.logs),
     SystemTable("processing_engine_runs", processing_engine.RUNS, processing_engine.runs),

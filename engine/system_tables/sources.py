@@ -1,6 +1,7 @@
 """Reads what system tables show from catalog and storage."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -8,12 +9,23 @@ import pyarrow.compute as pc
 from engine.catalog.catalog import Catalog
 from engine.catalog.state import INTERNAL_DATABASE, CatalogState, Database
 from engine.columns.types import storage_schema
+from engine.model.backfill import BackfillStatus
 from engine.model.progress import Lag
 from engine.model.schema import TableSchema
 from engine.paths import NodePaths
 from engine.storage.state import CacheValue
 from engine.storage.store import Store
 from engine.system_tables.ports import PluginFile, StoredFile, StoredTable
+
+
+class TriggerProgress(Protocol):
+    """Knows how far triggers are."""
+
+    def trigger_lag(self, trigger_id: int) -> Lag | None:
+        """See ``SystemSources.lag``."""
+
+    def backfills(self, database: Database) -> Sequence[BackfillStatus]:
+        """See ``SystemSources``."""
 
 
 class EngineSources:
@@ -25,15 +37,15 @@ class EngineSources:
         store: Store,
         paths: NodePaths,
         list_plugin_files: Callable[[str], Sequence[PluginFile]],
-        lag: Callable[[int], Lag | None],
+        triggers: TriggerProgress,
         cache_values: Callable[[Database], Iterable[CacheValue]],
     ) -> None:
         self._catalog = catalog
         self._store = store
         self._paths = paths
         self._list_plugin_files = list_plugin_files
-        self._lag = lag
         self._cache_values = cache_values
+        self._triggers = triggers
 
     def catalog(self) -> CatalogState:
         """See ``SystemSources``."""
@@ -64,7 +76,11 @@ class EngineSources:
 
     def lag(self, trigger_id: int) -> Lag | None:
         """See ``SystemSources``."""
-        return self._lag(trigger_id)
+        return self._triggers.trigger_lag(trigger_id)
+
+    def backfills(self, database: Database) -> Sequence[BackfillStatus]:
+        """See ``SystemSources``."""
+        return self._triggers.backfills(database)
 
     def cache_values(self, database: Database) -> Iterable[CacheValue]:
         """See ``SystemSources``."""

@@ -70,7 +70,7 @@ class Commit:
             rows=(*output, *self._internal_rows()),
             changes=self._changes,
         )
-        self._put(Entry([commit], self._sequel.check_on, lazy=not is_awaited), has_effect)
+        self._put(Entry([commit, *self._work.also], self._sequel.check_on, lazy=not is_awaited), has_effect)
         if not has_effect:
             self._finish()
 

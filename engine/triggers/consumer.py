@@ -36,6 +36,28 @@ class RowsSource(Protocol):
         """Read the old segment with the next rows above ``position``, so that they are at hand."""
 
 
+class HistoryFeed(Protocol):
+    """Prepares runs on stored rows.
+
+    Attributes:
+        live_waits: what is written meanwhile is delivered when it has ended.
+    """
+
+    live_waits: bool
+
+    def start(self) -> None:
+        """Begin to prepare runs."""
+
+    def take(self) -> Work | None:
+        """Return a run that is prepared, ``None`` if there is none now."""
+
+    def finished(self, work: Work) -> None:
+        """Take note that a run that was taken has ended."""
+
+    def close(self, then: Callable[[], None] | None = None) -> None:
+        """Prepare nothing more; call ``then`` when the runs that were taken have ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Feed:
     """Where a consumer's rows come from, and which of them concern it."""
@@ -49,7 +71,8 @@ class WriteConsumer:
     """Delivers what is written to a trigger's tables.
 
     It is woken after each sync that concerns it, and pumps: while a run may begin and rows wait, a batch goes out. A
-    slow plugin just falls behind; the log is its queue.
+    slow plugin just falls behind; the log is its queue. During a backfill batches of stored rows and of new ones take
+    turns, unless the new ones shall wait.
     """
 
     def __init__(self, activation: Activation, feed: Feed, progress: Progress) -> None:
@@ -61,6 +84,9 @@ class WriteConsumer:
         self._under_way = 0
         self._taken: dict[int, tuple[Range, ...]] = {}
         self._is_reading = False
+        self._history: HistoryFeed | None = None
+        self._from_history: dict[int, HistoryFeed] = {}
+        self._is_turn_of_history = False
         self._is_dirty = True
         self._pumping = False
         self._last_loop_ns = 0
@@ -73,7 +99,7 @@ class WriteConsumer:
         A consumer that has caught up and may run gets them without looking into the log again.
         """
         with self._lock:
-            at_once = not self._is_dirty and not self._pumping and self._may_run()
+            at_once = not self._is_dirty and not self._pumping and self._may_run() and not self._live_waits
             self._is_dirty = True
             work = self._batch_of(rows) if at_once else None
             if work is not None:
@@ -84,6 +110,32 @@ class WriteConsumer:
         self.pump()
 
     @property
+    def has_history(self) -> bool:
+        """Return whether a backfill goes on."""
+        return self._history is not None
+
+    def begin_history(self, history: HistoryFeed) -> None:
+        """Deliver what ``history`` prepares too, from now on."""
+        with self._lock:
+            self._history = history
+        history.start()
+
+    def close_history(self) -> None:
+        """Prepare nothing more of a backfill, for the trigger stops; its new rows do not come instead."""
+        if self._history is not None:
+            self._history.close()
+
+    def end_history(self, then: Callable[[], None]) -> None:
+        """Deliver nothing more of a backfill; what runs ends, and counts; then call ``then``."""
+        with self._lock:
+            history, self._history = self._history, None
+        if history is None:
+            then()
+        else:
+            history.close(then)
+            self.pump()
+
+    @property
     def under_way(self) -> list[Range]:
         """Return the positions that runs work on at present."""
         with self._lock:
@@ -92,7 +144,7 @@ class WriteConsumer:
     def idle_low(self, seen_until: int) -> int | None:
         """Return the position up to which nothing is left to do, if the consumer has caught up with ``seen_until``."""
         with self._lock:
-            if self._is_dirty or self._under_way:
+            if self._is_dirty or any(self._taken.values()):
                 return None
             self._next = max(self._next, seen_until + 1)
             return seen_until
@@ -101,8 +153,7 @@ class WriteConsumer:
         """Send out as many batches as may run now."""
         while True:
             with self._lock:
-                ready = self._is_dirty and not self._pumping and self._may_run()
-                work = self._next_work() if ready else None
+                work = self._next_of_both() if not self._pumping and self._may_run() else None
                 if work is None:
                     return
                 self._begin(work)
@@ -126,6 +177,9 @@ class WriteConsumer:
         self._pumping = True
         self._under_way += 1
         self._taken[id(work)] = work.ranges
+        self._is_turn_of_history = bool(work.ranges)
+        if self._history is not None and not work.ranges:
+            self._from_history[id(work)] = self._history
 
     def _execute(self, work: Work) -> None:
         try:
@@ -141,7 +195,22 @@ class WriteConsumer:
         with self._lock:
             self._under_way -= 1
             del self._taken[id(work)]
+            history = self._from_history.pop(id(work), None)
+        if history is not None:
+            history.finished(work)
         self.pump()
+
+    @property
+    def _live_waits(self) -> bool:
+        return self._history is not None and self._history.live_waits
+
+    def _next_of_both(self) -> Work | None:
+        """Return the next batch: of new rows and of stored ones in turns, where there are both."""
+        stored = self._history.take() if self._history is not None and self._is_turn_of_history else None
+        if stored is not None:
+            return stored
+        live = self._next_work() if self._is_dirty and not self._live_waits else None
+        return live or (self._history.take() if self._history is not None else None)
 
     def _next_work(self) -> Work | None:
         """Return the next batch, ``None`` if there is none or its time has not come."""

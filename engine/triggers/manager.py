@@ -3,22 +3,32 @@
 import logging
 import math
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 from engine.catalog.catalog import Catalog
 from engine.catalog.changes import SetTriggerEnabled
 from engine.catalog.state import CatalogState, Database
-from engine.errors import EngineError, NotFound, TriggerIsOff, Unavailable
+from engine.errors import (
+    DatabaseNotFound,
+    EngineError,
+    InvalidRequest,
+    NotFound,
+    TriggerIsOff,
+    Unavailable,
+)
 from engine.host.protocol import RequestData
+from engine.model.backfill import BackfillRequest, BackfillStatus, FromStored, Outcome, Span, StartPoint
 from engine.model.progress import Lag
 from engine.model.trigger import TriggerDefinition
-from engine.model.trigger_spec import AllTablesSpec, CronSpec, EverySpec, RequestSpec, TableSpec
+from engine.model.trigger_spec import AllTablesSpec, CronSpec, EverySpec, RequestSpec, TableSpec, format_trigger_spec
 from engine.plugins.places import NO_PLUGIN_DIR
 from engine.storage.consumers import Consumer, Consumers
 from engine.storage.schemas import Schemas
 from engine.storage.truncation import Reader
 from engine.triggers.activation import Activation
+from engine.triggers.backfills import Backfills, BackfillSide, Target
 from engine.triggers.consumer import Feed, RowsSource, WriteConsumer
 from engine.triggers.lag import Backlogs, open_ranges
 from engine.triggers.replies import SHUTTING_DOWN, Answered
@@ -28,7 +38,7 @@ from engine.triggers.scheduler import Schedule
 from engine.triggers.toolbox import Toolbox
 from engine.triggers.wakeups import TablesOfTrigger, WakeUps
 from engine.triggers.work import Subject
-from engine.wal.format import ConsumerRecord, SkippedRecord
+from engine.wal.format import ConsumerRecord, Record, SkippedRecord
 from engine.wal.ports import Entry
 from engine.wal.wal import Wal
 
@@ -59,6 +69,7 @@ class LogSide:
     consumers: Consumers
     wake_ups: WakeUps
     backlogs: Backlogs
+    backfills: BackfillSide
 
 
 class TriggerManager:
@@ -76,13 +87,16 @@ class TriggerManager:
         self._closed = False
         self._idle_at_close: dict[int, int | None] = {}
         self._disabling: list[threading.Thread] = []
+        self._to_seal: dict[int, Activation] = {}  # stopped ones whose commits may still be on their way
         self._stale: set[int] = set()  # of these the consumer is to be closed: it watches other tables now
         self._reached_ns: dict[int, int] = {}  # how far schedules got that are being changed
+        self._backfills = Backfills(log.wal, log.schemas, log.consumers, log.backfills, tools)
         self.routes = Routes()
         self.wake_ups = log.wake_ups
 
     def start(self) -> None:
         """Bring consumers and triggers to what the catalog says, and follow its changes from now on."""
+        self._backfills.clean_up()
         self.wake_ups.seen_until = self._log.wal.next_position - 1
         self.reconcile()
         self._catalog.subscribe(lambda old, new: self.reconcile())
@@ -217,11 +231,12 @@ class TriggerManager:
             if known == definition and present.activation.subject.database == database.name:
                 return
             self._stop(trigger_id)
+            self._to_seal[trigger_id] = present.activation
             if known.spec != definition.spec:
                 self._stale.add(trigger_id)
             if isinstance(present.source, Schedule):
                 self._reached_ns[trigger_id] = present.source.reached_ns
-            self._log.wal.append(Entry([], present.activation.seal)).result()
+        self._seal(trigger_id)
         if trigger_id in self._stale:
             self._close_consumer(self._log.consumers.get(trigger_id))
             self._stale.discard(trigger_id)
@@ -230,6 +245,13 @@ class TriggerManager:
             self._start(
                 Subject(database.database_id, database.name, definition, consumer.generation), consumer, self._tools
             )
+
+    def _seal(self, trigger_id: int) -> None:
+        """Cut off the commits of a trigger that was stopped: those that passed are known behind this, no other will pass."""
+        stopped = self._to_seal.get(trigger_id)
+        if stopped is not None:
+            self._log.wal.append(Entry([], stopped.seal)).result()
+            del self._to_seal[trigger_id]
 
     def _start(self, subject: Subject, consumer: Consumer, tools: Toolbox) -> None:
         activation = Activation(subject, tools, lambda reason: self._disable_for_error(subject, reason))
@@ -241,6 +263,7 @@ class TriggerManager:
             feed = Feed(self._log.rows, self._log.schemas, lambda: tables)
             writes = WriteConsumer(activation, feed, consumer.progress)
             self._active[trigger_id] = _Active(activation, writes)
+            self._backfills.attach(subject, consumer, activation, writes)
             self.wake_ups.add(trigger_id, writes, tables)
             writes.pump()
         elif isinstance(spec, CronSpec | EverySpec):
@@ -266,10 +289,12 @@ class TriggerManager:
         spec = one.activation.subject.definition.spec
         if isinstance(one.source, RequestQueue) and isinstance(spec, RequestSpec):
             self.routes.release(spec.path, one.source)
-        if isinstance(one.source, RequestQueue):
+        if isinstance(one.source, WriteConsumer):
+            one.source.close_history()
+        elif isinstance(one.source, RequestQueue):
             name = one.activation.subject.definition.name
             one.source.stop(SHUTTING_DOWN if self._closed else f"trigger {name} was disabled")
-        elif isinstance(one.source, Schedule):
+        else:
             one.source.stop()
 
     def _open_consumer(self, trigger_id: int) -> Consumer | None:
@@ -280,7 +305,93 @@ class TriggerManager:
     def _close_consumer(self, consumer: Consumer | None) -> None:
         if consumer is not None:
             record = ConsumerRecord(consumer.trigger_id, opened=False, generation=consumer.generation)
-            self._log.wal.append(Entry([record])).result()
+            self._log.wal.append(Entry([record, *self._closing_rows(consumer)])).result()
+            self._backfills.let_go(consumer)
+
+    def _closing_rows(self, consumer: Consumer) -> list[Record]:
+        known = self._catalog.state.trigger_by_id(consumer.trigger_id)
+        if known is None:
+            return []
+        reason = "the trigger was disabled or changed"
+        return self._backfills.ended_rows(known[0].name, known[1].name, consumer, Outcome.CLOSED, reason)
+
+    # ---- where a trigger begins, and what goes through it once more
+
+    def backfill(self, database: str, name: str, request: BackfillRequest) -> BackfillStatus:
+        """Begin to send stored rows through a write trigger once more; see ``Backfills.begin``."""
+        target = self._target(database, name)
+        status = self._backfills.begin(target, request)
+        with self._lock:
+            one = self._active.get(target.trigger_id)
+            consumer = self._log.consumers.get(target.trigger_id)
+            if one is not None and consumer is not None and isinstance(one.source, WriteConsumer):
+                self._backfills.attach(one.activation.subject, consumer, one.activation, one.source)
+        return status
+
+    def cancel_backfill(self, database: str, name: str) -> None:
+        """End the backfill of a trigger; see ``Backfills.cancel``."""
+        target = self._target(database, name)
+        with self._lock:
+            one = self._active.get(target.trigger_id)
+            writes = one.source if one is not None and isinstance(one.source, WriteConsumer) else None
+            self._backfills.cancel(target, writes)
+
+    def backfill_status(self, database: str, name: str) -> BackfillStatus | None:
+        """Return the backfill of a trigger that goes on, if any."""
+        known = self._catalog.state.database(database)
+        definition = known.trigger(name) if known else None
+        if known is None or definition is None or not isinstance(definition.spec, TableSpec | AllTablesSpec):
+            return None
+        return self._backfills.status(self._target(database, name))
+
+    def begin_from(self, database: str, name: str, point: StartPoint) -> BackfillStatus | None:
+        """Let a write trigger begin anew: with what comes from now on, or first with what is stored from a time on.
+
+        What runs is interrupted, its cache is emptied, what waits for it counts as stored. Returns the backfill, if any.
+
+        Raises:
+            InvalidRequest: it is no write trigger.
+            AlreadyExists: it is off.
+        """
+        target = self._target(database, name)
+        if isinstance(point, FromStored):
+            request = BackfillRequest(Span(point.start_ns))
+            return self._backfills.begin_anew(target, request, lambda more, start: self._reopen(target, more, start))
+        self._backfills.open_consumer(target)
+        self._reopen(target, (), OPEN_AT_HEAD)
+        return None
+
+    def _reopen(self, target: Target, more: Sequence[Record], start: int) -> None:
+        with self._lock:
+            trigger_id = target.trigger_id
+            present = self._active.get(trigger_id)
+            if present is not None:
+                self._stop(trigger_id)
+                self._to_seal[trigger_id] = present.activation
+            try:
+                self._seal(trigger_id)
+                consumer = self._backfills.open_consumer(target)
+                closed = ConsumerRecord(trigger_id, opened=False, generation=consumer.generation)
+                opened = ConsumerRecord(trigger_id, opened=True, start=start)
+                self._log.wal.append(Entry([closed, opened, *more, *self._closing_rows(consumer)])).result()
+                self._backfills.let_go(consumer)
+            finally:
+                self.reconcile()
+
+    def _target(self, database: str, name: str) -> Target:
+        found = self._catalog.state.database(database)
+        if found is None or found.is_deleted:
+            raise DatabaseNotFound(f"Database not found {database}")
+        definition = found.trigger(name)
+        if definition is None:
+            raise NotFound(f"the requested resource was not found: {name}")
+        if not isinstance(definition.spec, TableSpec | AllTablesSpec):
+            raise InvalidRequest(
+                f"trigger {name} runs on {format_trigger_spec(definition.spec)}, not on rows: "
+                "only table: and all_tables triggers have a position and a history"
+            )
+        tables = self._tables(found.database_id, definition)
+        return Target(found.database_id, database, definition.trigger_id, name, tables)
 
     def _disable_for_error(self, subject: Subject, reason: str) -> None:
         """Switch a trigger off whose error behaviour is ``disable``; it stays off until somebody enables it."""

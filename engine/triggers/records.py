@@ -6,6 +6,7 @@ from dataclasses import dataclass
 LOGS = "processing_engine_logs"
 RUNS = "processing_engine_runs"
 DEAD_LETTERS = "processing_engine_dead_letters"
+BACKFILLS = "processing_engine_backfills"
 
 MOST_TEXT_BYTES = 256 * 1024
 """A longer text is cut, for a line of line protocol has a limit."""

@@ -9,6 +9,7 @@ from engine.model.trigger_spec import RunKind
 from engine.triggers.ends import RetriedLetter
 from engine.triggers.parts import PartByPart
 from engine.triggers.replies import PendingReply
+from engine.wal.format import Record
 
 _count = itertools.count(1)
 
@@ -29,6 +30,7 @@ class Work:
 
     Attributes:
         ranges: positions of the log that are done with this work.
+        also: records that go to the log with the commit.
         chain: ids of the triggers that led to the rows.
         asked_ns: wall-clock time at which it could have begun.
         reply: where a request waits for its response.
@@ -43,6 +45,7 @@ class Work:
     ranges: tuple[tuple[int, int], ...] = ()
     batches: list[TableBatch] = field(default_factory=list)
     rows_in: int = 0
+    also: tuple[Record, ...] = ()
     chain: tuple[int, ...] = ()
     due_ns: int | None = None
     request: RequestData | None = None

@@ -36,6 +36,7 @@ class Kind(IntEnum):
     COMMIT = 4
     CONSUMER = 5
     SKIPPED = 6
+    BACKFILL = 7
 
 
 class RowsPayload(msgspec.Struct, frozen=True, gc=False):
@@ -119,7 +120,42 @@ class SkippedRecord(msgspec.Struct, frozen=True):
     rows: int
 
 
-Record = SchemaRecord | RowsRecord | StartedRecord | CommitRecord | ConsumerRecord | SkippedRecord
+class BackfillPlan(msgspec.Struct, frozen=True, array_like=True):
+    """What a backfill consists of.
+
+    Attributes:
+        start_ns, end_ns: times of its rows, the end excluded; ``None`` = without bound.
+        until: rows that were stored up to this position.
+        rows: how many they are, numbered from 1.
+        batch_rows: most rows of a run.
+        live_waits: what is written meanwhile is delivered when it has ended.
+        began_ns: wall-clock time.
+    """
+
+    start_ns: int | None
+    end_ns: int | None
+    until: int
+    rows: int
+    batch_rows: int
+    live_waits: bool
+    began_ns: int
+
+
+class BackfillRecord(msgspec.Struct, frozen=True):
+    """A backfill of a trigger began (``plan``), its rows with the numbers in ``ranges`` are done, or it ended (``outcome``).
+
+    One that begins has ``generation`` 0: that which is open then.
+    """
+
+    trigger_id: int
+    generation: int
+    backfill_id: int
+    plan: BackfillPlan | None = None
+    ranges: tuple[tuple[int, int], ...] = ()
+    outcome: str = ""
+
+
+Record = SchemaRecord | RowsRecord | StartedRecord | CommitRecord | ConsumerRecord | SkippedRecord | BackfillRecord
 
 
 class EncodedRecord(NamedTuple):
@@ -162,6 +198,7 @@ _StartedMeta = tuple[int, int, str, int]
 _CommitMeta = tuple[int, int, str, tuple[tuple[int, int], ...], int | None, tuple[int, ...], list[_Change]]
 _ConsumerMeta = tuple[int, bool, int, int]
 _SkippedMeta = tuple[int, int, tuple[tuple[int, int], ...], int]
+_BackfillMeta = tuple[int, int, int, BackfillPlan | None, tuple[tuple[int, int], ...], str]
 
 _encode_meta = msgspec.msgpack.Encoder().encode
 _schema_meta = msgspec.msgpack.Decoder(_SchemaMeta)
@@ -169,6 +206,7 @@ _started_meta = msgspec.msgpack.Decoder(_StartedMeta)
 _commit_meta = msgspec.msgpack.Decoder(_CommitMeta)
 _consumer_meta = msgspec.msgpack.Decoder(_ConsumerMeta)
 _skipped_meta = msgspec.msgpack.Decoder(_SkippedMeta)
+_backfill_meta = msgspec.msgpack.Decoder(_BackfillMeta)
 
 
 def padded(size: int) -> int:
@@ -263,6 +301,8 @@ def _take_apart(record: Record) -> tuple[Kind, Sequence[RowsPayload], bytes]:
             return Kind.CONSUMER, (), _encode_meta((trigger_id, opened, start, generation))
         case SkippedRecord(trigger_id, generation, ranges, skipped):
             return Kind.SKIPPED, (), _encode_meta((trigger_id, generation, ranges, skipped))
+        case BackfillRecord(trigger_id, generation, backfill_id, plan, ranges, outcome):
+            return Kind.BACKFILL, (), _encode_meta((trigger_id, generation, backfill_id, plan, ranges, outcome))
         case SchemaRecord(database_id, table_id, name, first_version, columns, deleted):
             return Kind.SCHEMA, (), _encode_meta((database_id, table_id, name, first_version, columns, deleted))
 
@@ -278,6 +318,8 @@ def _put_together(kind: int, rows: tuple[RowsPayload, ...], meta: memoryview) ->
         return ConsumerRecord(*_consumer_meta.decode(meta))
     if kind == Kind.SKIPPED:
         return SkippedRecord(*_skipped_meta.decode(meta))
+    if kind == Kind.BACKFILL:
+        return BackfillRecord(*_backfill_meta.decode(meta))
     return SchemaRecord(*_schema_meta.decode(meta))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from engine.wal.format import (
     NOBODY,
+    BackfillRecord,
     CommitRecord,
     ConsumerRecord,
     Record,
@@ -63,6 +64,8 @@ class Gate:
                     self._check_table(payload)
             case StartedRecord() | SkippedRecord():
                 self._check_generation(record.trigger_id, record.generation)
+            case BackfillRecord(trigger_id, generation):
+                self._check_generation(trigger_id, generation or self._open.get(trigger_id, 0))
             case ConsumerRecord(trigger_id, opened):
                 if not opened:
                     self._check_generation(trigger_id, record.generation)

@@ -23,7 +23,7 @@ from influxdb3_cli.options import (
 )
 from influxdb3_cli.texts import quote
 
-app = typer.Typer(help="Delete databases, tables, triggers, dead letters, caches.", no_args_is_help=True)
+app = typer.Typer(help="Delete databases, tables, triggers, backfills, caches.", no_args_is_help=True)
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -81,6 +81,14 @@ def delete_dead_letters(
     with connect(host, token) as client:
         count = client.delete_dead_letters(database, trigger, chosen)
     output.line(f"{count} dead letter{'' if count == 1 else 's'} deleted successfully")
+
+
+@app.command("backfill")
+def delete_backfill(name: TriggerName, database: Database, host: Host = DEFAULT_HOST, token: Token = None) -> None:
+    """End the backfill of a trigger before its time; what it has done stays."""
+    with connect(host, token) as client:
+        client.cancel_backfill(database, name)
+    output.line(f"Backfill of trigger {name} cancelled successfully")
 
 
 @app.command("cache_state")

@@ -10,7 +10,7 @@ from influxdb3_cli.commands import show_system
 from influxdb3_cli.options import DEFAULT_HOST, Database, Format, Host, OfTrigger, OutputFormat, Token, connect
 from influxdb3_cli.texts import sql_text
 
-app = typer.Typer(help="Show databases, plugins, triggers, dead letters, system tables.", no_args_is_help=True)
+app = typer.Typer(help="Show databases, triggers, dead letters, system tables.", no_args_is_help=True)
 app.add_typer(show_system.app, name="system")
 app.add_typer(show_system.app, name="s", hidden=True)
 
@@ -26,6 +26,10 @@ _TRIGGERS = (
 _LETTERS = (
     "SELECT id, trigger_name, state, kind, table_name, rows, attempts, error, time "
     "FROM system.processing_engine_dead_letters{} ORDER BY time"
+)
+_BACKFILLS = (
+    "SELECT backfill_id, trigger_name, state, rows_done, rows_total, start_time, end_time, began, ended, error "
+    "FROM system.processing_engine_backfills ORDER BY began"
 )
 _CACHE_STATE = (
     "SELECT trigger_name, scope, key, size_bytes, is_kept, expires "
@@ -79,6 +83,15 @@ def dead_letters(
     """Show what triggers gave up and nobody has retried or deleted; input and traceback are in the system table."""
     chosen = "" if trigger is None else f" WHERE trigger_name = {sql_text(trigger)}"
     with connect(host, token) as client, client.query_sql(database, _LETTERS.format(chosen), fmt.value) as body:
+        output.emit(body)
+
+
+@app.command()
+def backfills(
+    database: Database, fmt: OutputFormat = Format.PRETTY, host: Host = DEFAULT_HOST, token: Token = None
+) -> None:
+    """Show the backfills of a database: those that go on, with their progress, and those that have ended."""
+    with connect(host, token) as client, client.query_sql(database, _BACKFILLS, fmt.value) as body:
         output.emit(body)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from engine.model.backfill import parse_start_point
 from influxdb3_cli import output
 from influxdb3_cli.options import (
     DEFAULT_HOST,
@@ -20,6 +21,11 @@ from influxdb3_cli.trigger_options import canonical_spec, with_trigger_options
 from influxdb3_cli.uploads import read_replacement
 
 app = typer.Typer(help="Change a trigger.", no_args_is_help=True)
+
+
+def _start_point(text: str) -> str:
+    parse_start_point(text)
+    return text
 
 
 @app.callback()
@@ -51,6 +57,15 @@ def update_trigger(
         list[str] | None,
         typer.Option(metavar="KEY=VALUE,…", help="All arguments for the plugin; an empty text takes them out."),
     ] = None,
+    begin_from: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="POINT",
+            callback=checked(_start_point),
+            help="Begin anew: now, beginning, or a time from which on stored rows come before new ones.",
+        ),
+    ] = None,
     run_asynchronous: Annotated[
         bool | None,
         typer.Option("--run-asynchronous/--run-synchronous", help="Let several runs go on at the same time, or not."),
@@ -73,6 +88,8 @@ def update_trigger(
     if trigger_arguments is not None:
         is_empty = trigger_arguments == [""]
         changes["trigger_arguments"] = None if is_empty else key_values(trigger_arguments, "--trigger-arguments")
+    if begin_from is not None:
+        changes["from"] = begin_from
     chosen = _chosen(name, trigger_name)
     if not changes and path is None:
         raise typer.BadParameter("nothing to change; name at least one option", param_hint="update trigger")

@@ -12,6 +12,8 @@ from engine.clock import Clock, SystemClock
 from engine.disk import AppendFile, Bytes, Disk, RealDisk
 from engine.host.protocol import NamespaceChange, StateValue
 from engine.wal.format import (
+    BackfillPlan,
+    BackfillRecord,
     CommitRecord,
     ConsumerRecord,
     Record,
@@ -92,6 +94,9 @@ LATER_KINDS: tuple[Record, ...] = (
     SkippedRecord(TRIGGER, 4, ((5, 9), (12, 12)), 700),
     SkippedRecord(TRIGGER, 4, (), 0),
     SkippedRecord(TRIGGER, 2**52, ((2**62, 2**63),), 2**40),
+    BackfillRecord(TRIGGER, 0, 77, BackfillPlan(-5, None, 12, 9000, 500, True, 1_795_262_400_000_000_000)),
+    BackfillRecord(TRIGGER, 4, 77, ranges=((1, 500), (1001, 1500))),
+    BackfillRecord(TRIGGER, 4, 77, outcome="done"),
 )
 """Kinds that came after the first release of the format; who does not know them refuses the log."""
 
@@ -100,6 +105,10 @@ _positions = st.integers(0, 2**63)
 _chains = st.lists(_ids, max_size=3).map(tuple)
 _ranges = st.lists(st.tuples(_positions, _positions), max_size=3).map(tuple)
 _texts = st.text(max_size=20)
+_times = st.integers(-(2**63), 2**63 - 1)
+_plans = st.builds(
+    BackfillPlan, st.none() | _times, st.none() | _times, _positions, _positions, _positions, st.booleans(), _times
+)
 _payloads = st.builds(
     RowsPayload,
     _ids,
@@ -131,6 +140,7 @@ any_record: st.SearchStrategy[Record] = st.one_of(
         st.lists(_changes, max_size=3).map(tuple),
     ),
     st.builds(ConsumerRecord, _ids, st.booleans(), _positions, _positions),
+    st.builds(BackfillRecord, _ids, _positions, _ids, st.none() | _plans, _ranges, _texts),
     st.builds(SkippedRecord, _ids, _positions, _ranges, st.integers(0, 2**40)),
 )
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from engine.model.backfill import parse_start_point
 from engine.model.trigger import ErrorBehavior, TriggerDefinition
 from engine.model.trigger_options import OPTIONS, with_options
 from engine.model.trigger_spec import parse_trigger_spec
@@ -48,7 +49,12 @@ class _ChangedTrigger(Struct):
     trigger_specification: str | UnsetType = UNSET
     trigger_arguments: dict[str, str] | UnsetType | None = UNSET
     trigger_settings: _ChangedSettings | UnsetType = UNSET  # type: ignore[valid-type]
+    begin_from: str | int | None = msgspec.field(name="from", default=None)
     strict: bool = False
+
+
+_NAMES = {"db", "trigger_name", "strict", "begin_from"}
+"""What a request has that changes nothing of the definition."""
 
 
 class _OldTrigger(Struct):
@@ -76,13 +82,24 @@ async def create_trigger(context: Context, request: Request) -> AnyReply:
 
 
 async def update_trigger(context: Context, request: Request) -> AnyReply:
-    """Change what the request names of a trigger, and leave the rest as it is."""
+    """Change what the request names of a trigger, and leave the rest as it is.
+
+    ``from`` (``now``, ``beginning``, a time) lets it begin anew after that.
+    """
     wanted = from_json(await read_json(request), _ChangedTrigger)
     edit = _edit(wanted)
-    warnings = await context.workers.change(
-        lambda: context.engine.update_trigger(wanted.db, wanted.trigger_name, edit, strict=wanted.strict)
-    )
-    return with_warnings(warnings)
+    point = None if wanted.begin_from is None else parse_start_point(str(wanted.begin_from))
+
+    def change() -> list[str]:
+        if point is not None and not _given(wanted).keys() - _NAMES:
+            context.engine.begin_trigger_from(wanted.db, wanted.trigger_name, point)
+            return []
+        warnings = context.engine.update_trigger(wanted.db, wanted.trigger_name, edit, strict=wanted.strict)
+        if point is not None:
+            context.engine.begin_trigger_from(wanted.db, wanted.trigger_name, point)
+        return warnings
+
+    return with_warnings(await context.workers.change(change))
 
 
 async def delete_trigger(context: Context, request: Request) -> AnyReply:
