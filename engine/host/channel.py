@@ -1,6 +1,7 @@
 """Messages over a stream socket, one after the other, in both directions."""
 
 import contextlib
+import os
 import socket
 import struct
 import threading
@@ -67,6 +68,11 @@ class Channel(Generic[Incoming]):
         wanted = LENGTH.unpack(length)[0]
         body = self._reader.read(wanted)
         return self._decoder.decode(body) if len(body) == wanted else None
+
+    def abandon(self) -> None:
+        """In a forked child: let go of the connection, which is the parent's; sending raises ``OSError`` from now on."""
+        self._sending = threading.Lock()  # another thread may have held the old one when the process was forked
+        os.close(self._socket.detach())
 
     def close(self) -> None:
         """Close this end; a ``receive`` that waits in another thread returns ``None``."""

@@ -4,12 +4,15 @@ import itertools
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from engine.errors import EngineError
+from engine.host.allowance import Allowance, cut_line
 from engine.host.channel import Channel
 from engine.host.protocol import (
+    Done,
     Entered,
     FromHost,
     Interrupt,
@@ -35,6 +38,7 @@ class Link:
         self._channel = channel
         self._numbers = itertools.count(1)
         self._waiting: dict[int, _Call] = {}
+        self._allowances: dict[str, Allowance] = {}
         self._lock = threading.Lock()
 
     def send(self, message: FromHost) -> None:
@@ -54,9 +58,23 @@ class Link:
             _end_process()
         return message
 
-    def services(self, run_id: str) -> "LinkServices":
-        """Return the services of the run ``run_id`` (port ``Services``)."""
-        return LinkServices(self, run_id)
+    def services(self, run_id: str, namespace: str) -> "LinkServices":
+        """Return the services of the run ``run_id`` (port ``Services``); ``namespace`` tells whose lines are bounded together."""
+        with self._lock:
+            allowance = self._allowances.get(namespace)
+            if allowance is None:
+                allowance = self._allowances[namespace] = Allowance(time.monotonic_ns())
+        return LinkServices(self, run_id, allowance)
+
+    def forget(self, namespace: str) -> None:
+        """Drop what is known of a trigger's lines."""
+        with self._lock:
+            self._allowances.pop(namespace, None)
+
+    def abandon(self) -> None:
+        """In a forked child: let nothing of it reach the server; a child that tries to send ends quietly."""
+        self._lock = threading.Lock()
+        self._channel.abandon()
 
     def ask(self, run_id: str, make: Callable[[int], Query | WriteNow]) -> Reply:
         """Send the call that ``make`` gives for its number, and wait for the reply.
@@ -105,13 +123,27 @@ class Link:
 class LinkServices:
     """See ``ports.Services``."""
 
-    def __init__(self, link: Link, run_id: str) -> None:
+    def __init__(self, link: Link, run_id: str, allowance: Allowance) -> None:
         self._link = link
         self._run_id = run_id
+        self._allowance = allowance
 
     def log(self, level: str, text: str) -> None:
-        """See ``Services``."""
-        self._link.send(Log(self._run_id, level, text))
+        """See ``Services``; what is too much is dropped, and that is told."""
+        now_ns = time.monotonic_ns()
+        if self._allowance.take(len(text), now_ns):
+            self._link.send(Log(self._run_id, level, cut_line(text)))
+        self._tell_of_dropped(now_ns)
+
+    def end(self, done: Done) -> None:
+        """Tell the end of the run, and before it of lines that were dropped."""
+        self._tell_of_dropped(time.monotonic_ns())
+        self._link.send(done)
+
+    def _tell_of_dropped(self, now_ns: int) -> None:
+        notice = self._allowance.notice(now_ns)
+        if notice is not None:
+            self._link.send(Log(self._run_id, "WARN", notice))
 
     def entered(self) -> None:
         """See ``Services``."""

@@ -3,9 +3,11 @@
 import argparse
 import contextlib
 import ctypes
+import fcntl
 import gc
 import io
 import os
+import resource
 import signal
 import site
 import socket
@@ -18,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from engine.clock import SystemClock
+from engine.host import output
 from engine.host.channel import Channel
 from engine.host.link import Link
 from engine.host.protocol import (
@@ -38,6 +41,7 @@ from engine.host.runner import Runner
 from engine.lineprotocol import builder
 
 PR_SET_PDEATHSIG = 1
+FIRST_FD = 900
 OOM_SCORE = "500"
 NICENESS = 5
 SWITCH_INTERVAL_S = 0.001
@@ -53,8 +57,7 @@ def main() -> None:
     """Serve until the server says ``Stop`` or is gone."""
     parser = argparse.ArgumentParser(description="Runs plugins; started by the server only.")
     parser.add_argument("--fd", type=int, required=True, help="our end of the socket pair")
-    sock = socket.socket(fileno=parser.parse_args().fd)
-    sock.set_inheritable(False)
+    sock = socket.socket(fileno=_out_of_the_way(parser.parse_args().fd))
     _die_with(sock)
     _be_modest()
     _be_ordinary()
@@ -65,6 +68,8 @@ def main() -> None:
 def serve(channel: Channel[ToHost]) -> None:
     """Tell that this process is ready, and do what comes, until ``Stop``; end the process when the server is gone."""
     link = Link(channel)
+    output.capture()
+    os.register_at_fork(after_in_child=link.abandon)
     runner = Runner(SystemClock())
     gc.freeze()  # what is loaded by now stays: garbage collection need not look at it for each large batch
     link.send(Ready(os.getpid()))
@@ -79,7 +84,8 @@ def serve(channel: Channel[ToHost]) -> None:
 def _do(message: ToHost, runner: Runner, link: Link) -> None:
     match message:
         case Run():
-            runner.start(message, link.services(message.run_id), link.send)
+            services = link.services(message.run_id, message.namespace)
+            runner.start(message, services, services.end)
         case QueryReply() | WriteReply() | PartReply():
             link.take_reply(message)
         case Settle():
@@ -89,12 +95,21 @@ def _do(message: ToHost, runner: Runner, link: Link) -> None:
             link.release(message)
         case Forget():
             runner.forget(message.namespace)
+            link.forget(message.namespace)
 
 
 def _beat(link: Link) -> None:
     while True:
         link.send(Beat())
         time.sleep(BEAT_INTERVAL_S)
+
+
+def _out_of_the_way(fd: int) -> int:
+    """Return the descriptor under a high number: a plugin that closes what it finds and opens a file must not get ours."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, min(FIRST_FD, most - 1))
+    os.close(fd)
+    return high
 
 
 def _die_with(sock: socket.socket) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.clock import Clock
+from engine.host import output
 from engine.host.answers import send_answer
 from engine.host.api import PyPluginCallApi, RunState
 from engine.host.batches import PayloadFiles, table_batches
@@ -130,12 +131,14 @@ class _Execution:
         if self.ticket.begin():
             started_ns = time.thread_time_ns()
             try:
+                output.listen_to(self.ticket.state.services.log)
                 self._attempt()
                 self._collect()
                 self.ticket.end()
             except RunInterrupted:
                 self._collect()
                 self.ticket.end()
+            output.stop_listening()
             done = self._done(time.thread_time_ns() - started_ns)
             if not self.ticket.finish(done):
                 self.ticket.state.cache.abandon()

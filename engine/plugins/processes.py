@@ -8,12 +8,16 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from engine.host.allowance import Allowance
+from engine.host.output import LEVELS
 from engine.host.protocol import Stop
 from engine.plugins.ports import SHARED_HOST, HostPlan
+from engine.plugins.printed import Printed
 from engine.plugins.usage import Gauge, own_memory_bytes, reserved_bytes
 from engine.plugins.wire import Wire, encode_frame
 
@@ -69,6 +73,7 @@ class HostProcess:
         fault: for what it was ended by force, ``None`` = its user's wish.
         wire: the connection, ``None`` before it was started.
         pid_fd: readable when it has ended, -1 before it was started.
+        printed: what it prints, on standard output and on standard error.
         gauge: measures what it uses, ``None`` before it was started.
         was_killed: whether it was killed by somebody else than its user.
     """
@@ -84,6 +89,7 @@ class HostProcess:
         self.fault: str | None = None
         self.wire: Wire | None = None
         self.pid_fd = -1
+        self.printed: list[Printed] = []
         self.gauge: Gauge | None = None
         self.was_killed = False
         self._lock = threading.Lock()
@@ -103,13 +109,7 @@ class HostProcess:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                popen = subprocess.Popen(
-                    (*config.command, "--fd", str(theirs.fileno())),
-                    pass_fds=(theirs.fileno(),),
-                    env=host_environment(config),
-                    stdin=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
+                popen = self._popen_of(config, theirs.fileno())
             self.pid_fd = _pid_fd_of(popen)
         except OSError:
             ours.close()
@@ -118,6 +118,30 @@ class HostProcess:
             self._popen, self.wire, self.gauge = popen, Wire(ours, on_waiting), Gauge(popen.pid)
         if self.is_ended:
             self.kill()
+
+    def _popen_of(self, config: HostConfig, fd: int) -> "subprocess.Popen[bytes]":
+        allowance = Allowance(time.monotonic_ns())
+        with contextlib.ExitStack() as pipes:
+            ends = []
+            for level in LEVELS.values():
+                ours, theirs = os.pipe()
+                self.printed.append(Printed(ours, level, allowance))
+                pipes.callback(os.close, theirs)
+                ends.append(theirs)
+            try:
+                return subprocess.Popen(
+                    (*config.command, "--fd", str(fd)),
+                    pass_fds=(fd,),
+                    env=host_environment(config),
+                    stdin=subprocess.DEVNULL,
+                    stdout=ends[0],
+                    stderr=ends[1],
+                    start_new_session=True,
+                )
+            except OSError:
+                for printed in self.printed:
+                    printed.close()
+                raise
 
     def send(self, frame: bytearray | bytes) -> None:
         """Send a frame (``wire.encode_frame``) without waiting."""

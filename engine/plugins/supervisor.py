@@ -1,5 +1,6 @@
 """All plugin hosts of a server: one thread starts them and keeps a warm spare, another listens to them and reaps them."""
 
+import contextlib
 import logging
 import os
 import queue
@@ -13,6 +14,7 @@ import msgspec
 from engine.clock import Clock
 from engine.host.protocol import FromHost, Ready
 from engine.plugins.ports import SHARED_HOST, HostPlan
+from engine.plugins.printed import Printed
 from engine.plugins.processes import HostConfig, HostProcess
 
 logger = logging.getLogger(__name__)
@@ -37,6 +39,9 @@ class HostListener(Protocol):
 
     def host_said(self, process: HostProcess, message: FromHost) -> None:
         """Take a message (any but ``Ready``)."""
+
+    def host_printed(self, process: HostProcess, level: str, text: str) -> None:
+        """Take a line that ``process``, or what it started, printed, not through a run; ``level`` as for log lines."""
 
     def host_gone(self, process: HostProcess, words: str) -> None:
         """Note that ``process`` ended, by itself or not; ``words`` say how: ``exited with status 1``."""
@@ -178,6 +183,8 @@ class Supervisor:
     def _watch(self, process: HostProcess) -> None:
         self._running.add(process)
         self._selector.register(process.pid_fd, selectors.EVENT_READ, lambda _mask: self._gone(process))
+        for printed in process.printed:
+            self._selector.register(printed.fd, selectors.EVENT_READ, lambda _, p=printed: self._print(process, p))
         if process.wire is not None:
             self._selector.register(process.wire, selectors.EVENT_READ, lambda mask: self._serve(process, mask))
 
@@ -213,6 +220,14 @@ class Supervisor:
                 self._guard(self._listener.host_said, process, message)
         return messages is not None
 
+    def _print(self, process: HostProcess, printed: Printed) -> None:
+        lines = printed.read(self._clock.monotonic_ns())
+        if lines is None:
+            self._selector.unregister(printed.fd)
+            printed.close()
+        for line in lines or ():
+            self._guard(self._listener.host_printed, process, printed.level, line)
+
     def _ready(self, process: HostProcess) -> None:
         with self._lock:
             process.is_ready = True
@@ -237,6 +252,7 @@ class Supervisor:
         while self._hear(process):
             pass
         words = process.reap()
+        self._print_last(process)
         with self._lock:
             if process is self._spare:
                 self._spare = None
@@ -245,6 +261,13 @@ class Supervisor:
             self._listener.host_gone(process, words)
         if not process.is_ended:
             logger.warning("plugin host ended host=%d pid=%s how=%r", process.number, process.pid, words)
+
+    def _print_last(self, process: HostProcess) -> None:
+        for printed in process.printed:
+            with contextlib.suppress(KeyError, ValueError):  # closed already, or never watched
+                self._selector.unregister(printed.fd)
+            for line in printed.read_last(self._clock.monotonic_ns()):
+                self._guard(self._listener.host_printed, process, printed.level, line)
 
     def _end_soon(self, process: HostProcess, fault: str) -> None:
         """Give a process that cannot be spoken to the time to end, which most are about to do."""

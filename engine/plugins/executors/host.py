@@ -72,6 +72,7 @@ class ExecutorConfig:
 class _Slot:
     """A host that blame speaks of by number; ``lock`` orders what it is sent with what it is known to know.
 
+    ``users`` are the triggers that had runs in it, ``last`` the services of the latest run.
     ``passed`` are runs of other hosts that it was told of, and whose settlement it has to hear of.
     """
 
@@ -80,6 +81,8 @@ class _Slot:
     lock: threading.Lock = field(default_factory=threading.Lock)
     knowledge: NamespaceKnowledge = field(default_factory=NamespaceKnowledge)
     passed: set[str] = field(default_factory=set)
+    users: set[str] = field(default_factory=set)
+    last: RunServices | None = None
 
     def know_nothing(self) -> None:
         self.knowledge, self.passed = NamespaceKnowledge(), set()
@@ -240,6 +243,14 @@ class HostExecutor(HostListener):
         if slot is not None:
             self._ears[type(message)](slot, message)
 
+    def host_printed(self, process: HostProcess, level: str, text: str) -> None:
+        """See ``HostListener``: a line of the trigger, if no other has used the host; else one of the server's log."""
+        slot = self._slot_of(process)
+        if slot is not None and slot.last is not None and len(slot.users) == 1:
+            slot.last.log(level, text)
+        else:
+            logger.log(_LEVELS[level], "plugin host printed: host=%d %s", process.number, text)
+
     def host_gone(self, process: HostProcess, words: str) -> None:
         """See ``HostListener``."""
         slot = self._slot_of(process)
@@ -374,6 +385,8 @@ class HostExecutor(HostListener):
             if state and knowledge.changes != changes:
                 return False
             flight.slot = slot
+            slot.users.add(run.namespace)
+            slot.last = flight.services
             passed = self._unknown_passed(slot, run)
             slot.send(msgspec.structs.replace(run, state=state, passed=passed) if state or run.passed else run)
             slot.passed.update(p.run_id for p in passed)
@@ -464,6 +477,9 @@ class HostExecutor(HostListener):
 
 def _failed(run_id: str, order: orders.FailRun) -> Done:
     return Done(run_id, error=RunError(order.kind, order.text))
+
+
+_LEVELS = {"INFO": logging.INFO, "WARN": logging.WARNING, "ERROR": logging.ERROR}
 
 
 def _as_ns(seconds: float | None) -> int | None:

@@ -152,11 +152,33 @@ def test_value_that_cannot_travel_fails_its_call_only(host: Host, tmp_path: Path
     assert host.logs(tmp_path, body) == ["refused"]
 
 
-def test_output_of_plugins_is_the_servers(own_host: Host, tmp_path: Path) -> None:
+def test_output_of_a_run_is_in_its_log_and_all_else_is_the_servers(own_host: Host, tmp_path: Path) -> None:
     """Processing-engine §11."""
-    own_host.logs(tmp_path, "print('to the console')")
+    body = """
+    import os, sys, threading
+    print('of the run')
+    print('careful', file=sys.stderr)
+    thread = threading.Thread(target=print, args=('of a thread',))
+    thread.start()
+    thread.join()
+    os.write(1, b'of c code\\n')
+    child = os.fork()
+    if child == 0:
+        print('of a child')
+        return
+    os.waitpid(child, 0)
+    print('no end', end='')
+    """
+    assert own_host.logs(tmp_path, body) == ["of the run", "careful", "no end"]
     assert own_host.process.stdout is not None
-    assert own_host.process.stdout.readline() == "to the console\n"
+    lines = [own_host.process.stdout.readline() for _ in range(3)]
+    assert lines == ["of a thread\n", "of c code\n", "of a child\n"]
+
+
+def test_a_flood_of_log_lines_is_cut_off_and_told(own_host: Host, tmp_path: Path) -> None:
+    lines = own_host.logs(tmp_path, "for n in range(20_000): local.info('x' * 1000)")
+    assert len(lines) < 1500
+    assert any("were dropped" in line for line in lines)
 
 
 def test_stop_runs_what_libraries_do_at_exit(own_host: Host, tmp_path: Path) -> None:

@@ -38,6 +38,14 @@ def executor(tmp_path: Path) -> Iterator[HostExecutor]:
     executor.close(0)
 
 
+@pytest.fixture
+def patient(tmp_path: Path) -> Iterator[HostExecutor]:
+    """An executor for which a busy machine is no frozen host."""
+    executor = HostExecutor(ExecutorConfig(HostConfig(plugin_dir=tmp_path), freeze_timeout_s=30.0), SystemClock())
+    yield executor
+    executor.close(0)
+
+
 def plugin(folder: Path, name: str, code: str) -> PluginSource:
     path = folder / f"{name}.py"
     path.write_text(textwrap.dedent(code))
@@ -130,18 +138,18 @@ SMALL = HostPlan(is_alone=True, max_memory_bytes=150 << 20)
     ],
 )
 def test_memory_beyond_the_limit_of_a_host_fails_the_run(
-    executor: HostExecutor, tmp_path: Path, body: str, words: str
+    patient: HostExecutor, tmp_path: Path, body: str, words: str
 ) -> None:
-    greedy = start_run(executor, plan=SMALL, source=plugin(tmp_path, "greedy", f"{CALLED}{body}"))
+    greedy = start_run(patient, plan=SMALL, source=plugin(tmp_path, "greedy", f"{CALLED}{body}"))
     error = greedy.end().error
     assert error is not None
     assert (error.kind, words in error.text) == ("memory", True), error
     body = "import pyarrow; bytearray(50 << 20); pyarrow.array(range(100_000))"
-    modest = start_run(executor, plan=SMALL, source=plugin(tmp_path, "modest", CALLED + body))
+    modest = start_run(patient, plan=SMALL, source=plugin(tmp_path, "modest", CALLED + body))
     assert modest.end().error is None
 
 
-def test_reading_large_files_by_mapping_them_does_not_count_as_memory(executor: HostExecutor, tmp_path: Path) -> None:
+def test_reading_large_files_by_mapping_them_does_not_count_as_memory(patient: HostExecutor, tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(bytes(400 << 20))
     code = f"""
 import mmap, pyarrow
@@ -151,7 +159,7 @@ def process_scheduled_call(influxdb3_local, call_time, args=None):
     pyarrow.py_buffer(mapped)
     influxdb3_local.info(mapped.find(b"x"))
 """
-    assert start_run(executor, plan=SMALL, source=plugin(tmp_path, "reader", code)).end().error is None
+    assert start_run(patient, plan=SMALL, source=plugin(tmp_path, "reader", code)).end().error is None
 
 
 @pytest.mark.parametrize(
@@ -170,17 +178,17 @@ def process_scheduled_call(influxdb3_local, call_time, args=None):
         ),
     ],
 )
-def test_cpu_time_beyond_the_limit_ends_the_run(executor: HostExecutor, tmp_path: Path, body: str) -> None:
-    busy = start_run(executor, plan=ALONE, max_cpu_s=0.3, source=plugin(tmp_path, "busy", f"{CALLED}{body}"))
+def test_cpu_time_beyond_the_limit_ends_the_run(patient: HostExecutor, tmp_path: Path, body: str) -> None:
+    busy = start_run(patient, plan=ALONE, max_cpu_s=0.3, source=plugin(tmp_path, "busy", f"{CALLED}{body}"))
     error = busy.end().error
     assert error is not None
     assert error.kind == "cpu", error
     assert "more than its limit of 0.3 s" in error.text
 
 
-def test_waiting_uses_no_cpu_time(executor: HostExecutor, tmp_path: Path) -> None:
+def test_waiting_uses_no_cpu_time(patient: HostExecutor, tmp_path: Path) -> None:
     idle = plugin(tmp_path, "idle", f"{CALLED}import time; time.sleep(0.8)")
-    assert start_run(executor, plan=ALONE, max_cpu_s=0.3, source=idle).end().error is None
+    assert start_run(patient, plan=ALONE, max_cpu_s=0.3, source=idle).end().error is None
 
 
 FORK_BOMB = """
