@@ -1,4 +1,4 @@
-"""Servers for the rows of the checklist: one with each executor for all rows, and one with a clock for each that needs it."""
+"""Servers for the rows of the checklist: one with each executor for all of them, and one with a clock for each that needs it."""
 
 import os
 from collections.abc import Iterator
@@ -20,28 +20,47 @@ def row(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return numbers
 
 
-@pytest.fixture(
-    scope="session",
-    params=[pytest.param("embedded", id="embedded"), pytest.param("shared", id="host", marks=pytest.mark.process)],
-)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    """A server for all rows, once with each executor."""
-    with web(tmp_path_factory.mktemp("server"), plugin_isolation=request.param, **QUICK) as served:
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """A server that runs plugins itself."""
+    with web(tmp_path_factory.mktemp("embedded"), plugin_isolation="embedded", **QUICK) as served:
         yield served
+
+
+@pytest.fixture(scope="session")
+def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """A server that runs plugins in a host."""
+    with web(tmp_path_factory.mktemp("hosted"), plugin_isolation="shared", **QUICK) as served:
+        yield served
+
+
+@pytest.fixture(scope="session", params=["embedded", pytest.param("hosted", id="host", marks=pytest.mark.process)])
+def server(request: pytest.FixtureRequest) -> Web:
+    """Both servers, one after the other."""
+    served: Web = request.getfixturevalue(request.param)
+    return served
 
 
 @pytest.fixture
 def scene(server: Web) -> Iterator[Scene]:
-    """A new database of that server."""
+    """A new database of each server."""
     made = Scene(server)
     yield made
     made.close()
 
 
+@pytest.fixture
+def plain(embedded: Web) -> Iterator[Scene]:
+    """A new database of one server, for rows that no plugin's run is part of."""
+    made = Scene(embedded)
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="session")
-def address(server: Web) -> Iterator[str]:
-    """Where that server listens."""
-    with listening(server.engine) as url:
+def address(embedded: Web) -> Iterator[str]:
+    """Where the one server listens."""
+    with listening(embedded.engine) as url:
         yield url
 
 
@@ -56,7 +75,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.Ca
 
 @pytest.fixture
 def connected(cli: RunCli, address: str, monkeypatch: pytest.MonkeyPatch) -> RunCli:
-    """Run commands that speak with the server of all rows."""
+    """Run commands that speak with the server of ``plain``."""
     monkeypatch.setenv("INFLUXDB3_HOST_URL", address)
     return cli
 

@@ -3,6 +3,7 @@
 Promises that a row of the checklist holds already stand in the name of its test.
 """
 
+import asyncio
 import base64
 import os
 import threading
@@ -11,10 +12,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.conformance.checklist import row
-from tests.support.engines import eventually
+from tests.support.engines import eventually, query, write
 from tests.support.scene import CALLS, QUICK, REQUESTS, WAIT_FOR, WRITES, Scene, Timed
 from tests.support.scripted_server import Reply, scripted_server
 from tests.support.web import TRIGGERS, told, web
@@ -159,10 +161,10 @@ def test_a_package_comes_from_a_repository_too(tmp_path: Path) -> None:
 
 
 @row("A: plugin registry")
-def test_the_registry_tells_functions_and_what_does_not_compile(scene: Scene) -> None:
-    scene.trigger("table:a", WRITES + "    pass\n" + CALLS + "    pass\n", "good")
-    scene.ask_trigger("table:a", scene.plugin("def broken(:\n", "bad.py"), "bad")
-    (good,), (bad,) = versions(scene, "good"), versions(scene, "bad")
+def test_the_registry_tells_functions_and_what_does_not_compile(plain: Scene) -> None:
+    plain.trigger("table:a", WRITES + "    pass\n" + CALLS + "    pass\n", "good")
+    plain.ask_trigger("table:a", plain.plugin("def broken(:\n", "bad.py"), "bad")
+    (good,), (bad,) = versions(plain, "good"), versions(plain, "bad")
     assert "process_writes" in good["entry_points"]
     assert "process_scheduled_call" in good["entry_points"]
     assert "process_request" not in good["entry_points"]
@@ -179,10 +181,10 @@ def test_a_request_tells_its_method_and_path(scene: Scene) -> None:
 
 
 @row("A: path specification")
-def test_path_is_another_word_for_request(scene: Scene) -> None:
-    scene.trigger(f"path:{scene.database}", HERE)
-    assert scene.triggers()[0]["trigger_specification"] == f'{{"request_path":{{"path":"{scene.database}"}}}}'
-    assert told(scene.web.get(f"/api/v3/engine/{scene.database}")) == (200, "here")
+def test_path_is_another_word_for_request(plain: Scene) -> None:
+    plain.trigger(f"path:{plain.database}", HERE)
+    assert plain.triggers()[0]["trigger_specification"] == f'{{"request_path":{{"path":"{plain.database}"}}}}'
+    assert told(plain.web.get(f"/api/v3/engine/{plain.database}")) == (200, "here")
 
 
 @pytest.mark.parametrize(
@@ -192,28 +194,44 @@ def test_path_is_another_word_for_request(scene: Scene) -> None:
         pytest.param("cron:0 0 6 * * MON-FRI", False, id="names of days A: weekday numbers"),
     ],
 )
-def test_numbers_of_weekdays_are_warned_of(scene: Scene, spec: str, is_told: bool) -> None:
-    answer = scene.ask_trigger(spec, scene.plugin(CALLS + "    pass\n"))
+def test_numbers_of_weekdays_are_warned_of(plain: Scene, spec: str, is_told: bool) -> None:
+    answer = plain.ask_trigger(spec, plain.plugin(CALLS + "    pass\n"))
     assert answer.status_code == 200
     assert any("1 = Sunday" in text for text in answer.headers.get_list(WARNING)) is is_told
 
 
 @pytest.mark.parametrize(
-    ("behavior", "attempts", "disabled"),
+    ("behavior", "waits_s", "disabled"),
     [
-        pytest.param("log", 1, False, id="log A: error behaviour of requests"),
-        pytest.param("retry", 5, False, id="retry A: error behaviour of requests"),
-        pytest.param("disable", 1, True, id="disable A: error behaviour of requests"),
+        pytest.param("log", (), False, id="log A: error behaviour of requests"),
+        pytest.param("retry", (0.1, 0.2, 0.4, 0.8), False, id="retry A: error behaviour of requests"),
+        pytest.param("disable", (), True, id="disable A: error behaviour of requests"),
     ],
 )
-def test_requests_follow_the_error_behaviour(scene: Scene, behavior: str, attempts: int, disabled: bool) -> None:
-    target = scene.endpoint(REQUESTS + "    raise ValueError('x')\n", error_behavior=behavior)
-    answer = scene.web.get(target)
+def test_requests_follow_the_error_behaviour(
+    timed: Timed, behavior: str, waits_s: tuple[float, ...], disabled: bool
+) -> None:
+    target = timed.endpoint(REQUESTS + "    raise ValueError('x')\n", error_behavior=behavior)
+
+    async def ask() -> httpx.Response:
+        answer = asyncio.create_task(timed.web.client.get(target))
+        for number, wait_s in enumerate(waits_s, start=1):
+            await asyncio.to_thread(eventually, lambda: attempts_now(timed) == number)  # noqa: B023 - waited for
+            assert not answer.done()
+            timed.advance(wait_s + 0.01)
+        return await answer
+
+    answer = timed.web.run(ask())
     assert (answer.status_code, answer.json()) == (500, {"error": "Python function call failed: ValueError: x"})
-    assert [run["attempt"] for run in scene.runs_when(attempts)] == list(range(1, attempts + 1))
-    eventually(lambda: scene.triggers()[0]["disabled"] is disabled)
-    assert scene.web.get(target).status_code == (404 if disabled else 500)
-    assert scene.rows("SELECT * FROM system.processing_engine_dead_letters") == []
+    assert [run["attempt"] for run in timed.runs_when(len(waits_s) + 1)] == list(range(1, len(waits_s) + 2))
+    eventually(lambda: timed.triggers()[0]["disabled"] is disabled)
+    assert timed.rows("SELECT * FROM system.processing_engine_dead_letters") == []
+
+
+def attempts_now(timed: Timed) -> int:
+    """Return how many runs are recorded; may be called while a request is under way."""
+    write(timed.web.engine, timed.database, "settled v=1")
+    return len(query(timed.web.engine, timed.database, "SELECT run_id FROM system.processing_engine_runs"))
 
 
 @pytest.mark.parametrize(
@@ -223,21 +241,21 @@ def test_requests_follow_the_error_behaviour(scene: Scene, behavior: str, attemp
         pytest.param(CALLS + "    pass\n", "process_writes", id="no function A: validation at creation"),
     ],
 )
-def test_what_cannot_work_is_told_when_it_is_created(scene: Scene, code: str, text: str) -> None:
-    plugin = scene.plugin(code)
-    refused = scene.ask_trigger("table:a", plugin, strict=True)
+def test_what_cannot_work_is_told_when_it_is_created(plain: Scene, code: str, text: str) -> None:
+    plugin = plain.plugin(code)
+    refused = plain.ask_trigger("table:a", plugin, strict=True)
     assert refused.status_code == 400
     assert text in refused.text
-    assert scene.triggers() == []
-    answer = scene.ask_trigger("table:a", plugin)
+    assert plain.triggers() == []
+    answer = plain.ask_trigger("table:a", plugin)
     assert answer.status_code == 200
     assert text in " ".join(answer.headers.get_list(WARNING))
 
 
 @row("A: absolute paths")
-def test_an_absolute_path_is_refused_even_inside_the_plugin_folder(scene: Scene) -> None:
-    path = str(scene.web.plugins / scene.plugin(HERE))
-    answer = scene.ask_trigger("request:r", path)
+def test_an_absolute_path_is_refused_even_inside_the_plugin_folder(plain: Scene) -> None:
+    path = str(plain.web.plugins / plain.plugin(HERE))
+    answer = plain.ask_trigger("request:r", path)
     assert answer.status_code == 500
     assert answer.text.startswith("Plugin error: Path traversal detected")
 
@@ -312,8 +330,8 @@ def test_a_request_can_be_tried_and_a_failure_keeps_what_came_before(scene: Scen
 
 @row("A: periods in dry runs")
 @pytest.mark.parametrize("schedule", ["every:10s", "cron:*/10 * * * * *"])
-def test_a_schedule_can_be_tried_with_its_prefix(scene: Scene, schedule: str) -> None:
-    shown = dry_run(scene, "schedule", filename=scene.plugin(CALLS + "    pass\n"), schedule=schedule)
+def test_a_schedule_can_be_tried_with_its_prefix(plain: Scene, schedule: str) -> None:
+    shown = dry_run(plain, "schedule", filename=plain.plugin(CALLS + "    pass\n"), schedule=schedule)
     assert shown["errors"] == []
     assert int(shown["trigger_time"][-3:-1]) % 10 == 0
 

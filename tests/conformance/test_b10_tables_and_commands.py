@@ -26,9 +26,9 @@ FILES = "SELECT plugin_name, file_name, file_path, size_bytes, last_modified FRO
 
 
 @row("B10.1")
-def test_the_table_of_triggers_has_five_columns(scene: Scene) -> None:
+def test_the_table_of_triggers_has_five_columns(plain: Scene) -> None:
     sql = "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'system' "
-    columns = scene.rows(sql + "AND table_name = 'processing_engine_triggers' ORDER BY ordinal_position")
+    columns = plain.rows(sql + "AND table_name = 'processing_engine_triggers' ORDER BY ordinal_position")
     assert [(column["column_name"], column["data_type"]) for column in columns] == [
         ("trigger_name", "Utf8"),
         ("plugin_filename", "Utf8"),
@@ -36,23 +36,23 @@ def test_the_table_of_triggers_has_five_columns(scene: Scene) -> None:
         ("disabled", "Boolean"),
         ("error_behavior", "Utf8"),
     ]
-    scene.trigger("table:cpu", NOTHING, error_behavior="retry")
+    plain.trigger("table:cpu", NOTHING, error_behavior="retry")
     expected = {
         "trigger_name": "t",
-        "plugin_filename": f"{scene.database}_t.py",
+        "plugin_filename": f"{plain.database}_t.py",
         "trigger_specification": '{"single_table_wal_write":{"table_name":"cpu"}}',
         "disabled": False,
         "error_behavior": "retry",
     }
-    assert scene.triggers() == [expected]
-    assert list(scene.triggers()[0]) == list(expected)
+    assert plain.triggers() == [expected]
+    assert list(plain.triggers()[0]) == list(expected)
 
 
 @row("B10.2")
-def test_each_argument_has_a_row(scene: Scene) -> None:
-    scene.trigger("table:a", NOTHING, "two", trigger_arguments={"a": "1", "b": "x=y,z"})
-    scene.trigger("table:a", NOTHING, "none")
-    rows = scene.rows("SELECT * FROM system.processing_engine_trigger_arguments ORDER BY argument_key")
+def test_each_argument_has_a_row(plain: Scene) -> None:
+    plain.trigger("table:a", NOTHING, "two", trigger_arguments={"a": "1", "b": "x=y,z"})
+    plain.trigger("table:a", NOTHING, "none")
+    rows = plain.rows("SELECT * FROM system.processing_engine_trigger_arguments ORDER BY argument_key")
     assert rows == [
         {"trigger_name": "two", "argument_key": "a", "argument_value": "1"},
         {"trigger_name": "two", "argument_key": "b", "argument_value": "x=y,z"},
@@ -66,21 +66,21 @@ def files_of(scene: Scene) -> list[dict[str, Any]]:
 
 
 @row("B10.3")
-def test_each_trigger_has_a_row_with_its_file(scene: Scene) -> None:
-    assert files_of(scene) == []
+def test_each_trigger_has_a_row_with_its_file(plain: Scene) -> None:
+    assert files_of(plain) == []
     for name in ("one", "three", "two"):
-        scene.trigger("table:a", NOTHING, name)
+        plain.trigger("table:a", NOTHING, name)
     now_ms = datetime.now(UTC).timestamp() * 1000
-    found = files_of(scene)
+    found = files_of(plain)
     assert [one["plugin_name"] for one in found] == ["one", "three", "two"]
     for one in found:
-        name = f"{scene.database}_{one['plugin_name']}.py"
-        assert (one["file_name"], one["file_path"]) == (name, str(scene.web.plugins / name))
+        name = f"{plain.database}_{one['plugin_name']}.py"
+        assert (one["file_name"], one["file_path"]) == (name, str(plain.web.plugins / name))
         assert one["size_bytes"] == len(NOTHING)
         assert now_ms - 60_000 < one["last_modified"] <= now_ms + 1000
-    scene.delete("three")
-    assert [one["plugin_name"] for one in files_of(scene)] == ["one", "two"]
-    assert scene.rows(FILES) == [], "the table is in _internal only"
+    plain.delete("three")
+    assert [one["plugin_name"] for one in files_of(plain)] == ["one", "two"]
+    assert plain.rows(FILES) == [], "the table is in _internal only"
 
 
 @row("B10.3")
@@ -101,29 +101,29 @@ PACKAGE = {
 
 
 @row("B10.4")
-def test_a_package_has_a_row_for_each_of_its_files(scene: Scene) -> None:
-    scene.trigger_of("table:a", scene.package(PACKAGE))
-    found = files_of(scene)
+def test_a_package_has_a_row_for_each_of_its_files(plain: Scene) -> None:
+    plain.trigger_of("table:a", plain.package(PACKAGE))
+    found = files_of(plain)
     assert [one["file_name"] for one in found] == ["__init__.py", "models/__init__.py", "models/processor.py"]
-    folder = scene.web.plugins / f"{scene.database}_package"
+    folder = plain.web.plugins / f"{plain.database}_package"
     assert [one["file_path"] for one in found] == [str(folder / one["file_name"]) for one in found]
     assert {one["plugin_name"] for one in found} == {"t"}
 
 
 @row("B10.5")
-def test_show_plugins_has_a_line_for_each_file(scene: Scene, connected: RunCli) -> None:
-    scene.trigger("table:a", NOTHING, "single")
-    scene.trigger_of("table:a", scene.package(PACKAGE), "whole")
+def test_show_plugins_has_a_line_for_each_file(plain: Scene, connected: RunCli) -> None:
+    plain.trigger("table:a", NOTHING, "single")
+    plain.trigger_of("table:a", plain.package(PACKAGE), "whole")
     shown = connected("show", "plugins", "--format", "csv")
     assert shown.code == 0
     header, *lines = csv.reader(shown.stdout.splitlines())
     assert header[:5] == ["plugin_name", "file_name", "file_path", "size_bytes", "last_modified"]
-    mine = [line for line in lines if line and scene.database in line[2]]
+    mine = [line for line in lines if line and plain.database in line[2]]
     assert sorted(line[1] for line in mine) == sorted(
-        [f"{scene.database}_single.py", "__init__.py", "models/__init__.py", "models/processor.py"]
+        [f"{plain.database}_single.py", "__init__.py", "models/__init__.py", "models/processor.py"]
     )
     pretty = connected("show", "plugins").stdout
-    assert f"{scene.database}_single.py" in pretty
+    assert f"{plain.database}_single.py" in pretty
     assert pretty.startswith("+--")
 
 
@@ -247,24 +247,24 @@ def test_a_dry_run_of_a_schedule_tells_its_time(scene: Scene) -> None:
 
 
 @row("B10.11")
-def test_a_dry_run_of_a_schedule_needs_a_database(scene: Scene) -> None:
-    shown = dry_run(scene, "schedule", filename=scene.plugin(SCHEDULED), database=f"{scene.database}_absent")
+def test_a_dry_run_of_a_schedule_needs_a_database(plain: Scene) -> None:
+    shown = dry_run(plain, "schedule", filename=plain.plugin(SCHEDULED), database=f"{plain.database}_absent")
     assert (shown["errors"], shown["trigger_time"]) == (["couldn't find db"], None)
     assert (shown["log_lines"], shown["database_writes"]) == ([], {})
 
 
 @row("B10.12")
 @pytest.mark.parametrize("schedule", ["bad", "61 * * * * *", "* * * * * * * *"])
-def test_a_dry_run_of_a_bad_schedule(scene: Scene, schedule: str) -> None:
-    shown = dry_run(scene, "schedule", filename=scene.plugin(SCHEDULED), schedule=schedule)
+def test_a_dry_run_of_a_bad_schedule(plain: Scene, schedule: str) -> None:
+    shown = dry_run(plain, "schedule", filename=plain.plugin(SCHEDULED), schedule=schedule)
     assert shown["errors"][0].startswith("invalid cron syntax: ")
     assert shown["trigger_time"] is None
 
 
 @row("B10.12")
-def test_a_dry_run_of_a_schedule_that_never_comes(scene: Scene) -> None:
+def test_a_dry_run_of_a_schedule_that_never_comes(plain: Scene) -> None:
     never = "0 0 0 30 2 *"
-    shown = dry_run(scene, "schedule", filename=scene.plugin(SCHEDULED), schedule=never)
+    shown = dry_run(plain, "schedule", filename=plain.plugin(SCHEDULED), schedule=never)
     assert (shown["errors"], shown["trigger_time"]) == ([f"cron schedule never triggers: {never}"], None)
 
 
@@ -369,15 +369,11 @@ def test_installing_can_be_forbidden(tmp_path: Path, cli: RunCli) -> None:
 
 @pytest.mark.process
 @row("B10.17", "A: package installation result")
-def test_a_package_that_does_not_exist_is_a_failure(packages: Scene, cli: RunCli) -> None:
+def test_a_package_that_does_not_exist_is_a_failure(packages: Scene) -> None:
     answer = packages.web.post(INSTALL, json={"packages": ["there_is_none==9.9"]})
     assert answer.status_code == 500
-    assert "there_is_none" in answer.text
-    assert "No matching distribution found" in answer.text
-    with listening(packages.web.engine) as url:
-        ended = cli("install", "package", "there_is_none==9.9", "-H", url)
-    assert ended.code == 1
-    assert "No matching distribution found" in ended.stderr + ended.stdout
+    assert answer.text.startswith("Processing engine error: error installing python packages: pip install failed")
+    assert "No matching distribution found for there_is_none==9.9" in answer.text
 
 
 # ---- descriptions and commands
@@ -396,28 +392,28 @@ def test_a_package_that_does_not_exist_is_a_failure(packages: Scene, cli: RunCli
         ({}, "db"),
     ],
 )
-def test_a_bad_description_of_a_trigger(scene: Scene, changes: dict[str, Any], missing: str | None) -> None:
+def test_a_bad_description_of_a_trigger(plain: Scene, changes: dict[str, Any], missing: str | None) -> None:
     body = {
-        "db": scene.database,
-        "plugin_filename": scene.plugin(NOTHING),
+        "db": plain.database,
+        "plugin_filename": plain.plugin(NOTHING),
         "trigger_name": "t",
         "trigger_settings": {"run_async": False, "error_behavior": "log"},
         "trigger_specification": "all_tables",
         "disabled": False,
     }
     sent = {key: value for key, value in (body | changes).items() if key != missing}
-    status, text = told(scene.web.post(TRIGGERS, json=sent))
+    status, text = told(plain.web.post(TRIGGERS, json=sent))
     assert status == 400
     assert text.startswith("serde json error: ")
     if missing:
         assert text.startswith(f"serde json error: missing field `{missing}`")
-    assert scene.triggers() == []
+    assert plain.triggers() == []
 
 
 @row("B10.19")
-def test_what_commands_say_of_triggers(scene: Scene, connected: RunCli) -> None:
-    plugin = scene.plugin(NOTHING)
-    at = ("trigger", "test_trigger", "--database", scene.database)
+def test_what_commands_say_of_triggers(plain: Scene, connected: RunCli) -> None:
+    plugin = plain.plugin(NOTHING)
+    at = ("trigger", "test_trigger", "--database", plain.database)
     commands = (
         (
             ("create", *at, "--path", plugin, "--trigger-spec", "all_tables"),
@@ -433,35 +429,35 @@ def test_what_commands_say_of_triggers(scene: Scene, connected: RunCli) -> None:
 
 
 @row("B10.20")
-def test_update_trigger_replaces_a_file(scene: Scene, connected: RunCli) -> None:
-    target = scene.endpoint(REQUESTS + "    return 'before'\n", "mine")
-    assert scene.web.get(target).text == "before"
+def test_update_trigger_replaces_a_file(plain: Scene, connected: RunCli) -> None:
+    target = plain.endpoint(REQUESTS + "    return 'before'\n", "mine")
+    assert plain.web.get(target).text == "before"
     Path("local.py").write_text(REQUESTS + "    return 'after'\n")
-    ended = connected("update", "trigger", "-d", scene.database, "-t", "mine", "--path", "local.py")
+    ended = connected("update", "trigger", "-d", plain.database, "-t", "mine", "--path", "local.py")
     assert (ended.code, ended.stdout) == (0, "Trigger 'mine' updated successfully\n")
-    assert scene.web.get(target).text == "after"
+    assert plain.web.get(target).text == "after"
 
 
 @row("B10.20")
-def test_update_trigger_replaces_a_folder(scene: Scene, connected: RunCli) -> None:
-    folder = scene.package({"__init__.py": REQUESTS + "    return 'before'\n", "old.py": ""})
-    scene.trigger_of(f"request:{scene.database}", folder, "mine")
-    target = f"/api/v3/engine/{scene.database}"
-    assert scene.web.get(target).text == "before"
+def test_update_trigger_replaces_a_folder(plain: Scene, connected: RunCli) -> None:
+    folder = plain.package({"__init__.py": REQUESTS + "    return 'before'\n", "old.py": ""})
+    plain.trigger_of(f"request:{plain.database}", folder, "mine")
+    target = f"/api/v3/engine/{plain.database}"
+    assert plain.web.get(target).text == "before"
     init = f"from .part import text\n{REQUESTS}    return text\n"
     write_files(Path("local"), {"__init__.py": init, "part.py": "text = 'after'\n"})
-    ended = connected("update", "trigger", "--database", scene.database, "--trigger-name", "mine", "-p", "local")
+    ended = connected("update", "trigger", "--database", plain.database, "--trigger-name", "mine", "-p", "local")
     text = "Trigger 'mine' updated successfully (atomic directory replacement)\n"
     assert (ended.code, ended.stdout) == (0, text)
-    assert scene.web.get(target).text == "after"
-    assert not (scene.web.plugins / folder / "old.py").exists()
+    assert plain.web.get(target).text == "after"
+    assert not (plain.web.plugins / folder / "old.py").exists()
 
 
 @row("B10.20")
-def test_update_trigger_of_a_folder_without_code(scene: Scene, connected: RunCli) -> None:
-    folder = scene.package({"__init__.py": NOTHING})
-    scene.trigger_of("all_tables", folder, "mine")
+def test_update_trigger_of_a_folder_without_code(plain: Scene, connected: RunCli) -> None:
+    folder = plain.package({"__init__.py": NOTHING})
+    plain.trigger_of("all_tables", folder, "mine")
     Path("empty").mkdir()
-    ended = connected("update", "trigger", "-d", scene.database, "-t", "mine", "--path", "empty")
+    ended = connected("update", "trigger", "-d", plain.database, "-t", "mine", "--path", "empty")
     assert (ended.code, ended.stdout) == (1, "")
     assert "No Python files found in directory" in ended.stderr

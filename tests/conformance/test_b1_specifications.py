@@ -47,17 +47,17 @@ def schedule(text: str) -> str:
         pytest.param("request:/foo", '{"request_path":{"path":"/foo"}}', id="B1.14 as typed"),
     ],
 )
-def test_accepted(scene: Scene, spec: str, shown: str) -> None:
-    answer = scene.ask_trigger(spec, scene.plugin(ANY))
+def test_accepted(plain: Scene, spec: str, shown: str) -> None:
+    answer = plain.ask_trigger(spec, plain.plugin(ANY))
     assert told(answer) == (200, "")
-    assert [trigger["trigger_specification"] for trigger in scene.triggers()] == [shown]
+    assert [trigger["trigger_specification"] for trigger in plain.triggers()] == [shown]
 
 
 @row("B1.2")
-def test_a_table_that_exists_is_stored_alike(scene: Scene) -> None:
-    scene.write("cpu v=1")
-    scene.trigger("table:cpu", ANY)
-    assert scene.triggers()[0]["trigger_specification"] == '{"single_table_wal_write":{"table_name":"cpu"}}'
+def test_a_table_that_exists_is_stored_alike(plain: Scene) -> None:
+    plain.write("cpu v=1")
+    plain.trigger("table:cpu", ANY)
+    assert plain.triggers()[0]["trigger_specification"] == '{"single_table_wal_write":{"table_name":"cpu"}}'
 
 
 @pytest.mark.parametrize(
@@ -103,16 +103,16 @@ def test_refused_by_the_command_itself(cli: RunCli, spec: str, context: str) -> 
 
 
 @row("B1.3")
-def test_the_command_sends_and_shows_the_canonical_form(cli: RunCli, connected: RunCli, scene: Scene) -> None:
+def test_the_command_sends_and_shows_the_canonical_form(cli: RunCli, connected: RunCli, plain: Scene) -> None:
     with scripted_server() as nobody:
         nobody.replies.append(Reply(200))
         assert cli(*create(nobody.url), "--trigger-spec", "  every:90s  ").code == 0
         assert nobody.request.json["trigger_specification"] == "every:1m 30s"
-    plugin = scene.plugin(ANY)
-    made = connected("create", "trigger", "-d", scene.database, "--path", plugin, "--trigger-spec", " every:90s ", "t")
+    plugin = plain.plugin(ANY)
+    made = connected("create", "trigger", "-d", plain.database, "--path", plugin, "--trigger-spec", " every:90s ", "t")
     assert (made.code, made.stdout) == (0, "Trigger t created successfully\n")
     shown = json.loads(connected("show", "catalog", "--format", "json").stdout)
-    (mine,) = [found for found in shown["databases"] if found["name"] == scene.database]
+    (mine,) = [found for found in shown["databases"] if found["name"] == plain.database]
     assert [trigger["trigger_specification"] for trigger in mine["triggers"]] == ["every:1m 30s"]
 
 
@@ -164,11 +164,11 @@ def test_when_it_fires(timed: Timed, spec: str, hours: int, times: int, fired: l
 
 
 @row("B1.14")
-def test_a_slash_is_part_of_the_path(scene: Scene) -> None:
-    path = f"/{scene.database}"
-    scene.trigger(f"request:{path}", ANY)
-    assert told(scene.web.get(f"/api/v3/engine/{path}")) == (200, "here")
-    assert told(scene.web.get(f"/api/v3/engine{path}")) == (404, '{error: "not found"}')
+def test_a_slash_is_part_of_the_path(plain: Scene) -> None:
+    path = f"/{plain.database}"
+    plain.trigger(f"request:{path}", ANY)
+    assert told(plain.web.get(f"/api/v3/engine/{path}")) == (200, "here")
+    assert told(plain.web.get(f"/api/v3/engine{path}")) == (404, '{error: "not found"}')
 
 
 KINDS = [("all_tables", "WalRows"), ("table:a", "WalRows"), ("request:restricted", "Request"), ("every:1h", "Schedule")]

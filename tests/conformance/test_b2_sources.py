@@ -46,11 +46,11 @@ def package_endpoint(scene: Scene, files: dict[str, str], name: str = "package")
 
 
 @row("B2.1")
-def test_a_file_that_is_missing(scene: Scene) -> None:
-    path = scene.web.plugins / "nowhere.py"
+def test_a_file_that_is_missing(plain: Scene) -> None:
+    path = plain.web.plugins / "nowhere.py"
     text = f"Plugin error: reading plugin file: Plugin not found: {path}"
-    assert told(scene.ask_trigger("all_tables", "nowhere.py")) == (500, text)
-    assert scene.triggers() == []
+    assert told(plain.ask_trigger("all_tables", "nowhere.py")) == (500, text)
+    assert plain.triggers() == []
 
 
 @pytest.fixture
@@ -84,41 +84,41 @@ def test_the_address_of_the_repository_with_and_without_slash(
 
 @row("B2.4")
 @pytest.mark.parametrize("name", ["../x.py", "/etc/x.py", "a/../../x.py", "{}_link.py", "{}_up/x.py", "{}_up/new.py"])
-def test_names_that_lead_out_of_the_plugin_folder(scene: Scene, name: str) -> None:
-    outside, name = scene.web.plugins.parent / "outside", name.format(scene.database)
+def test_names_that_lead_out_of_the_plugin_folder(plain: Scene, name: str) -> None:
+    outside, name = plain.web.plugins.parent / "outside", name.format(plain.database)
     outside.mkdir(exist_ok=True)
     (outside / "x.py").write_text(answering("secret"))
-    (scene.web.plugins / f"{scene.database}_link.py").symlink_to(outside / "x.py")
-    (scene.web.plugins / f"{scene.database}_up").symlink_to(outside)
+    (plain.web.plugins / f"{plain.database}_link.py").symlink_to(outside / "x.py")
+    (plain.web.plugins / f"{plain.database}_up").symlink_to(outside)
     text = TRAVERSAL.format(name)
-    assert told(scene.ask_trigger("request:out", name)) == (500, f"Plugin error: {text}")
-    sent = scene.web.post(FILES, json={"plugin_name": name, "content": "changed"})
+    assert told(plain.ask_trigger("request:out", name)) == (500, f"Plugin error: {text}")
+    sent = plain.web.post(FILES, json={"plugin_name": name, "content": "changed"})
     assert told(sent) == (500, f"Processing engine error: plugin error: {text}")
-    run = {"filename": name, "database": scene.database}
+    run = {"filename": name, "database": plain.database}
     for kind, more in (("wal", {"input_lp": "m v=1"}), ("schedule", {})):
-        assert told(scene.web.post(f"/api/v3/plugin_test/{kind}", json=run | more)) == (500, f"Plugin error: {text}")
-    assert scene.triggers() == []
+        assert told(plain.web.post(f"/api/v3/plugin_test/{kind}", json=run | more)) == (500, f"Plugin error: {text}")
+    assert plain.triggers() == []
     assert (outside / "x.py").read_text() == answering("secret")
     assert [path.name for path in outside.iterdir()] == ["x.py"]
-    assert not (scene.web.plugins.parent / "x.py").exists()
+    assert not (plain.web.plugins.parent / "x.py").exists()
 
 
 @row("B2.5")
-def test_an_upload_brings_its_folders(scene: Scene) -> None:
-    name = f"{scene.database}/b/c.py"
-    assert told(scene.web.post(FILES, json={"plugin_name": name, "content": answering("deep")})) == (200, "")
-    assert (scene.web.plugins / name).read_text() == answering("deep")
-    scene.trigger_of(f"request:{scene.database}", name)
-    assert text_of(scene, f"/api/v3/engine/{scene.database}") == "deep"
+def test_an_upload_brings_its_folders(plain: Scene) -> None:
+    name = f"{plain.database}/b/c.py"
+    assert told(plain.web.post(FILES, json={"plugin_name": name, "content": answering("deep")})) == (200, "")
+    assert (plain.web.plugins / name).read_text() == answering("deep")
+    plain.trigger_of(f"request:{plain.database}", name)
+    assert text_of(plain, f"/api/v3/engine/{plain.database}") == "deep"
 
 
 @row("B2.6")
-def test_a_folder_that_is_no_package(scene: Scene) -> None:
-    folder = scene.package({"utils.py": "x = 1\n"})
-    path = scene.web.plugins / folder
+def test_a_folder_that_is_no_package(plain: Scene) -> None:
+    folder = plain.package({"utils.py": "x = 1\n"})
+    path = plain.web.plugins / folder
     text = f"reading plugin file: Multi-file plugin directory must contain __init__.py: {path}"
-    assert told(scene.ask_trigger("all_tables", folder)) == (500, f"Plugin error: {text}")
-    assert scene.triggers() == []
+    assert told(plain.ask_trigger("all_tables", folder)) == (500, f"Plugin error: {text}")
+    assert plain.triggers() == []
 
 
 @row("B2.6")
@@ -274,27 +274,27 @@ def test_the_top_level_of_a_file_runs_each_time(scene: Scene) -> None:
 
 
 @row("B2.19")
-def test_an_upload_replaces_what_is_there(scene: Scene) -> None:
-    name = f"{scene.database}_sent.py"
+def test_an_upload_replaces_what_is_there(plain: Scene) -> None:
+    name = f"{plain.database}_sent.py"
     for text in ("long before", "after"):
         sent = {"plugin_name": name, "content": answering(text)}
-        assert told(scene.web.post(FILES, json=sent)) == (200, "")
-        assert (scene.web.plugins / name).read_text() == answering(text)
+        assert told(plain.web.post(FILES, json=sent)) == (200, "")
+        assert (plain.web.plugins / name).read_text() == answering(text)
 
 
 @row("B2.20")
-def test_a_file_from_a_folder_above_lands_in_the_plugin_folder(scene: Scene, connected: RunCli, tmp_path: Path) -> None:
+def test_a_file_from_a_folder_above_lands_in_the_plugin_folder(plain: Scene, connected: RunCli, tmp_path: Path) -> None:
     below = tmp_path / "below"
     below.mkdir()
-    name = f"{scene.database}_escape_test.py"
+    name = f"{plain.database}_escape_test.py"
     (tmp_path / name).write_text(answering("escaped"))
-    options = ("-d", scene.database, "--trigger-spec", f"request:{scene.database}", "--upload")
+    options = ("-d", plain.database, "--trigger-spec", f"request:{plain.database}", "--upload")
     ended = connected("create", "trigger", "t", *options, "--path", f"below/../{name}")
     assert (ended.code, ended.stdout) == (0, "Trigger t created successfully\n")
-    assert (scene.web.plugins / name).read_text() == answering("escaped")
-    assert not (scene.web.plugins.parent / name).exists()
-    assert scene.triggers()[0]["plugin_filename"] == name
-    assert text_of(scene, f"/api/v3/engine/{scene.database}") == "escaped"
+    assert (plain.web.plugins / name).read_text() == answering("escaped")
+    assert not (plain.web.plugins.parent / name).exists()
+    assert plain.triggers()[0]["plugin_filename"] == name
+    assert text_of(plain, f"/api/v3/engine/{plain.database}") == "escaped"
 
 
 @row("B2.21")
@@ -336,8 +336,8 @@ def test_of_a_folder_only_the_package_file_is_updated(scene: Scene) -> None:
 
 
 @row("B2.22")
-def test_a_trigger_that_is_not_there_has_no_file(scene: Scene) -> None:
-    status, text = update(scene.web, "never_made", "")
+def test_a_trigger_that_is_not_there_has_no_file(plain: Scene) -> None:
+    status, text = update(plain.web, "never_made", "")
     assert status in (404, 500)
     assert text.endswith("Plugin not found: never_made")
 
@@ -358,14 +358,14 @@ def test_the_folder_of_a_trigger_is_replaced_whole(scene: Scene) -> None:
 
 @row("B2.23")
 @pytest.mark.parametrize("path", ["../escape.py", "/etc/escape.py", "a/../../escape.py"])
-def test_a_path_that_leads_out_changes_nothing(scene: Scene, path: str) -> None:
-    name = f"{scene.database}_p"
-    target = package_endpoint(scene, {"__init__.py": answering("before"), "old.py": ""}, name)
-    status, text = replace(scene, name, {"__init__.py": answering("after"), path: ""})
+def test_a_path_that_leads_out_changes_nothing(plain: Scene, path: str) -> None:
+    name = f"{plain.database}_p"
+    target = package_endpoint(plain, {"__init__.py": answering("before"), "old.py": ""}, name)
+    status, text = replace(plain, name, {"__init__.py": answering("after"), path: ""})
     assert status in (400, 500)
     assert "Path traversal detected" in text
-    assert text_of(scene, target) == "before"
-    assert python_files(scene.web.plugins / f"{scene.database}_{name}") == {"__init__.py", "old.py"}
+    assert text_of(plain, target) == "before"
+    assert python_files(plain.web.plugins / f"{plain.database}_{name}") == {"__init__.py", "old.py"}
 
 
 def replace(scene: Scene, name: str, files: dict[str, str]) -> tuple[int, str]:

@@ -161,55 +161,55 @@ def test_a_trigger_that_is_created_disabled_runs_when_it_is_enabled(scene: Scene
 
 
 @row("B9.7")
-def test_enable_and_disable_may_come_twice(scene: Scene, connected: RunCli) -> None:
-    scene.trigger("table:a", NOTE)
+def test_enable_and_disable_may_come_twice(plain: Scene, connected: RunCli) -> None:
+    plain.trigger("table:a", NOTE)
     for verb in ("enable", "disable", "disable", "enable", "enable"):
-        assert told(scene.switch(verb)) == (200, "")
+        assert told(plain.switch(verb)) == (200, "")
     for verb in ("enable", "enable", "disable", "disable"):
-        ended = connected(verb, "trigger", "t", "--database", scene.database)
+        ended = connected(verb, "trigger", "t", "--database", plain.database)
         assert (ended.code, ended.stdout) == (0, f"Trigger t {verb}d successfully\n")
 
 
 @row("B9.8")
 @pytest.mark.parametrize("verb", ["enable", "disable"])
-def test_a_trigger_that_is_not_there_is_not_found(scene: Scene, verb: str) -> None:
-    assert told(scene.switch(verb, "nope")) == (404, "the requested resource was not found: nope")
-    assert told(scene.delete("nope")) == (404, "the requested resource was not found: nope")
+def test_a_trigger_that_is_not_there_is_not_found(plain: Scene, verb: str) -> None:
+    assert told(plain.switch(verb, "nope")) == (404, "the requested resource was not found: nope")
+    assert told(plain.delete("nope")) == (404, "the requested resource was not found: nope")
 
 
 @row("B9.9", "A: errors of create and delete")
-def test_an_enabled_trigger_is_only_deleted_by_force(scene: Scene, connected: RunCli) -> None:
+def test_an_enabled_trigger_is_only_deleted_by_force(plain: Scene, connected: RunCli) -> None:
     text = "Cannot delete running plugin t. Disable it first or use --force."
-    scene.trigger("table:a", NOTE)
-    assert told(scene.delete(force=False)) == (409, text)
-    ended = connected("delete", "trigger", "t", "-d", scene.database)
+    plain.trigger("table:a", NOTE)
+    assert told(plain.delete(force=False)) == (409, text)
+    ended = connected("delete", "trigger", "t", "-d", plain.database)
     assert (ended.code, ended.stdout) == (1, "")
     assert text in ended.stderr
-    assert len(scene.triggers()) == 1
-    assert told(scene.delete(force=True)) == (200, "")
-    assert scene.triggers() == []
+    assert len(plain.triggers()) == 1
+    assert told(plain.delete(force=True)) == (200, "")
+    assert plain.triggers() == []
 
 
 @row("B9.9")
-def test_a_disabled_trigger_needs_no_force(scene: Scene) -> None:
-    scene.trigger("table:a", NOTE, disabled=True)
-    assert told(scene.delete(force=False)) == (200, "")
-    assert scene.triggers() == []
+def test_a_disabled_trigger_needs_no_force(plain: Scene) -> None:
+    plain.trigger("table:a", NOTE, disabled=True)
+    assert told(plain.delete(force=False)) == (200, "")
+    assert plain.triggers() == []
 
 
 @row("B9.10")
-def test_a_name_is_taken_in_its_own_database_only(scene: Scene) -> None:
-    other = Scene(scene.web)
-    scene.trigger("table:a", NOTE)
-    assert told(scene.ask_trigger("table:b", scene.plugin(NOTE))) == (409, EXISTS)
+def test_a_name_is_taken_in_its_own_database_only(plain: Scene) -> None:
+    other = Scene(plain.web)
+    plain.trigger("table:a", NOTE)
+    assert told(plain.ask_trigger("table:b", plain.plugin(NOTE))) == (409, EXISTS)
     assert told(other.ask_trigger("table:b", other.plugin(NOTE))) == (200, "")
-    assert [len(one.triggers()) for one in (scene, other)] == [1, 1]
+    assert [len(one.triggers()) for one in (plain, other)] == [1, 1]
     other.close()
 
 
 @row("B9.11")
-def test_a_trigger_needs_its_database(scene: Scene) -> None:
-    answer = scene.ask_trigger("table:a", scene.plugin(NOTE), db="nowhere")
+def test_a_trigger_needs_its_database(plain: Scene) -> None:
+    answer = plain.ask_trigger("table:a", plain.plugin(NOTE), db="nowhere")
     assert told(answer) == (404, "Database not found nowhere")
 
 
