@@ -28,7 +28,7 @@ demo: $(BIN)/influxdb3 ## See the main job: plugins run, the server is killed, n
 	$(BIN)/python demo/run.py
 
 crash: $(BIN)/influxdb3 ## Kill server and host again and again under load: ROUNDS=200 make crash
-	ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/e2e/test_crash.py -s
+	ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/e2e/test_crash.py tests/e2e/test_crash_letters.py -s
 
 bench: $(BIN)/influxdb3 ## Measure, and compare with the saved baseline
 	$(BIN)/python -m tests.bench
