@@ -54,10 +54,16 @@ class Commit:
         """Put the commit into the log; everything else follows when it is durable.
 
         Nobody waits for a commit without output, so it causes no sync; if it changes no state either, the next run
-        need not wait for it.
+        need not wait for it. Of a request that succeeds and leaves nothing but the record of its run, that is written later,
+        with others: to make it takes longer than all else between request and answer.
         """
         output = self._output()
         has_effect = bool(output or self._changes or self._outcome.letters or self._work.letter)
+        if self._work.reply is not None and not has_effect and self._outcome.last.done.error is None:
+            self._tools.executor.settle(self._work.run_id, committed=True, versions={})
+            self._finish()
+            self._tools.journal.keep(self._internal_lines())
+            return
         has_listener = self._work.reply is not None or self._work.letter is not None
         is_awaited = bool(output) or (has_listener and has_effect)
         commit = CommitRecord(
@@ -144,6 +150,9 @@ class Commit:
         return rows
 
     def _internal_rows(self) -> tuple[RowsPayload, ...]:
+        return self._tools.writes.prepare(INTERNAL_DATABASE, "\n".join(self._internal_lines()))
+
+    def _internal_lines(self) -> list[str]:
         stamps = self._tools.stamps
         lines = [run_line(end.origin, end.record, stamps.next()) for end in self._outcome.ends]
         for letter in self._outcome.letters:
@@ -151,7 +160,7 @@ class Commit:
         retried = self._work.letter
         if retried is not None:
             lines += done_with_lines(retried.letter_id, retried.pieces, RETRIED, self._tools.clock.now_ns())
-        return self._tools.writes.prepare(INTERNAL_DATABASE, "\n".join(lines))
+        return lines
 
 
 def origin_of(subject: Subject, work: Work) -> Origin:

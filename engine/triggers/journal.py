@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -66,13 +67,16 @@ class Journal:
         When too many wait, because the disk does not take them, further ones are counted and dropped.
         """
         logger.log(_LEVELS[level], "processing engine: %s", text)
-        stored = log_line(origin, self._node_id, level, text, details, self._stamps.next())
+        self.keep([log_line(origin, self._node_id, level, text, details, self._stamps.next())])
+
+    def keep(self, lines: Sequence[str]) -> None:
+        """Write rows for the engine's own tables with the next log lines; see ``log``."""
         with self._lock:
             if len(self._waiting) >= MOST_WAITING_LINES:
-                self._dropped += 1
+                self._dropped += len(lines)
                 return
-            self._waiting.append(stored)
-            is_first = len(self._waiting) == 1
+            is_first = not self._waiting
+            self._waiting += lines
         if is_first:
             self._timers.after(FLUSH_AFTER_S, self.flush)
 
