@@ -5,6 +5,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import msgspec
+
 from engine.host.protocol import Done, NamespaceChange, StateValue, TableBatch
 from engine.triggers.records import Origin, RunRecord
 
@@ -29,6 +31,14 @@ class RunEnd:
     def without_changes(self) -> "RunEnd":
         """Return the end of a run that leaves no trace in the cache."""
         return replace(self, done=Done(self.done.run_id, self.done.error, cpu_ns=self.done.cpu_ns))
+
+    def without_values_of(self, later: "RunEnd") -> "RunEnd":
+        """Return this end without values that ``later`` set anew; each change is still named, for it is to be settled."""
+        newer = {change.namespace: change for change in later.done.changes}
+        kept = [
+            _without(change, newer[c]) if (c := change.namespace) in newer else change for change in self.done.changes
+        ]
+        return replace(self, done=msgspec.structs.replace(self.done, changes=kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +94,11 @@ class Outcome:
     def changes(self) -> tuple[NamespaceChange, ...]:
         """Return what all runs together changed in the cache."""
         return merge_changes(change for end in self.ends for change in end.done.changes)
+
+
+def _without(change: NamespaceChange, later: NamespaceChange) -> NamespaceChange:
+    gone = {value.key for value in (change if later.clear else later).values}
+    return NamespaceChange(change.namespace, change.clear, [v for v in change.values if v.key not in gone])
 
 
 def merge_changes(changes: Iterable[NamespaceChange]) -> tuple[NamespaceChange, ...]:

@@ -55,6 +55,7 @@ class PartByPart:
         part = self._search.todo[0]
         self._search = after(self._search, end.has_passed)
         if end.has_passed:
+            self._ends = [earlier.without_values_of(end) for earlier in self._ends]  # a value is held once only
             self._ends.append(end)
         else:
             self._failed[part] = end.without_changes()
