@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.errors import AlreadyExists, InvalidRequest, NotFound
 from engine.host.batches import PayloadFiles, table_batches
@@ -385,3 +387,49 @@ def test_from_again_while_history_goes_on_begins_again(node: Node) -> None:
     assert copies(node) == [0.0, 1.0, 2.0, 3.0]
     assert len(list(node.engine.paths.backfills.iterdir())) == 0
     assert trigger_id(node)
+
+
+_values = st.lists(
+    st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=8), min_size=1, max_size=5
+)
+
+
+@settings(deadline=None, max_examples=15)
+@given(_values, st.integers(1, 9), st.integers(0, 6), st.booleans())
+def test_what_a_plugin_makes_of_history_equals_what_it_made_of_new_rows(
+    tmp_path_factory: pytest.TempPathFactory, writes: list[list[tuple[int, bool]]], batch: int, crash: int, turn: bool
+) -> None:
+    """The brief's property: random data, batches, and a crash after a number of runs."""
+    folder = tmp_path_factory.mktemp("node")
+    node = Node(folder / "0", disk=CrashingDisk(folder / "0"))
+    node.trigger("t", "table:a", run_async=turn)
+
+    def mapped(table: str, node: Node) -> None:
+        begun = node.executor.next()
+        rows = [row for part in table_batches(begun.run.batches, PayloadFiles()) for row in part["rows"]]
+        begun.succeed(*(f"{table},g={row['g']} v={row['v'] * 2} {row['time']}" for row in rows))
+
+    for group in writes:
+        node.write("\n".join(f"a,g={'x' if g else 'y'} v={number} {at(number)}" for number, g in group))
+        while node.executor.waiting:
+            mapped("live", node)
+            node.settle()
+    backfill(node, batch_rows=batch)
+    for _ in range(crash):
+        eventually(lambda: node.executor.waiting > 0 or not goes_on(node))
+        if node.executor.waiting:
+            mapped("again", node)
+            node.settle()
+    after = node.crashed(folder / "1")
+
+    def is_over() -> bool:
+        while after.executor.waiting:
+            mapped("again", after)
+            after.settle()
+        return not goes_on(after)
+
+    eventually(is_over)
+    after.settle()
+    sql = "SELECT * FROM {} ORDER BY time, g"
+    assert after.rows(sql.format("again")) == after.rows(sql.format("live"))
+    after.close()
