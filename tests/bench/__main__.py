@@ -5,7 +5,17 @@ import json
 import sys
 from pathlib import Path
 
-from tests.bench import activation, ingest, machine, many_triggers, plugin_rates, punctuality, requests, start_up
+from tests.bench import (
+    activation,
+    ingest,
+    machine,
+    many_triggers,
+    plugin_rates,
+    punctuality,
+    replacement,
+    requests,
+    start_up,
+)
 from tests.bench.report import Figure, print_figures
 
 BASELINE = Path(__file__).with_name("baseline.json")
@@ -19,7 +29,17 @@ def main() -> int:
     parser.add_argument("--only", default="", help="only sections whose name contains this")
     options = parser.parse_args()
     figures: list[Figure] = []
-    for section in (machine, start_up, activation, punctuality, ingest, plugin_rates, many_triggers, requests):
+    for section in (
+        machine,
+        start_up,
+        activation,
+        punctuality,
+        replacement,
+        ingest,
+        plugin_rates,
+        many_triggers,
+        requests,
+    ):
         if options.only in section.__name__:
             figures += section.measure(options.rounds)
     baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}

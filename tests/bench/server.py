@@ -35,13 +35,13 @@ class Bench:
         rows: list[dict[str, object]] = reply.json()
         return rows
 
-    def trigger(self, name: str, spec: str, plugin: str) -> None:
+    def trigger(self, name: str, spec: str, plugin: str, **settings: object) -> None:
         """Make a trigger of the plugin file ``plugin``."""
         body = {
             "db": DATABASE,
             "plugin_filename": plugin,
             "trigger_name": name,
-            "trigger_settings": {"run_async": False, "error_behavior": "log"},
+            "trigger_settings": {"run_async": False, "error_behavior": "log", **settings},
             "trigger_specification": spec,
             "disabled": False,
         }

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.engines import eventually
+from tests.support.hostile import DEEDS, FREEZE_TIMEOUT_S, MINE, Deed
 from tests.support.live import Client, Writer, plugin_hosts
 from tests.support.processes import Watched
 from tests.support.serving import Serving, serving
@@ -32,55 +33,7 @@ def process_writes(influxdb3_local, table_batches, args=None):
         line = LineBuilder(args["into"]).tag("effect", str(uuid.uuid4())).int64_field("number", row["number"])
         influxdb3_local.write(line.time_ns(row["time"]))
 """
-CULPRIT = """
-import ctypes
-import os
-import sys
-
-
-def process_writes(influxdb3_local, table_batches, args=None):
-    {deed}
-"""
-STUBBORN = """while True:
-        try:
-            while True:
-                pass
-        except BaseException:
-            pass"""
-LOOP = "while True: pass"
-HOLD_GIL = "ctypes.PyDLL(None).sleep(1000)"
 INNOCENTS = {"careful": "disable", "easy": "log"}
-
-
-@dataclass(frozen=True)
-class Deed:
-    """What a plugin does, and what the record of its run has to say of it.
-
-    Attributes:
-        ends_host: it takes the plugin host with it.
-        starves: others in its host get no turn before that, not even to say that they began.
-        timeout_s: limit of its trigger's runs, ``None`` = none.
-    """
-
-    code: str
-    outcome: str
-    reason: str
-    ends_host: bool
-    timeout_s: float | None = None
-    starves: bool = False
-
-
-DEEDS = [
-    pytest.param(Deed(LOOP, "timeout", "passed its timeout of 0.5 s", False, 0.5), id="endless-loop"),
-    pytest.param(
-        Deed(STUBBORN, "timeout", "passed its timeout of 0.5 s", True, 0.5, starves=True),
-        id="loop-that-catches-everything",
-    ),
-    pytest.param(Deed("os._exit(1)", "crash", "exited with status 1", True), id="os-exit"),
-    pytest.param(Deed("ctypes.string_at(0)", "crash", "SIGSEGV", True), id="segfault"),
-    pytest.param(Deed(HOLD_GIL, "crash", "gave no sign of life for 1.5 s", True, starves=True), id="held-gil"),
-    pytest.param(Deed("sys.exit()", "error", "SystemExit", False), id="sys-exit"),
-]
 
 
 @pytest.fixture(scope="module")
@@ -99,15 +52,16 @@ def server(tmp_path_factory: pytest.TempPathFactory, plugins: Path) -> Iterator[
 
 
 def _server(folder: Path, plugins: Path) -> AbstractContextManager[Serving]:
-    return serving(folder, "--without-auth", "--plugin-dir", str(plugins), "--plugin-freeze-timeout", "1.5s")
+    freeze = ("--plugin-freeze-timeout", f"{FREEZE_TIMEOUT_S}s")
+    return serving(folder, "--without-auth", "--plugin-dir", str(plugins), *freeze)
 
 
-@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("deed", [pytest.param(deed, id=name) for name, deed in DEEDS.items()])
 def test_a_hostile_plugin_harms_nobody_else(
     server: Serving, plugins: Path, deed: Deed, request: pytest.FixtureRequest
 ) -> None:
     database = request.node.callspec.id.replace("-", "_")
-    (plugins / f"{database}.py").write_text(CULPRIT.format(deed=deed.code))
+    (plugins / f"{database}.py").write_text(deed.code)
     with closing(Client(server.url, database)) as asking, closing(Client(server.url, database)) as writing:
         _create_triggers(asking, f"{database}.py", deed)
         writer = Writer(writing, "input", 0, (1, 3), 0)
@@ -132,7 +86,7 @@ def _create_triggers(asking: Client, plugin: str, deed: Deed) -> None:
     for name, behavior in INNOCENTS.items():
         arguments = {"into": name}
         asking.create_trigger(name, "table:input", "innocent.py", error_behavior=behavior, trigger_arguments=arguments)
-    asking.create_trigger("culprit", "table:poison", plugin, error_behavior="disable", timeout_s=deed.timeout_s)
+    asking.create_trigger("culprit", "table:poison", plugin, error_behavior="disable", **deed.options)
 
 
 def _check_innocents(asking: Client, writer: Writer, deed: Deed) -> None:
@@ -151,19 +105,44 @@ def _check_innocents(asking: Client, writer: Writer, deed: Deed) -> None:
         cut_off += len(began) - len(runs)
     assert cut_off or deed.starves or not deed.ends_host, "no innocent was in flight"
     sql = "SELECT trigger_name FROM system.processing_engine_triggers WHERE NOT disabled ORDER BY trigger_name"
-    enabled = asking.rows_when(sql, lambda rows: len(rows) <= len(INNOCENTS))
-    assert [row["trigger_name"] for row in enabled] == sorted(INNOCENTS)
+    expected_on = sorted([*INNOCENTS, *(["culprit"] if deed.outcome == "success" else [])])
+    enabled = asking.rows_when(sql, lambda rows: len(rows) <= len(expected_on))
+    assert [row["trigger_name"] for row in enabled] == expected_on
 
 
 def _are_at_least(number: int, rows: list[dict[str, Any]]) -> bool:
     return len(rows) >= number
 
 
-@pytest.mark.parametrize("code", [pytest.param(LOOP, id="loop"), pytest.param(HOLD_GIL, id="held-gil")])
-def test_hosts_are_gone_when_the_server_is_killed(tmp_path: Path, code: str) -> None:
+def test_a_thread_that_kills_its_host_after_its_run_is_separated_from_the_innocents(
+    server: Serving, plugins: Path
+) -> None:
+    (plugins / "mine.py").write_text(MINE.code)
+    with closing(Client(server.url, "mines")) as client:
+        assert client.write("other n=1i 1")
+        client.create_trigger("mine", "table:mines", "mine.py")
+        before = plugin_hosts(server.process.pid)
+        for number in range(3):
+            assert client.write(f"mines n={number}i {number}")
+            eventually(partial(_has_lost_one, server, before))
+            before = plugin_hosts(server.process.pid)
+        assert client.write("mines n=4i 4")
+        eventually(lambda: "trigger mine of database mines runs in a plugin host of its own" in server.log.read_text())
+        sql = "SELECT outcome FROM system.processing_engine_runs WHERE trigger_name = 'mine'"
+        assert {row["outcome"] for row in client.rows_when(sql, partial(_are_at_least, 4))} <= {"success", "crash"}
+        client.delete_trigger("mine")
+
+
+def _has_lost_one(server: Serving, before: list[int]) -> bool:
+    return bool(set(before) - set(plugin_hosts(server.process.pid)))
+
+
+@pytest.mark.parametrize("name", ["endless-loop", "held-gil"])
+def test_hosts_are_gone_when_the_server_is_killed(tmp_path: Path, name: str) -> None:
     plugins, sign = tmp_path / "plugins", tmp_path / "began"
     plugins.mkdir()
-    (plugins / "culprit.py").write_text(CULPRIT.format(deed=f"open({str(sign)!r}, 'w').close()\n    {code}"))
+    deed = replace(DEEDS[name], body=f"open({str(sign)!r}, 'w').close()\n{DEEDS[name].body}")
+    (plugins / "culprit.py").write_text(deed.code)
     with serving(tmp_path / "server", "--without-auth", "--plugin-dir", str(plugins)) as running:
         with closing(Client(running.url, "db")) as client:
             assert client.write("other n=1i 1")
