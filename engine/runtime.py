@@ -50,6 +50,7 @@ from engine.plugins.places import NO_PLUGIN_DIR
 from engine.plugins.ports import Executor
 from engine.plugins.processes import HostConfig
 from engine.plugins.registry import PluginRegistry
+from engine.plugins.repository_names import PREFIX as REPOSITORY_PREFIX
 from engine.plugins.secrets import SecretExecutor, Secrets
 from engine.plugins.updates import PluginUpdates, find_trigger
 from engine.query.executor import QueryExecutor, QueryResult
@@ -67,6 +68,7 @@ from engine.system_tables.sources import EngineSources
 from engine.triggers.backfills import BackfillSide
 from engine.triggers.cache_state import CacheStates
 from engine.triggers.ends import RetryResult
+from engine.triggers.figures import Figures, RunFigures
 from engine.triggers.journal import Journal, Stamps
 from engine.triggers.lag import Backlogs, LogTimes
 from engine.triggers.letter_box import LetterBox
@@ -366,6 +368,20 @@ class Engine:
         """Let a write trigger begin anew; see ``TriggerManager.begin_from``."""
         return self.triggers.begin_from(database, name, point)
 
+    def cache_values(self, database: Database) -> Iterable[CacheValue]:
+        """Return what the caches of the triggers of ``database``, and the global one, hold."""
+        return self._cache_states.of(database)
+
+    def next_due(self, trigger_id: int) -> int | None:
+        """Return when a schedule trigger is due next; see ``TriggerManager.next_due``."""
+        return self.triggers.next_due(trigger_id)
+
+    def run_figures(self) -> list[tuple[str, TriggerDefinition, RunFigures]]:
+        """Return for each trigger its database, its definition and what its runs came to since the start."""
+        known = [(d.name, t) for d in self.catalog.state.databases if not d.is_deleted for t in d.triggers]
+        self._figures.keep({trigger.trigger_id for _, trigger in known})
+        return [(database, trigger, self._figures.of(trigger.trigger_id)) for database, trigger in known]
+
     def trigger_lag(self, trigger_id: int) -> Lag | None:
         """Return how far a write trigger is behind; see ``TriggerManager.lag``."""
         return self.triggers.lag(trigger_id)
@@ -495,15 +511,14 @@ class Engine:
         self._writes = WriteService(self.catalog, self.store.schemas, self.wal, self.clock)
         self._tables = Tables(self.catalog, self.store.schemas, self.wal)
         self._queries = QueryExecutor(settings.exec_mem_pool_size_bytes)
-        self._sources = EngineSources(
-            self.catalog, self.store, self.paths, self._plugin_files, self, self._cache_values
-        )
+        self._sources = EngineSources(self.catalog, self.store, self.paths, self)
         self._timers = Timers(self.clock)
         self._timer_loop = TimerLoop(self._timers)
         self._environment = PluginEnvironment(settings.virtual_env_location, settings.package_manager)
         self._secrets = Secrets(self._outside.environ, settings.plugin_dir)
         self._executor: Executor = SecretExecutor(self._outside.executor or self._make_executor(), self._secrets)
         self._cache_states = CacheStates(self.store.consumers, self.wal, self._executor, self.clock)
+        self._figures = Figures()
         stamps = Stamps(self.clock)
         self._journal = Journal(self._writes, self.wal, self._timers, stamps, settings.node_id)
         self._aside = Aside()
@@ -555,6 +570,7 @@ class Engine:
             journal=self._journal,
             stamps=stamps,
             services=ServiceKit(self._journal, self, self._writes, self.store.consumers),
+            figures=self._figures,
             cache_bytes=self.settings.plugin_cache_size_bytes,
             limits=_limit_defaults(self.settings),
             most_side_by_side=self.settings.async_trigger_concurrency_limit,
@@ -613,10 +629,20 @@ class Engine:
         notes += [reading_note(definition.spec), never_note(definition, self.clock.now_ns())]
         return [*problems, *(note for note in notes if note), *self._secrets.problems(definition.arguments)]
 
-    def _cache_values(self, database: Database) -> Iterable[CacheValue]:
-        return self._cache_states.of(database)
+    def plugin_problem(self, plugin_filename: str) -> str | None:
+        """Return why a plugin cannot be run, ``None`` if it can or nothing runs here."""
+        if plugin_filename.startswith(REPOSITORY_PREFIX):
+            return None  # looking may mean to fetch it, and its runs say what is wrong
+        try:
+            self.registry.resolve(plugin_filename)
+        except EngineOff:
+            return None
+        except EngineError as problem:
+            return str(problem)
+        return None
 
-    def _plugin_files(self, plugin_filename: str) -> list[PluginFile]:
+    def plugin_files(self, plugin_filename: str) -> list[PluginFile]:
+        """Return the files of a plugin, none if it is not there."""
         return [
             PluginFile(
                 file_name=f.name,

@@ -19,6 +19,7 @@ from influxdb3_cli.commands import (
     disable,
     enable,
     install,
+    logs,
     query,
     retry,
     serve,
@@ -58,6 +59,7 @@ app = typer.Typer(
 app.command("serve")(serve.command)
 app.command("query")(query.query)
 app.command("q", hidden=True)(query.query)
+app.command("logs")(logs.logs)
 app.command("write")(write.write)
 app.command("w", hidden=True)(write.write)
 for name, group in (

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from influxdb3_cli.errors import AnswerBroken, AnswerUnusable, CommandFailed, RequestNotSent, ServerRefused
-from influxdb3_cli.texts import quote
+from influxdb3_cli.texts import quote, sql_text
 
 _FIRST_REFUSAL = 300  # a redirection is not followed, so nothing was done
 _JSON = {"Content-Type": "application/json"}
@@ -212,6 +212,18 @@ class InfluxClient:
         """Run ``sql``; the rows come in the format ``fmt``, while the server makes them."""
         body = {"db": database, "q": sql, "format": _SENT_FORMATS.get(fmt, fmt), "params": None}
         return self._stream("POST", "/api/v3/query_sql", body=body)
+
+    def rows(self, database: str, sql: str) -> list[dict[str, Any]]:
+        """Return the rows of ``sql``."""
+        answer = self._call("POST", "/api/v3/query_sql", body={"db": database, "q": sql, "format": "json"})
+        rows: list[dict[str, Any]] = json.loads(answer)
+        return rows
+
+    def check_trigger(self, database: str, name: str) -> None:
+        """Raise ``CommandFailed`` if the database has no trigger ``name``."""
+        sql = f"SELECT trigger_name FROM system.processing_engine_triggers WHERE trigger_name = {sql_text(name)}"
+        if not self.rows(database, sql):
+            raise CommandFailed(f"database {quote(database)} has no trigger {quote(name)}")
 
     def write_lp(self, database: str, lines: bytes, options: WriteOptions) -> None:
         """Write line protocol; return when the server has taken it."""

@@ -304,7 +304,7 @@ class Done(msgspec.Struct, tag="done"):
     ``writes`` are its buffered writes in call order, (database or ``None`` for that of the trigger, what is written);
     empty after an error, when ``unwritten`` shows them. Of an answer that went out in parts ``response`` has the rest.
     ``changes`` is what it changed in the cache – also after an error, for a failed run may keep its values.
-    ``cpu_ns`` is the CPU time of its thread.
+    ``cpu_ns`` is the CPU time of its thread, ``peak_memory_bytes`` the most memory that its process had meanwhile.
     """
 
     run_id: str
@@ -313,6 +313,7 @@ class Done(msgspec.Struct, tag="done"):
     changes: list[NamespaceChange] = []
     response: Response | None = None
     cpu_ns: int = 0
+    peak_memory_bytes: int = 0
     unwritten: list[tuple[str | None, Written]] = []
 
 

@@ -16,6 +16,7 @@ from engine.host.cache import CacheStore
 from engine.host.errors import RunInterrupted, as_run_error, encodable
 from engine.host.lanes import Lanes
 from engine.host.loader import PluginLoader
+from engine.host.memory import PeakMemory
 from engine.host.packages import Package
 from engine.host.ports import Services
 from engine.host.protocol import (
@@ -46,6 +47,7 @@ class Runner:
         self._loader = PluginLoader(clock)
         self._files = PayloadFiles()
         self._lanes = Lanes()
+        self._memory = PeakMemory()
         self._lock = threading.Lock()
         self._executions: dict[str, _Execution] = {}
 
@@ -60,7 +62,7 @@ class Runner:
             services.log("WARN", f"{whose} held values that cannot survive a restart: it starts empty")
         cache = self._caches.open(run.run_id, rules, run.default_ttl_s, services.log)
         ticket = Ticket(run, RunState(services, self._caches, cache), on_done)
-        execution = _Execution(ticket, self._loader, self._files, self._forget_execution)
+        execution = _Execution(ticket, self._loader, self._files, self._memory, self._forget_execution)
         with self._lock:
             self._executions[run.run_id] = execution
         self._lanes.submit(run.thread, execution.job)
@@ -115,11 +117,17 @@ class _Execution:
     """
 
     def __init__(
-        self, ticket: Ticket, loader: PluginLoader, files: PayloadFiles, on_end: Callable[["_Execution"], None]
+        self,
+        ticket: Ticket,
+        loader: PluginLoader,
+        files: PayloadFiles,
+        memory: PeakMemory,
+        on_end: Callable[["_Execution"], None],
     ) -> None:
         self.ticket = ticket
         self._loader = loader
         self._files = files
+        self._memory = memory
         self._on_end = on_end
         self._package: Package | None = None
         self._error: RunError | None = None
@@ -128,6 +136,7 @@ class _Execution:
 
     def job(self) -> None:
         """Do all of it."""
+        self._memory.begin()
         if self.ticket.begin():
             started_ns = time.thread_time_ns()
             try:
@@ -139,9 +148,11 @@ class _Execution:
                 self._collect()
                 self.ticket.end()
             output.stop_listening()
-            done = self._done(time.thread_time_ns() - started_ns)
+            done = self._done(time.thread_time_ns() - started_ns, self._memory.end())
             if not self.ticket.finish(done):
                 self.ticket.state.cache.abandon()
+        else:
+            self._memory.end()
         self._on_end(self)
 
     def _attempt(self) -> None:
@@ -183,17 +194,26 @@ class _Execution:
                 self._changes = []
                 self._error = self._error or as_run_error("call", error)
 
-    def _done(self, cpu_ns: int) -> Done:
+    def _done(self, cpu_ns: int, peak_memory_bytes: int) -> Done:
         run_id, order = self.ticket.run.run_id, self.ticket.interrupt
         error, changes = self._error, self._changes or []
         if order is not None:
             error = RunError(order.reason, encodable(order.text), error.details if error else "")
         if error is None:
-            return Done(run_id, None, list(self.ticket.state.writes), changes, self._response, cpu_ns)
+            return Done(
+                run_id, None, list(self.ticket.state.writes), changes, self._response, cpu_ns, peak_memory_bytes
+            )
         if self._package is not None:
             readable = self._package.readable
             error = RunError(error.kind, readable(error.text), readable(error.details))
-        return Done(run_id, error, changes=changes, cpu_ns=cpu_ns, unwritten=list(self.ticket.state.writes))
+        return Done(
+            run_id,
+            error,
+            changes=changes,
+            cpu_ns=cpu_ns,
+            peak_memory_bytes=peak_memory_bytes,
+            unwritten=list(self.ticket.state.writes),
+        )
 
 
 def _arguments(run: Run, files: PayloadFiles, *, rows_may_wait: bool) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ from engine.server.routes import (
     databases,
     dead_letters,
     health,
+    metrics,
     packages,
     plugin_files,
     plugin_requests,
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 ROUTES: RouteTable = {
     **health.ROUTES,
+    **metrics.ROUTES,
     **write.ROUTES,
     **query.ROUTES,
     **databases.ROUTES,

@@ -59,11 +59,20 @@ class SystemSources(Protocol):
     def catalog(self) -> CatalogState:
         """Return the catalog's state."""
 
-    def internal_rows(self, table: str, database: str | None) -> pa.Table | None:
-        """Return the rows of a table of ``_internal`` about ``database`` (``None``: any); ``None`` if there is no such table."""
+    def internal_rows(self, table: str, database: str | None, columns: Sequence[str] | None = None) -> pa.Table | None:
+        """Return the rows of a table of ``_internal`` about ``database`` (``None``: any), with ``columns`` (``None``: all).
+
+        ``None`` if there is no such table.
+        """
 
     def plugin_files(self, plugin_filename: str) -> Sequence[PluginFile]:
         """Return the files of a plugin, none if it is not there."""
+
+    def plugin_problem(self, plugin_filename: str) -> str | None:
+        """Return why a plugin cannot be run, ``None`` if it can or nothing runs here."""
+
+    def next_due(self, trigger_id: int) -> int | None:
+        """Return when a schedule trigger is due next, in ns; ``None`` for one that is off or over, and for other kinds."""
 
     def lag(self, trigger_id: int) -> Lag | None:
         """Return how far a write trigger is behind; ``None`` for one that is off, and for other kinds."""

@@ -5,7 +5,6 @@ import pyarrow.compute as pc
 
 from engine.catalog.state import Database
 from engine.model.durations import format_duration
-from engine.model.progress import Lag
 from engine.model.trigger_spec import spec_as_json
 from engine.system_tables.ports import SystemSources
 
@@ -22,19 +21,6 @@ TRIGGERS = pa.schema(
     ]
 )
 ARGUMENTS = pa.schema([("trigger_name", TEXT), ("argument_key", TEXT), ("argument_value", TEXT)])
-TRIGGER_STATE = pa.schema(
-    [
-        ("trigger_name", TEXT),
-        ("state", TEXT),
-        ("position", pa.int64()),
-        ("head", pa.int64()),
-        ("lag_rows", pa.int64()),
-        ("lag_records", pa.int64()),
-        ("lag_seconds", pa.float64()),
-        ("missed_rows", pa.int64()),
-        ("finished_ranges", pa.int64()),
-    ]
-)
 CACHE_STATE = pa.schema(
     [
         ("trigger_name", TEXT),
@@ -75,6 +61,7 @@ RUNS = pa.schema(
         ("traceback", TEXT),
         ("due", TIMESTAMP),
         ("cpu_time", pa.duration("ns")),
+        ("peak_memory", pa.int64()),
         ("plugin_filename", TEXT),
         ("database_name", TEXT),
         ("time", TIMESTAMP),
@@ -112,28 +99,6 @@ def triggers(sources: SystemSources, database: Database) -> pa.Table:
         for t in database.triggers
     ]
     return pa.Table.from_pylist(rows, schema=TRIGGERS)
-
-
-def trigger_state(sources: SystemSources, database: Database) -> pa.Table:
-    """Return how far each trigger of ``database`` is; what only write triggers have is null for others and while off."""
-    rows = []
-    for trigger in database.triggers:
-        row = {"trigger_name": trigger.name, "state": "enabled" if trigger.enabled else "disabled"}
-        lag = sources.lag(trigger.trigger_id)
-        rows.append(row | _lag_columns(lag) if lag else row)
-    return pa.Table.from_pylist(rows, schema=TRIGGER_STATE)
-
-
-def _lag_columns(lag: Lag) -> dict[str, int | float]:
-    return {
-        "position": lag.position,
-        "head": lag.head,
-        "lag_rows": lag.rows,
-        "lag_records": lag.records,
-        "lag_seconds": lag.oldest_age_ns / 1e9,
-        "missed_rows": lag.missed_rows,
-        "finished_ranges": lag.finished_ranges,
-    }
 
 
 def cache_state(sources: SystemSources, database: Database) -> pa.Table:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from engine.catalog.state import Database
-from engine.system_tables import backfills, dead_letters, processing_engine, storage
+from engine.system_tables import backfills, dead_letters, processing_engine, storage, trigger_state
 from engine.system_tables.ports import SystemSources
 
 
@@ -31,7 +31,7 @@ SYSTEM_TABLES = (
     SystemTable("processing_engine_logs", processing_engine.LOGS, processing_engine.logs),
     SystemTable("processing_engine_runs", processing_engine.RUNS, processing_engine.runs),
     SystemTable("processing_engine_trigger_arguments", processing_engine.ARGUMENTS, processing_engine.arguments),
-    SystemTable("processing_engine_trigger_state", processing_engine.TRIGGER_STATE, processing_engine.trigger_state),
+    SystemTable("processing_engine_trigger_state", trigger_state.TRIGGER_STATE, trigger_state.trigger_state),
     SystemTable("processing_engine_triggers", processing_engine.TRIGGERS, processing_engine.triggers),
     SystemTable("tables", storage.TABLES, storage.tables, only_internal=True),
     SystemTable("tokens", storage.TOKENS, storage.tokens, only_internal=True),

@@ -1,6 +1,6 @@
 """Reads what system tables show from catalog and storage."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import pyarrow as pa
@@ -18,40 +18,42 @@ from engine.storage.store import Store
 from engine.system_tables.ports import PluginFile, StoredFile, StoredTable
 
 
-class TriggerProgress(Protocol):
-    """Knows how far triggers are."""
+class RunningEngine(Protocol):
+    """What only the engine as a whole knows; see the methods of ``SystemSources``."""
+
+    def plugin_files(self, plugin_filename: str) -> Sequence[PluginFile]:
+        """See ``SystemSources``."""
+
+    def plugin_problem(self, plugin_filename: str) -> str | None:
+        """See ``SystemSources``."""
 
     def trigger_lag(self, trigger_id: int) -> Lag | None:
         """See ``SystemSources.lag``."""
 
+    def next_due(self, trigger_id: int) -> int | None:
+        """See ``SystemSources``."""
+
     def backfills(self, database: Database) -> Sequence[BackfillStatus]:
+        """See ``SystemSources``."""
+
+    def cache_values(self, database: Database) -> Iterable[CacheValue]:
         """See ``SystemSources``."""
 
 
 class EngineSources:
     """The running engine as the source of system tables (port ``SystemSources``)."""
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        store: Store,
-        paths: NodePaths,
-        list_plugin_files: Callable[[str], Sequence[PluginFile]],
-        triggers: TriggerProgress,
-        cache_values: Callable[[Database], Iterable[CacheValue]],
-    ) -> None:
+    def __init__(self, catalog: Catalog, store: Store, paths: NodePaths, engine: RunningEngine) -> None:
         self._catalog = catalog
         self._store = store
         self._paths = paths
-        self._list_plugin_files = list_plugin_files
-        self._cache_values = cache_values
-        self._triggers = triggers
+        self._engine = engine
 
     def catalog(self) -> CatalogState:
         """See ``SystemSources``."""
         return self._catalog.state
 
-    def internal_rows(self, table: str, database: str | None) -> pa.Table | None:
+    def internal_rows(self, table: str, database: str | None, columns: Sequence[str] | None = None) -> pa.Table | None:
         """See ``SystemSources``."""
         internal = self._catalog.state.database(INTERNAL_DATABASE)
         schema = self._store.schemas.find(internal.database_id, table) if internal else None
@@ -64,27 +66,37 @@ class EngineSources:
         try:
             arrow = storage_schema(schema)
             parts = [ds.dataset(folder, schema=arrow, format="parquet") for folder in view.folders]
-            tables = [part.to_table(filter=wanted) for part in parts]
+            names = arrow.names if columns is None else [name for name in columns if name in arrow.names]
+            tables = [part.to_table(columns=names, filter=wanted) for part in parts]
             in_memory = pa.Table.from_batches(view.batches, schema=arrow)
         finally:
             view.release()
-        return pa.concat_tables([*tables, in_memory if wanted is None else in_memory.filter(wanted)])
+        found = in_memory if wanted is None else in_memory.filter(wanted)
+        return pa.concat_tables([*tables, found.select(names)])
 
     def plugin_files(self, plugin_filename: str) -> Sequence[PluginFile]:
         """See ``SystemSources``."""
-        return self._list_plugin_files(plugin_filename)
+        return self._engine.plugin_files(plugin_filename)
+
+    def plugin_problem(self, plugin_filename: str) -> str | None:
+        """See ``SystemSources``."""
+        return self._engine.plugin_problem(plugin_filename)
+
+    def next_due(self, trigger_id: int) -> int | None:
+        """See ``SystemSources``."""
+        return self._engine.next_due(trigger_id)
 
     def lag(self, trigger_id: int) -> Lag | None:
         """See ``SystemSources``."""
-        return self._triggers.trigger_lag(trigger_id)
+        return self._engine.trigger_lag(trigger_id)
 
     def backfills(self, database: Database) -> Sequence[BackfillStatus]:
         """See ``SystemSources``."""
-        return self._triggers.backfills(database)
+        return self._engine.backfills(database)
 
     def cache_values(self, database: Database) -> Iterable[CacheValue]:
         """See ``SystemSources``."""
-        return self._cache_values(database)
+        return self._engine.cache_values(database)
 
     def stored_tables(self, database_id: int) -> Sequence[StoredTable]:
         """See ``SystemSources``."""

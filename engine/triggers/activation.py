@@ -186,6 +186,7 @@ class Activation:
             self._running.pop(work.run_id, None)
             stopped = self._stopped
         end = RunEnd(origin_of(self.subject, work), self._record(work, done), done)
+        self.tools.figures.add(self.subject.definition.trigger_id, end.record)
         if stopped or (done.error is not None and done.error.kind == "cancelled"):
             # Neither success nor failure: without a commit the work is still to be done, by whoever does it next.
             self._discard(work, [*(work.parts.ends if work.parts is not None else ()), end])
@@ -312,6 +313,7 @@ class Activation:
             error=error.text if error else "",
             details=error.details if error else "",
             due_ns=work.due_ns,
+            peak_memory_bytes=done.peak_memory_bytes,
         )
 
     def _write_records(self, ends: Sequence[RunEnd]) -> None:

@@ -178,6 +178,11 @@ class TriggerManager:
         tables = self._tables(known[0].database_id, known[1])
         return self._log.backlogs.lag(consumer, tables, self.idle_low(trigger_id))
 
+    def next_due(self, trigger_id: int) -> int | None:
+        """Return when a schedule trigger is due next, in ns; ``None`` for one that is off or over, and for other kinds."""
+        one = self._active.get(trigger_id)
+        return one.source.next_due_ns if one is not None and isinstance(one.source, Schedule) else None
+
     def _tables(self, database_id: int, definition: TriggerDefinition) -> TablesOfTrigger:
         table = definition.spec.table if isinstance(definition.spec, TableSpec) else None
         return TablesOfTrigger(self._log.schemas, database_id, table)

@@ -31,6 +31,7 @@ class RunRecord:
         queue_delay_ns: from the moment it could have begun until then.
         due_ns: the scheduled time of a schedule's run.
         attempt: counted from 1.
+        peak_memory_bytes: the most memory that its plugin host had meanwhile, 0 = not known.
         outcome: ``success``, ``error``, ``timeout``, ``memory``, ``cpu``, ``processes``, ``crash``, ``cancelled``.
     """
 
@@ -46,6 +47,7 @@ class RunRecord:
     error: str = ""
     details: str = ""
     due_ns: int | None = None
+    peak_memory_bytes: int = 0
 
 
 def log_line(origin: Origin, node_id: str, level: str, text: str, details: str, time_ns: int) -> str:
@@ -75,6 +77,7 @@ def run_line(origin: Origin, run: RunRecord, time_ns: int) -> str:
         "queue_delay": run.queue_delay_ns,
         "duration": run.duration_ns,
         "cpu_time": run.cpu_ns,
+        "peak_memory": run.peak_memory_bytes,
         "rows_in": run.rows_in,
         "lines_out": run.lines_out,
         "attempt": run.attempt,

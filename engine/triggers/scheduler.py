@@ -56,6 +56,11 @@ class Schedule:
         """Return the time until which every due time has begun or was passed over."""
         return self._reached_ns
 
+    @property
+    def next_due_ns(self) -> int | None:
+        """Return the next due time, ``None`` if there is none any more."""
+        return self._table.next_after(self._reached_ns)
+
     def start(self, now_ns: int, consumer: Consumer, reached_ns: int | None = None) -> None:
         """Begin at ``now_ns`` with what the log says; first repeat the runs that a crash interrupted.
 

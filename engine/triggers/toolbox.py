@@ -7,6 +7,7 @@ from typing import Protocol
 from engine.clock import Clock
 from engine.host.protocol import PluginSource
 from engine.plugins.ports import Executor
+from engine.triggers.figures import Figures
 from engine.triggers.journal import Journal, Stamps
 from engine.triggers.limits import LimitDefaults
 from engine.triggers.services import ServiceKit
@@ -48,6 +49,7 @@ class Toolbox:
     journal: Journal
     stamps: Stamps
     services: ServiceKit
+    figures: Figures
     limits: LimitDefaults
     most_side_by_side: int
     cache_bytes: int

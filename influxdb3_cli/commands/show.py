@@ -17,9 +17,10 @@ app.add_typer(show_system.app, name="s", hidden=True)
 _INTERNAL = "_internal"
 _PLUGINS = "SELECT plugin_name, file_name, file_path, size_bytes, last_modified FROM system.plugin_files"
 _TRIGGERS = (
-    "SELECT trigger_name, trigger_specification, plugin_filename, "
-    "CASE WHEN disabled THEN 'disabled' ELSE 'enabled' END AS state, error_behavior "
-    "FROM system.processing_engine_triggers ORDER BY trigger_name"
+    "SELECT t.trigger_name, t.trigger_specification, t.plugin_filename, s.state, t.error_behavior, "
+    "s.last_run, s.last_outcome, s.runs, s.failures, s.lag_rows, s.next_due, s.reason "
+    "FROM system.processing_engine_triggers t JOIN system.processing_engine_trigger_state s "
+    "ON t.trigger_name = s.trigger_name ORDER BY t.trigger_name"
 )
 
 
@@ -67,7 +68,7 @@ def plugins(fmt: OutputFormat = Format.PRETTY, host: Host = DEFAULT_HOST, token:
 def triggers(
     database: Database, fmt: OutputFormat = Format.PRETTY, host: Host = DEFAULT_HOST, token: Token = None
 ) -> None:
-    """Show the triggers of a database."""
+    """Show the triggers of a database: whether they run, how their runs went, how far behind they are."""
     with connect(host, token) as client, client.query_sql(database, _TRIGGERS, fmt.value) as body:
         output.emit(body)
 

@@ -434,3 +434,29 @@ def test_a_stop_lets_runs_end_and_keeps_what_they_wrote(tmp_path: Path) -> None:
         scene = Scene(served, "db")
         assert scene.rows("SELECT v FROM out") == [{"v": 1}]
         assert [run["outcome"] for run in scene.runs_when(1)] == ["success"]
+
+
+@row("A: execution tracking")
+def test_runs_are_kept_with_what_they_used_and_counted_for_prometheus(scene: Scene) -> None:
+    code = REQUESTS + "    influxdb3_local.write(LineBuilder('out').int64_field('n', 1))\n    return 'x'\n"
+    scene.web.get(scene.endpoint(code))
+    columns = "started, queue_delay, duration, cpu_time, peak_memory, rows_in, lines_out, attempt, outcome"
+    (kept,) = scene.rows_when(f"SELECT {columns} FROM system.processing_engine_runs")
+    assert (kept["rows_in"], kept["lines_out"], kept["attempt"], kept["outcome"]) == (0, 1, 1, "success")
+    assert kept["peak_memory"] > 1_000_000
+    assert kept["started"]
+    figures = scene.web.get("/metrics").text
+    assert f'influxdb3_trigger_runs_total{{db="{scene.database}",outcome="success",trigger="r"}} 1.0' in figures
+    assert f'influxdb3_trigger_run_duration_seconds_count{{db="{scene.database}",trigger="r"}} 1.0' in figures
+
+
+@row("A: disable until enabled")
+def test_a_trigger_that_an_error_switched_off_tells_since_when_and_why(scene: Scene) -> None:
+    state = "SELECT state, reason FROM system.processing_engine_trigger_state"
+    target = scene.endpoint(REQUESTS + "    raise ValueError('no more')\n", error_behavior="disable")
+    assert scene.web.get(target).status_code == 500
+    (row,) = eventually(lambda: [r for r in scene.rows(state) if r["state"] == "failed" and r.get("reason")])
+    assert row["reason"].startswith("disabled at 20")
+    assert row["reason"].endswith(" UTC due to error: ValueError: no more")
+    assert scene.switch("enable", "r").status_code == 200
+    assert scene.rows(state) == [{"state": "enabled"}]

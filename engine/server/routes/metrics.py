@@ -1,0 +1,121 @@
+"""What Prometheus collects: the runs of each trigger, how far it is behind, and the process."""
+
+from collections.abc import Callable, Iterator
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from engine.model.trigger import TriggerDefinition
+from engine.runtime import Engine
+from engine.server.replies import AnyReply, typed
+from engine.server.requests import Request
+from engine.server.routing import Context, Route, RouteTable
+from engine.server.workers import in_own_thread
+from engine.triggers.figures import BOUNDS_S, Distribution, RunFigures
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+TEXT = b"text/plain; version=0.0.4; charset=utf-8"
+
+_LABELS = ("db", "trigger")
+
+Rows = list[tuple[str, TriggerDefinition, RunFigures]]
+
+
+async def metrics(context: Context, request: Request) -> AnyReply:
+    """Answer all figures, in the text format of Prometheus."""
+    return typed(await in_own_thread(lambda: exposition(context.engine)), TEXT)
+
+
+def exposition(engine: Engine) -> bytes:
+    """Return the figures of ``engine`` and of this process."""
+    # Here: a server that nobody collects from does without it.
+    from prometheus_client import CollectorRegistry, ProcessCollector
+    from prometheus_client.openmetrics.exposition import generate_latest
+
+    registry = CollectorRegistry(auto_describe=False)
+    ProcessCollector(registry=registry)
+    registry.register(_Triggers(engine))
+    text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # the library types only its core
+    return text
+
+
+class _Triggers:
+    """Collects what is known of triggers when it is asked (the protocol of a Prometheus collector)."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def collect(self) -> "Iterator[Metric]":
+        """Yield all families of figures."""
+        rows = self._engine.run_figures()
+        yield from _of_runs(rows)
+        yield from _of_triggers(rows, self._engine)
+
+
+def _of_runs(rows: "Rows") -> "Iterator[Metric]":
+    from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+
+    runs = CounterMetricFamily(
+        "influxdb3_trigger_runs",
+        "Runs of a trigger by how they ended, each attempt as one.",
+        labels=(*_LABELS, "outcome"),
+    )
+    duration = HistogramMetricFamily(
+        "influxdb3_trigger_run_duration_seconds", "Time that calls of the plugin took.", labels=_LABELS
+    )
+    lag = HistogramMetricFamily(
+        "influxdb3_trigger_lag_seconds",
+        "Time from when a run could have begun (rows durable, time due, request come) until its plugin was called.",
+        labels=_LABELS,
+    )
+    for database, trigger, figures in rows:
+        names = (database, trigger.name)
+        for outcome, count in sorted(figures.outcomes.items()):
+            runs.add_metric((*names, outcome), count)
+        duration.add_metric(names, _buckets(figures.duration), figures.duration.sum_s)
+        lag.add_metric(names, _buckets(figures.delay), figures.delay.sum_s)
+    yield from (runs, duration, lag)
+    for name, text, value in _SUMS:
+        sums = CounterMetricFamily(name, text, labels=_LABELS)
+        for database, trigger, figures in rows:
+            sums.add_metric((database, trigger.name), value(figures))
+        yield sums
+
+
+def _of_triggers(rows: "Rows", engine: Engine) -> "Iterator[Metric]":
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    enabled = GaugeMetricFamily("influxdb3_trigger_enabled", "Whether a trigger is on.", labels=_LABELS)
+    memory = GaugeMetricFamily(
+        "influxdb3_trigger_peak_memory_bytes", "Most memory of the plugin host in the last run.", labels=_LABELS
+    )
+    behind = GaugeMetricFamily("influxdb3_trigger_lag_rows", "Rows not yet delivered.", labels=_LABELS)
+    missed = CounterMetricFamily(
+        "influxdb3_trigger_missed_rows", "Rows that left the log before they were delivered.", labels=_LABELS
+    )
+    for database, trigger, figures in rows:
+        names = (database, trigger.name)
+        enabled.add_metric(names, float(trigger.enabled))
+        memory.add_metric(names, figures.peak_memory_bytes)
+        progress = engine.trigger_lag(trigger.trigger_id)
+        if progress is not None:
+            behind.add_metric(names, progress.rows)
+            missed.add_metric(names, progress.missed_rows)
+    yield from (enabled, memory, behind, missed)
+
+
+_SUMS: tuple[tuple[str, str, Callable[[RunFigures], float]], ...] = (
+    ("influxdb3_trigger_rows", "Rows that runs were given.", lambda f: f.rows_in),
+    ("influxdb3_trigger_lines", "Lines that runs wrote.", lambda f: f.lines_out),
+    ("influxdb3_trigger_cpu_seconds", "CPU time of the threads of runs.", lambda f: f.cpu_s),
+)
+
+
+def _buckets(distribution: Distribution) -> list[tuple[str, float]]:
+    """Return (upper bound, number up to it) as Prometheus wants them."""
+    bounds = (*(f"{bound:g}" for bound in BOUNDS_S), "+Inf")
+    return list(zip(bounds, accumulate(distribution.counts), strict=True))
+
+
+ROUTES: RouteTable = {("GET", "/metrics"): Route(metrics)}

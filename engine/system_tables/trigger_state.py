@@ -1,0 +1,132 @@
+"""How each trigger is doing: whether it runs, what its runs came to, how far it is, when it is due."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.catalog.state import Database
+from engine.model.progress import Lag
+from engine.model.trigger import TriggerDefinition
+from engine.system_tables.ports import SystemSources
+
+TIMESTAMP = pa.timestamp("ns")
+
+TRIGGER_STATE = pa.schema(
+    [
+        ("trigger_name", pa.string()),
+        ("state", pa.string()),
+        ("reason", pa.string()),
+        ("runs", pa.int64()),
+        ("failures", pa.int64()),
+        ("last_run", TIMESTAMP),
+        ("last_outcome", pa.string()),
+        ("next_due", TIMESTAMP),
+        ("lag_rows", pa.int64()),
+        ("lag_records", pa.int64()),
+        ("lag_seconds", pa.float64()),
+        ("missed_rows", pa.int64()),
+        ("position", pa.int64()),
+        ("head", pa.int64()),
+        ("finished_ranges", pa.int64()),
+    ]
+)
+
+_DISABLED_BY_ERROR = "due to error: "
+_FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """The runs of one trigger that are kept, each attempt as one; ``last_run_ns`` is when the last one began."""
+
+    runs: int
+    failures: int
+    last_run_ns: int
+    last_outcome: str
+
+
+def trigger_state(sources: SystemSources, database: Database) -> pa.Table:
+    """Return a row for each trigger of ``database``; what only write triggers have is null for others and while off.
+
+    ``state`` is ``enabled``, ``disabled``, or ``failed`` for one that its error behaviour switched off. ``reason`` says
+    why, or what is wrong with the plugin of one that is on. ``runs`` and ``failures`` count the runs that are kept.
+    """
+    summaries = run_summaries(sources, database.name)
+    reasons = _reasons(sources, database)
+    rows = [_row(sources, t, summaries.get(t.name), reasons.get(t.name)) for t in database.triggers]
+    return pa.Table.from_pylist(rows, schema=TRIGGER_STATE)
+
+
+def run_summaries(sources: SystemSources, database: str) -> dict[str, RunSummary]:
+    """Return what is kept of the runs of each trigger, by name."""
+    kept = sources.internal_rows("processing_engine_runs", database, ("trigger_name", "started", "outcome"))
+    if kept is None or not len(kept):
+        return {}
+    kept = kept.sort_by("started")
+    failed = pc.cast(pc.not_equal(kept["outcome"], "success"), pa.int64())
+    groups = (
+        kept.append_column("failed", failed)
+        .group_by("trigger_name", use_threads=False)
+        .aggregate([("outcome", "count"), ("failed", "sum"), ("started", "last"), ("outcome", "last")])
+    )
+    return {
+        row["trigger_name"]: RunSummary(
+            row["outcome_count"], row["failed_sum"], row["started_last"], row["outcome_last"]
+        )
+        for row in groups.to_pylist()
+    }
+
+
+def _row(
+    sources: SystemSources, trigger: TriggerDefinition, summary: RunSummary | None, reason: str | None
+) -> dict[str, Any]:
+    state = "enabled" if trigger.enabled else _FAILED if reason else "disabled"
+    row: dict[str, Any] = {
+        "trigger_name": trigger.name,
+        "state": state,
+        "reason": sources.plugin_problem(trigger.plugin_filename) if trigger.enabled else reason,
+        "runs": 0,
+        "failures": 0,
+        "next_due": sources.next_due(trigger.trigger_id),
+    }
+    if summary is not None:
+        row |= {
+            "runs": summary.runs,
+            "failures": summary.failures,
+            "last_run": summary.last_run_ns,
+            "last_outcome": summary.last_outcome,
+        }
+    lag = sources.lag(trigger.trigger_id)
+    return row | _lag_columns(lag) if lag else row
+
+
+def _reasons(sources: SystemSources, database: Database) -> dict[str, str]:
+    """Return why triggers that are off were switched off by their error behaviour, with the time, if that came last."""
+    off = [trigger.name for trigger in database.triggers if not trigger.enabled]
+    columns = ("trigger_name", "time", "log_text", "run_id")
+    kept = sources.internal_rows("processing_engine_logs", database.name, columns) if off else None
+    if kept is None or not len(kept):
+        return {}
+    own = pc.and_(pc.equal(kept["run_id"], ""), pc.match_substring(kept["log_text"], _DISABLED_BY_ERROR))
+    found = kept.filter(pc.and_(own, pc.is_in(kept["trigger_name"], pa.array(off)))).sort_by("time")
+    times = pc.strftime(found["time"].cast(pa.timestamp("s"), safe=False), "%Y-%m-%d %H:%M:%S").to_pylist()
+    rows = zip(found["trigger_name"].to_pylist(), times, found["log_text"].to_pylist(), strict=True)
+    return {name: f"disabled at {time} UTC {_DISABLED_BY_ERROR}{_cause(text)}" for name, time, text in rows}
+
+
+def _cause(text: str) -> str:
+    return text.partition(_DISABLED_BY_ERROR)[2]
+
+
+def _lag_columns(lag: Lag) -> dict[str, int | float]:
+    return {
+        "position": lag.position,
+        "head": lag.head,
+        "lag_rows": lag.rows,
+        "lag_records": lag.records,
+        "lag_seconds": lag.oldest_age_ns / 1e9,
+        "missed_rows": lag.missed_rows,
+        "finished_ranges": lag.finished_ranges,
+    }
