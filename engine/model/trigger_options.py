@@ -239,7 +239,7 @@ OPTIONS: tuple[TriggerOption, ...] = (
         _rows,
         str,
         "ROWS",
-        "Most rows that a run is given.",
+        "Most rows that a run is given; a single write is never cut.",
         frozenset({"wal"}),
     ),
     _choice(

@@ -87,6 +87,7 @@ class WriteConsumer:
         self._history: HistoryFeed | None = None
         self._from_history: dict[int, HistoryFeed] = {}
         self._is_turn_of_history = False
+        self._limit = activation.subject.definition.limits.max_rows_per_run
         self._is_dirty = True
         self._pumping = False
         self._last_loop_ns = 0
@@ -101,9 +102,10 @@ class WriteConsumer:
         with self._lock:
             at_once = not self._is_dirty and not self._pumping and self._may_run() and not self._live_waits
             self._is_dirty = True
-            work = self._batch_of(rows) if at_once else None
+            batch = self._within_limit(rows) if at_once else ()
+            work = self._batch_of(batch) if batch else None
             if work is not None:
-                self._is_dirty = False
+                self._is_dirty = len(batch) < len(rows)
                 self._begin(work)
         if work is not None:
             self._execute(work)
@@ -214,7 +216,8 @@ class WriteConsumer:
 
     def _next_work(self) -> Work | None:
         """Return the next batch, ``None`` if there is none or its time has not come."""
-        found = self._feed.rows.rows_at_hand(self._next - 1, self._feed.tables(), MOST_ROWS)
+        most_rows = min(self._limit or MOST_ROWS, MOST_ROWS)
+        found = self._feed.rows.rows_at_hand(self._next - 1, self._feed.tables(), most_rows)
         if found is None:
             self._read_aside()
             return None
@@ -225,7 +228,19 @@ class WriteConsumer:
         if not refs:
             self._next = found[-1].position + 1
             return self._next_work()
-        return self._batch_of(refs)
+        return self._batch_of(self._within_limit(refs))
+
+    def _within_limit(self, refs: Sequence[RowsRef]) -> Sequence[RowsRef]:
+        """Return the first of ``refs``: whole records with no more rows than the trigger's runs may get, one at least."""
+        if self._limit is None:
+            return refs
+        rows = 0
+        for ref in refs:
+            rows += ref.row_count
+            if rows > self._limit and ref.position != refs[0].position:
+                end = next(i for i, r in enumerate(refs) if r.position == ref.position)
+                return refs[:end]
+        return refs
 
     def _batch_of(self, refs: Sequence[RowsRef]) -> Work | None:
         """Return a run on ``refs``, the next rows; ``None`` if their time has not come."""

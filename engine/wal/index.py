@@ -91,14 +91,14 @@ class SegmentIndex:
         """Return how much there is of each table between two positions, both included."""
         count = self._count
         number = max(bisect_right(self._first_positions, first - 1) - 1, 0)
-        found: dict[int, TableTotals] = {}
+        found = []
         while number * _CHUNK_ROWS < count and self._first_positions[number] <= last:
             size = min(_CHUNK_ROWS, count - number * _CHUNK_ROWS)
             rows = np.frombuffer(self._chunks[number], _DTYPE, size)
             low, high = np.searchsorted(rows["position"], [first - 1, last], side="right")
-            add_totals(found, _totals_of(rows[int(low) : int(high)]))
+            found.append(rows[int(low) : int(high)])
             number += 1
-        return found
+        return _totals_of(np.concatenate(found)) if found else {}
 
     def _number_of(self, chain: tuple[int, ...]) -> int:
         number = self._chain_numbers[chain] = len(self._chains)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.model.progress import Lag, Progress
+from engine.model.trigger import TriggerLimits
 from tests.integration.test_write_triggers import delivered
 from tests.support.copier import check_once, copy_rows, drain
 from tests.support.disk import CrashingDisk
@@ -204,3 +205,21 @@ def test_a_backlog_in_many_old_segments_arrives_in_order_and_whole(tmp_path: Pat
         begun.succeed(f"out w=1 {len(values)}")
     assert values == [-1.0, *map(float, range(600))]
     node.close()
+
+
+def test_a_run_gets_whole_records_up_to_the_trigger_s_limit(node: Node) -> None:
+    node.trigger("t", "table:a", limits=TriggerLimits(max_rows_per_run=3))
+    node.write("a v=0 0")
+    first = node.executor.next()
+    node.write("a v=1 1\na v=2 2")
+    node.write("a v=3 3")
+    node.write("a v=4 4")
+    node.write("\n".join(f"a v={v} {v}" for v in range(5, 10)))
+    node.write("a v=10 10")
+    got = []
+    first.succeed()
+    for _ in range(4):
+        begun = node.executor.next()
+        got.append([v for _, v in delivered(begun.run)])
+        begun.succeed()
+    assert got == [[1.0, 2.0, 3.0], [4.0], [5.0, 6.0, 7.0, 8.0, 9.0], [10.0]], "a record is never cut"
