@@ -3,6 +3,7 @@
 import logging
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -44,7 +45,7 @@ from engine.model.trigger import Isolation, TriggerDefinition, TriggerLimits
 from engine.model.trigger_spec import plugin_type_name, reading_note, run_kind
 from engine.paths import NodePaths
 from engine.plugins.dry_run import DryRunPorts, DryRunRequest, DryRuns
-from engine.plugins.environment import PluginEnvironment
+from engine.plugins.environment import EnvironmentPlaces, PluginEnvironment
 from engine.plugins.executors.host import ExecutorConfig, HostExecutor
 from engine.plugins.places import NO_PLUGIN_DIR
 from engine.plugins.ports import Executor
@@ -196,6 +197,7 @@ class Engine:
         if self._outside.in_background:
             self._watcher.stop()
         self.triggers.close()
+        self._environment.close()
         self._executor.close(self.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
         if self._outside.in_background:
             self._timer_loop.stop()
@@ -514,9 +516,11 @@ class Engine:
         self._sources = EngineSources(self.catalog, self.store, self.paths, self)
         self._timers = Timers(self.clock)
         self._timer_loop = TimerLoop(self._timers)
-        self._environment = PluginEnvironment(settings.virtual_env_location, settings.package_manager)
         self._secrets = Secrets(self._outside.environ, settings.plugin_dir)
         self._executor: Executor = SecretExecutor(self._outside.executor or self._make_executor(), self._secrets)
+        self._environment = PluginEnvironment(
+            _environment_places(settings), settings.package_manager, self._executor.renew
+        )
         self._cache_states = CacheStates(self.store.consumers, self.wal, self._executor, self.clock)
         self._figures = Figures()
         stamps = Stamps(self.clock)
@@ -557,6 +561,7 @@ class Engine:
             self._timer_loop.start()
             self._maintenance.start()
             self._watcher.start()
+            threading.Thread(target=self._environment.resume, name="finish-installation", daemon=True).start()
 
     def _toolbox(self, stamps: Stamps) -> Toolbox:
         return Toolbox(
@@ -672,6 +677,12 @@ class Engine:
         if stored is None:
             raise NotFound(f"the requested resource was not found: {name}")
         return NewToken(stored.token_id, name, text, stored.hash, stored.created_ns, stored.expires_ns)
+
+
+def _environment_places(settings: Settings) -> EnvironmentPlaces | None:
+    if settings.plugin_dir is None or settings.virtual_env_location is None:
+        return None
+    return EnvironmentPlaces(settings.virtual_env_location, settings.plugin_dir)
 
 
 def _limit_defaults(settings: Settings) -> LimitDefaults:

@@ -233,9 +233,10 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     _choice(
         "package-manager",
-        ("discover", "pip", "disabled"),
+        ("discover", "pip", "uv", "disabled"),
         "discover",
-        "What installs packages for plugins; `disabled` refuses to install any.",
+        "What installs packages for plugins; `discover` takes pip if it can be used, else uv; `disabled` refuses to "
+        "install any.",
     ),
     Setting(
         "plugin-repo",

@@ -255,6 +255,19 @@ class Blame:
         self._leave(subject, None, orders)
         return orders
 
+    def renew(self) -> list[Order]:
+        """Replace all hosts that import what is installed for all plugins; those with runs end after the last of these."""
+        orders: list[Order] = []
+        renewed = [h for h in self._hosts.values() if h.plan.virtual_env is None and h.role is not Role.TRIAL]
+        for host in renewed:
+            if self._own.get(host.subject) is host:
+                del self._own[host.subject]
+            if self._shared.get(host.plan) is host:
+                # At once, not with the next run: who waits for a package has just been told that it is there.
+                self._shared[host.plan] = self._start(Role.SHARED, host.plan, orders)
+            self._end_if_idle(host, orders)
+        return orders
+
     def tick(self, now_ns: int) -> list[Order]:
         """Do what time alone demands: freezes, the grace second of cancelled runs, restarts, repetitions."""
         passed_ns = min(now_ns - (self._last_tick_ns if self._last_tick_ns is not None else now_ns), LONGEST_TICK_NS)

@@ -108,5 +108,11 @@ class Executor(Protocol):
     def forget(self, namespace: str) -> None:
         """Drop a cache namespace in every host."""
 
+    def renew(self) -> None:
+        """Have further runs without a virtual environment of their own take place in fresh hosts: packages have changed.
+
+        What runs goes on where it is, with what it has imported.
+        """
+
     def close(self, timeout_s: float) -> None:
         """End all runs (as ``cancel`` does) and all hosts, after at most ``timeout_s`` seconds for runs to end by themselves."""

@@ -165,7 +165,7 @@ class SecretExecutor:
         self._secrets = secrets
         self._failures = Workers("secret-missing", 1)
         self.warm_up, self.settle, self.cancel = inner.warm_up, inner.settle, inner.cancel
-        self.forget, self.close = inner.forget, inner.close
+        self.forget, self.renew, self.close = inner.forget, inner.renew, inner.close
 
     def run(self, run: Run, limits: RunLimits, services: RunServices, on_done: Callable[[Done], None]) -> None:
         """See ``ports.Executor``; a run whose secrets are not there fails without being started."""

@@ -106,6 +106,13 @@ class Supervisor:
                 self._order_spare()
             return process
 
+    def drop_spare(self) -> None:
+        """End the spare, and start another one: what is importable has changed since it started."""
+        with self._lock:
+            spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.kill()
+
     def close(self) -> None:
         """End all hosts, politely and then by force; return when they and the threads are gone."""
         with self._lock:

@@ -51,6 +51,7 @@ class ScriptedExecutor:
     started: list[StartedRun] = field(default_factory=list)
     settled: list[tuple[str, bool, dict[str, int]]] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+    renewed: int = 0
     _arrived: threading.Condition = field(default_factory=threading.Condition)
     _taken: int = 0
 
@@ -93,6 +94,10 @@ class ScriptedExecutor:
     def forget(self, namespace: str) -> None:
         """See ``Executor``."""
         self.forgotten.append(namespace)
+
+    def renew(self) -> None:
+        """See ``Executor``."""
+        self.renewed += 1
 
     def close(self, timeout_s: float) -> None:
         """See ``Executor``."""

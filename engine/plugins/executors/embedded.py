@@ -1,5 +1,6 @@
 """The executor that runs plugins in threads of the server itself: for debuggers and tests, without protection."""
 
+import logging
 import threading
 from collections.abc import Callable
 
@@ -11,6 +12,8 @@ from engine.host.runner import Runner
 from engine.plugins.blame import CANCELLED_TEXT, GRACE_NS
 from engine.plugins.blame_records import SECOND_NS
 from engine.plugins.ports import RunLimits, RunServices
+
+logger = logging.getLogger(__name__)
 
 GRACE_S = GRACE_NS / SECOND_NS
 
@@ -61,6 +64,10 @@ class EmbeddedExecutor:
         """See ``ports.Executor``."""
         with self._telling:
             self._runner.forget(namespace)
+
+    def renew(self) -> None:
+        """See ``ports.Executor``: this process cannot be replaced."""
+        logger.warning("packages have changed: what plugins have imported of them stays until the server is restarted")
 
     def close(self, timeout_s: float) -> None:
         """See ``ports.Executor``."""

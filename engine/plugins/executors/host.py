@@ -209,6 +209,13 @@ class HostExecutor(HostListener):
                 slot.send(Forget(namespace))
         self._carry_out(todo)
 
+    def renew(self) -> None:
+        """See ``ports.Executor``."""
+        self.supervisor.drop_spare()
+        with self._lock:
+            todo = self._blame.renew()
+        self._carry_out(todo)
+
     def close(self, timeout_s: float) -> None:
         """See ``ports.Executor``; returns when every ``on_done`` has returned, or the last wait is over."""
         with self._lock:

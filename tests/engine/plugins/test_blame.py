@@ -1,5 +1,7 @@
 """Who answers for what happens to a plugin host."""
 
+from pathlib import Path
+
 import pytest
 
 from engine.plugins.blame_records import RunFacts
@@ -22,6 +24,36 @@ def test_runs_of_all_owners_share_one_host(stage: Stage) -> None:
     stage.admit("b")
     assert stage.host_of("a") == stage.host_of("b")
     assert stage.role_of("a") == "shared"
+
+
+def test_packages_that_changed_bring_fresh_hosts_and_what_runs_goes_on(stage: Stage) -> None:
+    stage.admit("a", thread="t")
+    stage.admit("own", owner="x", plan=HostPlan(is_alone=True))
+    stage.admit("other", plan=HostPlan("hash", virtual_env=Path("/env")))
+    first, own, other = (stage.host_of(run) for run in ("a", "own", "other"))
+    stage.take(stage.blame.renew())
+    stage.admit("b")
+    stage.admit("c", thread="t")
+    assert stage.host_of("a") == first
+    assert stage.host_of("b") != first
+    assert "c" not in [run for run, _ in stage.sent]
+    stage.finish("a")
+    assert stage.host_of("c") == stage.host_of("b")
+    assert not stage.blame.has_host(first)
+    stage.finish("own")
+    stage.admit("own again", owner="x", plan=HostPlan(is_alone=True))
+    assert stage.host_of("own again") != own
+    stage.admit("other again", plan=HostPlan("hash", virtual_env=Path("/env")))
+    assert stage.host_of("other again") == other
+
+
+def test_a_host_without_runs_is_replaced_at_once_when_packages_change(stage: Stage) -> None:
+    stage.take(stage.blame.warm_up())
+    stage.take(stage.blame.renew())
+    assert not stage.blame.has_host(1)
+    assert stage.blame.has_host(2)
+    stage.admit("a")
+    assert stage.host_of("a") == 2
 
 
 def test_an_end_is_passed_on_once(stage: Stage) -> None:

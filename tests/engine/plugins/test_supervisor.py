@@ -114,6 +114,15 @@ def test_a_spare_that_dies_is_replaced(supervisor: Supervisor, heard: Heard, mon
     until(lambda: spare not in supervisor.pids and supervisor.has_spare)
 
 
+def test_a_spare_that_is_dropped_is_replaced(supervisor: Supervisor, heard: Heard) -> None:
+    first = supervisor.obtain(1)
+    until(lambda: supervisor.has_spare)
+    (spare,) = [pid for pid in supervisor.pids if pid != first.pid]
+    supervisor.drop_spare()
+    until(lambda: not is_alive(spare))
+    until(lambda: spare not in supervisor.pids and supervisor.has_spare)
+
+
 def test_what_cannot_be_started_is_gone_before_it_is_ready(heard: Heard, caplog: pytest.LogCaptureFixture) -> None:
     supervisor = Supervisor(HostConfig(ENVIRON, command=("/nowhere/python",)), SystemClock(), heard)
     with caplog.at_level(logging.ERROR):
