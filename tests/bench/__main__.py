@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.bench import (
     activation,
+    chain,
     ingest,
     machine,
     many_triggers,
@@ -33,6 +34,7 @@ def main() -> int:
         machine,
         start_up,
         activation,
+        chain,
         punctuality,
         replacement,
         ingest,
