@@ -4,37 +4,28 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import pyarrow as pa
 
-from engine.auth.tokens import check_token, create_token, hash_token, presented_token
+from engine.auth.admin import Tokens
 from engine.catalog.catalog import Catalog
 from engine.catalog.changes import (
     CreateDatabase,
-    CreateToken,
-    CreateTrigger,
-    DeleteToken,
-    DeleteTrigger,
-    ReplaceTokenHash,
-    ReplaceTrigger,
-    SetTriggerEnabled,
 )
 from engine.catalog.edits import EditWatcher
-from engine.catalog.state import INTERNAL_DATABASE, OPERATOR_TOKEN, Database
+from engine.catalog.state import INTERNAL_DATABASE, Database
 from engine.clock import Clock, SystemClock
 from engine.disk import Disk, RealDisk, make_durable_folder
 from engine.errors import (
     DatabaseNotFound,
     EngineError,
     EngineOff,
-    InvalidRequest,
-    NotFound,
     PluginError,
 )
 from engine.host.protocol import RequestData
@@ -42,7 +33,6 @@ from engine.model.backfill import BackfillRequest, BackfillStatus, StartPoint
 from engine.model.progress import Lag
 from engine.model.schema import TableSchema
 from engine.model.trigger import Isolation, TriggerDefinition, TriggerLimits
-from engine.model.trigger_spec import plugin_type_name, reading_note, run_kind
 from engine.paths import NodePaths
 from engine.plugins.dry_run import DryRunPorts, DryRunRequest, DryRuns
 from engine.plugins.environment import EnvironmentPlaces, PluginEnvironment
@@ -51,7 +41,6 @@ from engine.plugins.places import NO_PLUGIN_DIR
 from engine.plugins.ports import Executor
 from engine.plugins.processes import HostConfig
 from engine.plugins.registry import PluginRegistry
-from engine.plugins.repository_names import PREFIX as REPOSITORY_PREFIX
 from engine.plugins.secrets import SecretExecutor, Secrets
 from engine.plugins.updates import PluginUpdates, find_trigger
 from engine.query.executor import QueryExecutor, QueryResult
@@ -60,14 +49,14 @@ from engine.settings import Settings
 from engine.storage.history import Histories
 from engine.storage.maintenance import Maintenance, MaintenanceConfig, TriggerSide
 from engine.storage.manifest import FileEntry
-from engine.storage.state import CacheValue
 from engine.storage.store import Store, StoreConfig
 from engine.storage.truncation import LogRetention
-from engine.system_tables.ports import PluginFile
 from engine.system_tables.registry import DatabaseSystemTables
 from engine.system_tables.sources import EngineSources
+from engine.triggers.answers import TriggerAnswers
 from engine.triggers.backfills import BackfillSide
 from engine.triggers.cache_state import CacheStates
+from engine.triggers.definitions import Edit, TriggerDefinitions
 from engine.triggers.ends import RetryResult
 from engine.triggers.figures import Figures, RunFigures
 from engine.triggers.journal import Journal, Stamps
@@ -78,7 +67,6 @@ from engine.triggers.limits import LimitDefaults
 from engine.triggers.manager import LogSide, TriggerManager
 from engine.triggers.records import DEAD_LETTERS
 from engine.triggers.replies import Answered
-from engine.triggers.schedule import never_note
 from engine.triggers.services import ServiceKit
 from engine.triggers.timers import Aside, TimerLoop, Timers
 from engine.triggers.toolbox import Toolbox
@@ -114,18 +102,6 @@ class Outside:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     executor: Executor | None = None
     in_background: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class NewToken:
-    """A token that was just made; its text is shown once and kept nowhere."""
-
-    token_id: int
-    name: str
-    token: str
-    hash: str
-    created_ns: int
-    expires_ns: int | None
 
 
 class Engine:
@@ -302,65 +278,28 @@ class Engine:
         strict: bool = False,
         upload: Mapping[str, str] | None = None,
     ) -> list[str]:
-        """Make a trigger, and start it unless it is disabled; return warnings.
+        """Make a trigger, and start it unless it is disabled; return warnings; see ``TriggerDefinitions.create``."""
+        return self._definitions.create(database, definition, strict=strict, upload=upload or {})
 
-        The files of ``upload`` (name in the plugin folder, text) are written first, and are as before if anything fails.
-
-        Raises:
-            PluginError: its plugin is not there.
-            InvalidRequest: triggers of this kind are not allowed here; ``strict``: its plugin cannot work.
-        """
-        change = CreateTrigger(database, replace(definition, trigger_id=0))
-        if upload:
-            self.catalog.check(change)
-        with self.registry.uploaded(upload or {}):
-            warnings = self._trigger_warnings(definition, is_new_plugin=True, strict=strict)
-            self.catalog.apply(change)
-        return warnings
-
-    def update_trigger(
-        self,
-        database: str,
-        name: str,
-        edit: Callable[[TriggerDefinition], TriggerDefinition],
-        *,
-        strict: bool = False,
-    ) -> list[str]:
-        """Make of a trigger what ``edit`` returns for it; return warnings.
+    def update_trigger(self, database: str, name: str, edit: Edit, *, strict: bool = False) -> list[str]:
+        """Make of a trigger what ``edit`` returns for it; return warnings; see ``TriggerDefinitions.update``.
 
         What runs is interrupted, and done again by the changed trigger. A changed specification begins anew: with what
         comes from now on, and an empty cache.
-
-        Raises:
-            EngineError: see ``create_trigger``; there is no such trigger; somebody else changed it just now.
         """
-        before = self._trigger(database, name)
-        after = edit(before)
-        is_new_plugin = after.plugin_filename != before.plugin_filename
-        warnings = self._trigger_warnings(after, is_new_plugin=is_new_plugin, strict=strict)
-        self.catalog.apply(ReplaceTrigger(database, before, after))
-        return warnings
+        return self._definitions.update(database, name, edit, strict=strict)
 
     def delete_trigger(self, database: str, name: str, force: bool) -> None:
         """Take a trigger out."""
-        self.catalog.apply(DeleteTrigger(database, name, force))
+        self._definitions.delete(database, name, force=force)
 
     def set_trigger_enabled(self, database: str, name: str, enabled: bool) -> None:
-        """Enable or disable a trigger; a ``gh:`` plugin that is enabled is fetched anew."""
-        found = self.catalog.state.database(database)
-        definition = found.trigger(name) if found else None
-        if enabled and definition is not None and not definition.enabled:
-            self.registry.refresh(definition.plugin_filename)
-        self.catalog.apply(SetTriggerEnabled(database, name, enabled))
+        """Enable or disable a trigger; see ``TriggerDefinitions.set_enabled``."""
+        self._definitions.set_enabled(database, name, enabled=enabled)
 
     def backfill(self, database: str, name: str, request: BackfillRequest) -> BackfillStatus:
         """Send stored rows through a write trigger once more; see ``TriggerManager.backfill``."""
         return self.triggers.backfill(database, name, request)
-
-    def backfills(self, database: Database) -> list[BackfillStatus]:
-        """Return the backfills of a database that go on."""
-        found = [self.triggers.backfill_status(database.name, trigger.name) for trigger in database.triggers]
-        return [status for status in found if status is not None]
 
     def cancel_backfill(self, database: str, name: str) -> None:
         """End the backfill of a trigger before its time."""
@@ -369,14 +308,6 @@ class Engine:
     def begin_trigger_from(self, database: str, name: str, point: StartPoint) -> BackfillStatus | None:
         """Let a write trigger begin anew; see ``TriggerManager.begin_from``."""
         return self.triggers.begin_from(database, name, point)
-
-    def cache_values(self, database: Database) -> Iterable[CacheValue]:
-        """Return what the caches of the triggers of ``database``, and the global one, hold."""
-        return self._cache_states.of(database)
-
-    def next_due(self, trigger_id: int) -> int | None:
-        """Return when a schedule trigger is due next; see ``TriggerManager.next_due``."""
-        return self.triggers.next_due(trigger_id)
 
     def run_figures(self) -> list[tuple[str, TriggerDefinition, RunFigures]]:
         """Return for each trigger its database, its definition and what its runs came to since the start."""
@@ -390,7 +321,7 @@ class Engine:
 
     def delete_cache_state(self, database: str, trigger: str | None, key: str | None) -> None:
         """Take away what a trigger keeps in its cache, or (``None``) what all keep in the global one; see ``CacheStates``."""
-        self._cache_states.delete(None if trigger is None else self._trigger(database, trigger), key)
+        self._cache_states.delete(None if trigger is None else self._definitions.find(database, trigger), key)
 
     def retry_dead_letters(self, database: str, trigger: str, ids: Sequence[str] | None) -> list[RetryResult]:
         """Run dead letters of a trigger again, all of them if ``ids`` is ``None``; see ``LetterBox.retry``."""
@@ -452,36 +383,6 @@ class Engine:
         found = self.catalog.state.database(request.database)
         return self._dry_runs.request(request, data, database_exists=found is not None)
 
-    # ---- tokens
-
-    def authenticate(self, authorization: bytes | None, query_token: str | None = None) -> None:
-        """Accept a request that presents a valid token; without authentication any that is not malformed.
-
-        Raises:
-            Unauthorized: no valid token.
-            AuthorizationMalformed: the header has none of the forms that are understood.
-        """
-        presented = presented_token(authorization, query_token)
-        if not self.settings.without_auth:
-            check_token(self.catalog.state.tokens, presented, self.clock.now_ns())
-
-    def create_admin_token(self) -> NewToken:
-        """Make the operator token, once."""
-        return self._new_token(OPERATOR_TOKEN, lambda hashed: CreateToken(OPERATOR_TOKEN, hashed))
-
-    def create_named_token(self, name: str, expiry_s: int | None) -> NewToken:
-        """Make a further admin token that is valid for ``expiry_s`` seconds (``None``: for ever)."""
-        expires_ns = None if expiry_s is None else self.clock.now_ns() + expiry_s * 10**9
-        return self._new_token(name, lambda hashed: CreateToken(name, hashed, expires_ns))
-
-    def regenerate_admin_token(self) -> NewToken:
-        """Give the operator token a new text."""
-        return self._new_token(OPERATOR_TOKEN, lambda hashed: ReplaceTokenHash(OPERATOR_TOKEN, hashed))
-
-    def delete_token(self, name: str) -> None:
-        """Take a token out."""
-        self.catalog.apply(DeleteToken(name))
-
     # ---- inside
 
     def _replay_log(self) -> LogTail:
@@ -509,17 +410,20 @@ class Engine:
 
     def _build(self) -> None:
         settings = self.settings
+        self.tokens = Tokens(self.catalog, self.clock, is_open=settings.without_auth)
         self._plugin_updates = PluginUpdates(self.registry)
         self._writes = WriteService(self.catalog, self.store.schemas, self.wal, self.clock)
         self._tables = Tables(self.catalog, self.store.schemas, self.wal)
         self._queries = QueryExecutor(settings.exec_mem_pool_size_bytes)
-        self._sources = EngineSources(self.catalog, self.store, self.paths, self)
         self._timers = Timers(self.clock)
         self._timer_loop = TimerLoop(self._timers)
         self._secrets = Secrets(self._outside.environ, settings.plugin_dir)
         self._executor: Executor = SecretExecutor(self._outside.executor or self._make_executor(), self._secrets)
         self._environment = PluginEnvironment(
             _environment_places(settings), settings.package_manager, self._executor.renew
+        )
+        self._definitions = TriggerDefinitions(
+            self.catalog, self.registry, self._secrets, self.clock, settings.restrict_plugin_triggers_to
         )
         self._cache_states = CacheStates(self.store.consumers, self.wal, self._executor, self.clock)
         self._figures = Figures()
@@ -542,6 +446,8 @@ class Engine:
             BackfillSide(self._disk, histories, _StoredRows(self), self.clock.now_ns),
         )
         self.triggers = TriggerManager(self.catalog, log, self._toolbox(stamps) if settings.plugin_dir else None)
+        answers = TriggerAnswers(self.triggers, self.registry, self._cache_states)
+        self._sources = EngineSources(self.catalog, self.store, self.paths, answers)
         letters = LetterStore(self, self._has_letters)
         self._letters = LetterBox(letters, self.triggers, self.store.schemas, self._writes, self.wal)
         retention = LogRetention(settings.wal_retention_size_bytes, int(settings.wal_retention_age_s * 1e9))
@@ -606,63 +512,6 @@ class Engine:
             raise DatabaseNotFound(f"database not found: {name}")
         return found
 
-    def _trigger(self, database: str, name: str) -> TriggerDefinition:
-        found = self.catalog.state.database(database)
-        if found is None:
-            raise DatabaseNotFound(f"Database not found {database}")
-        definition = found.trigger(name)
-        if definition is None:
-            raise NotFound(f"the requested resource was not found: {name}")
-        return definition
-
-    def _trigger_warnings(self, definition: TriggerDefinition, *, is_new_plugin: bool, strict: bool) -> list[str]:
-        """Return what the author of a trigger may not have meant.
-
-        Raises:
-            PluginError: its plugin is not there.
-            InvalidRequest: triggers of this kind are not allowed here; ``strict``: its plugin cannot work.
-        """
-        kind, name = run_kind(definition.spec), definition.plugin_filename
-        if kind not in self.settings.restrict_plugin_triggers_to:
-            type_name = plugin_type_name(definition.spec)
-            raise InvalidRequest(f"invalid request: server is configured to reject {type_name} plugin triggers")
-        source = self.registry.refresh(name) if is_new_plugin else self.registry.resolve(name)
-        problems = self.registry.warnings(source, kind)
-        if strict and problems:
-            raise InvalidRequest("; ".join(problems))
-        notes = [self.registry.note(name)] if is_new_plugin else []
-        notes += [reading_note(definition.spec), never_note(definition, self.clock.now_ns())]
-        return [*problems, *(note for note in notes if note), *self._secrets.problems(definition.arguments)]
-
-    def plugin_problem(self, plugin_filename: str) -> str | None:
-        """Return why a plugin cannot be run, ``None`` if it can or nothing runs here."""
-        if plugin_filename.startswith(REPOSITORY_PREFIX):
-            return None  # looking may mean to fetch it, and its runs say what is wrong
-        try:
-            self.registry.resolve(plugin_filename)
-        except EngineOff:
-            return None
-        except EngineError as problem:
-            return str(problem)
-        return None
-
-    def plugin_files(self, plugin_filename: str) -> list[PluginFile]:
-        """Return the files of a plugin, none if it is not there."""
-        return [
-            PluginFile(
-                file_name=f.name,
-                file_path=str(f.path),
-                size_bytes=f.version.size_bytes,
-                last_modified_ms=f.version.modified_ms,
-                content_hash=f.version.content_hash,
-                plugin_hash=f.plugin_hash,
-                loaded_ns=f.loaded_ns,
-                entry_points=f.version.entry_points,
-                problem=f.version.problem,
-            )
-            for f in self.registry.list_files(plugin_filename)
-        ]
-
     def _check_engine_on(self) -> None:
         if self.settings.plugin_dir is None:
             raise EngineOff(NO_PLUGIN_DIR)
@@ -670,13 +519,6 @@ class Engine:
     def _plugin_environment(self) -> PluginEnvironment:
         self._check_engine_on()
         return self._environment
-
-    def _new_token(self, name: str, change: Any) -> NewToken:
-        text = create_token()
-        stored = self.catalog.apply(change(hash_token(text))).token(name)
-        if stored is None:
-            raise NotFound(f"the requested resource was not found: {name}")
-        return NewToken(stored.token_id, name, text, stored.hash, stored.created_ns, stored.expires_ns)
 
 
 def _environment_places(settings: Settings) -> EnvironmentPlaces | None:

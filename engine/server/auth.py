@@ -15,9 +15,9 @@ def check_access(engine: Engine, request: Request) -> None:
 
     Raises:
         TokensOff: it would manage tokens, and the server does without.
-        Unauthorized, AuthorizationMalformed: see ``Engine.authenticate``.
+        Unauthorized, AuthorizationMalformed: see ``Tokens.authenticate``.
     """
     if engine.settings.without_auth and request.path.startswith(TOKEN_PATHS):
         raise TokensOff
     if request.path not in OPEN_PATHS:
-        engine.authenticate(request.header(b"authorization"))
+        engine.tokens.authenticate(request.header(b"authorization"))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from engine.runtime import NewToken
+from engine.auth.admin import NewToken
 from engine.server.auth import FIRST_TOKEN_PATH, TOKEN_PATHS
 from engine.server.body import read_json
 from engine.server.params import from_json, from_query
@@ -29,25 +29,25 @@ class _OldToken(msgspec.Struct):
 
 async def create_admin(context: Context, request: Request) -> AnyReply:
     """Create the operator token, once; whoever comes first gets it."""
-    return _shown(await context.workers.change(context.engine.create_admin_token))
+    return _shown(await context.workers.change(context.engine.tokens.create_admin))
 
 
 async def regenerate_admin(context: Context, request: Request) -> AnyReply:
     """Give the operator token a new text."""
-    return _shown(await context.workers.change(context.engine.regenerate_admin_token))
+    return _shown(await context.workers.change(context.engine.tokens.regenerate_admin))
 
 
 async def create_named(context: Context, request: Request) -> AnyReply:
     """Create a further admin token."""
     wanted = from_json(await read_json(request), _NamedToken)
-    create = context.engine.create_named_token
+    create = context.engine.tokens.create_named
     return _shown(await context.workers.change(lambda: create(wanted.token_name, wanted.expiry_secs)))
 
 
 async def delete_token(context: Context, request: Request) -> AnyReply:
     """Delete a token."""
     gone = from_query(request.query, _OldToken)
-    await context.workers.change(lambda: context.engine.delete_token(gone.token_name))
+    await context.workers.change(lambda: context.engine.tokens.delete(gone.token_name))
     return EMPTY
 
 

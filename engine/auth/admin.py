@@ -1,0 +1,68 @@
+"""The tokens of a server: made, given a new text, taken out, and asked for with each request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.auth.tokens import check_token, create_token, hash_token, presented_token
+from engine.catalog.catalog import Catalog
+from engine.catalog.changes import Change, CreateToken, DeleteToken, ReplaceTokenHash
+from engine.catalog.state import OPERATOR_TOKEN
+from engine.clock import Clock
+from engine.errors import NotFound
+from engine.model.durations import NS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token that was just made; its text is shown once and kept nowhere."""
+
+    token_id: int
+    name: str
+    token: str
+    hash: str
+    created_ns: int
+    expires_ns: int | None
+
+
+class Tokens:
+    """The tokens that the catalog holds; with ``is_open`` nobody needs one."""
+
+    def __init__(self, catalog: Catalog, clock: Clock, *, is_open: bool) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._is_open = is_open
+
+    def authenticate(self, authorization: bytes | None, query_token: str | None = None) -> None:
+        """Accept a request that presents a valid token; where nobody needs one any that is not malformed.
+
+        Raises:
+            Unauthorized: no valid token.
+            AuthorizationMalformed: the header has none of the forms that are understood.
+        """
+        presented = presented_token(authorization, query_token)
+        if not self._is_open:
+            check_token(self._catalog.state.tokens, presented, self._clock.now_ns())
+
+    def create_admin(self) -> NewToken:
+        """Make the operator token, once."""
+        return self._make(OPERATOR_TOKEN, lambda hashed: CreateToken(OPERATOR_TOKEN, hashed))
+
+    def create_named(self, name: str, expiry_s: int | None) -> NewToken:
+        """Make a further admin token that is valid for ``expiry_s`` seconds (``None``: for ever)."""
+        expires_ns = None if expiry_s is None else self._clock.now_ns() + expiry_s * NS_PER_SECOND
+        return self._make(name, lambda hashed: CreateToken(name, hashed, expires_ns))
+
+    def regenerate_admin(self) -> NewToken:
+        """Give the operator token a new text."""
+        return self._make(OPERATOR_TOKEN, lambda hashed: ReplaceTokenHash(OPERATOR_TOKEN, hashed))
+
+    def delete(self, name: str) -> None:
+        """Take a token out."""
+        self._catalog.apply(DeleteToken(name))
+
+    def _make(self, name: str, change: Callable[[str], Change]) -> NewToken:
+        text = create_token()
+        stored = self._catalog.apply(change(hash_token(text))).token(name)
+        if stored is None:
+            raise NotFound(f"the requested resource was not found: {name}")
+        return NewToken(stored.token_id, name, text, stored.hash, stored.created_ns, stored.expires_ns)
