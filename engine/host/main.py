@@ -1,7 +1,6 @@
 """The plugin host process: ``python -m engine.host.main --fd N``, a child of the server on one end of a socket pair."""
 
 import argparse
-import contextlib
 import ctypes
 import fcntl
 import gc
@@ -42,8 +41,6 @@ from engine.lineprotocol import builder
 
 PR_SET_PDEATHSIG = 1
 FIRST_FD = 900
-OOM_SCORE = "500"
-NICENESS = 5
 SWITCH_INTERVAL_S = 0.001
 """How long a plugin that computes keeps the others waiting: five times less than usual, for latency across triggers."""
 
@@ -59,7 +56,6 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True, help="our end of the socket pair")
     sock = socket.socket(fileno=_out_of_the_way(parser.parse_args().fd))
     _die_with(sock)
-    _be_modest()
     _be_ordinary()
     _enter_environment(os.environ.get("VIRTUAL_ENV"))
     serve(Channel(sock, msgspec.msgpack.Decoder(ToHost)))
@@ -121,16 +117,9 @@ def _die_with(sock: socket.socket) -> None:
         sys.exit("the server that started this plugin host is gone")
 
 
-def _be_modest() -> None:
-    """Let the kernel prefer the server, when memory or cores are short."""
-    with contextlib.suppress(OSError):  # a container may not allow it; the host runs all the same
-        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
-    os.nice(NICENESS)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-
-
 def _be_ordinary() -> None:
     """Be what plugins expect of a process: UTC, default signals, lines of output at once, nothing importable by accident."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     os.environ["TZ"] = "UTC"
     time.tzset()
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -37,10 +37,10 @@ PATIENCE_NS = 2 * SECOND_NS
 TRIALS_AT_EASE = 4
 """For each so many repetitions that go on and on the next one waits longer, by one more patience: hosts take memory."""
 
-LOOK_NS = SECOND_NS // 5
+LOOK_NS = SECOND_NS // 10
 """How often the processes of a host without limits of its own are counted, while something runs in it."""
 
-MOST_PROCESSES = 256
+MOST_PROCESSES = 128
 """A host with more processes counts as overrun: a fork bomb, or nearly."""
 
 FIRST_RESTART_NS = SECOND_NS // 10

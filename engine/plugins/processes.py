@@ -26,6 +26,9 @@ SITE_FOLDERS = ("site-packages", "dist-packages")
 HOST_OPTIONS = ("-u", "-X", "faulthandler")
 HOST_COMMAND = (sys.executable, *HOST_OPTIONS, "-m", "engine.host.main")
 
+OOM_SCORE = "500"
+NICENESS = 10
+
 FOREIGN_START = """\
 import runpy, sys
 sys.path += [path for path in {paths!r} if path not in sys.path]
@@ -40,7 +43,7 @@ class HostConfig:
 
     Attributes:
         environ: what the host gets a copy of: the server's environment.
-        plugin_dir: told to plugins as ``INFLUXDB3_PLUGIN_DIR`` and, unless the server's environment has it, ``PLUGIN_DIR``.
+        plugin_dir: told to plugins as ``INFLUXDB3_PLUGIN_DIR``.
         virtual_env: told to plugins as ``VIRTUAL_ENV``; it need not exist yet.
         command: the program; ``--fd N`` follows.
     """
@@ -110,6 +113,7 @@ class HostProcess:
         try:
             with theirs:
                 popen = self._popen_of(config, theirs.fileno())
+            _make_modest(popen.pid)
             self.pid_fd = _pid_fd_of(popen)
         except OSError:
             ours.close()
@@ -216,7 +220,6 @@ def host_environment(config: HostConfig) -> dict[str, str]:
     environment["TZ"] = "UTC"
     if config.plugin_dir is not None:
         environment["INFLUXDB3_PLUGIN_DIR"] = str(config.plugin_dir)
-        environment.setdefault("PLUGIN_DIR", str(config.plugin_dir))  # what many plugins ask for
     if config.virtual_env is not None:
         environment["VIRTUAL_ENV"] = str(config.virtual_env)
         environment["PATH"] = _joined(str(config.virtual_env / "bin"), environment.get("PATH", os.defpath))
@@ -224,6 +227,19 @@ def host_environment(config: HostConfig) -> dict[str, str]:
     if source.name not in SITE_FOLDERS:
         environment["PYTHONPATH"] = _joined(str(source), environment.get("PYTHONPATH", ""))
     return environment
+
+
+def _make_modest(pid: int) -> None:
+    """Let the kernel prefer the server when memory or cores are short, from the host's first moment on.
+
+    Where the kernel groups processes by session, as on most desktops, niceness counts within a session only, and each
+    session has one of its own.
+    """
+    with contextlib.suppress(OSError):  # it has ended already, or a container does not allow it: it runs all the same
+        os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
+    for name, value in (("autogroup", str(NICENESS)), ("oom_score_adj", OOM_SCORE)):
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{pid}/{name}").write_text(value)
 
 
 def _pid_fd_of(popen: "subprocess.Popen[bytes]") -> int:

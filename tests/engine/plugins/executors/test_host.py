@@ -87,6 +87,14 @@ def test_a_thread_that_a_run_left_behind_may_still_ask(executor: HostExecutor) -
     assert "SELECT 2" in started.services.next_log()
 
 
+def test_the_kernel_prefers_the_server_to_a_host(executor: HostExecutor) -> None:
+    pid = pid_of_host(executor)
+    assert int(Path(f"/proc/{pid}/oom_score_adj").read_text()) > 0
+    assert os.getpriority(os.PRIO_PROCESS, pid) > os.getpriority(os.PRIO_PROCESS, 0)
+    group = Path(f"/proc/{pid}/autogroup")  # not there in every kernel
+    assert not group.exists() or group.read_text().strip().endswith("nice 10")
+
+
 # ---- deaths
 
 
