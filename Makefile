@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ROUNDS ?= 20
+CHAOS_S ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-all crash lint bench clean
+.PHONY: help setup demo test test-fast test-all crash chaos lint bench clean
 
 $(BIN)/influxdb3: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +30,9 @@ demo: $(BIN)/influxdb3 ## See the main job: plugins run, the server is killed, n
 
 crash: $(BIN)/influxdb3 ## Kill server and host again and again under load: ROUNDS=200 make crash
 	ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/e2e/test_crash.py tests/e2e/test_crash_letters.py -s
+
+chaos: $(BIN)/influxdb3 ## Let hostile plugins rage beside steady writers and good triggers: CHAOS_S=600 make chaos
+	CHAOS_S=$(CHAOS_S) $(BIN)/python -m pytest tests/e2e/test_chaos.py -s
 
 bench: $(BIN)/influxdb3 ## Measure, and compare with the saved baseline
 	$(BIN)/python -m tests.bench
