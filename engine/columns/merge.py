@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from engine.columns import compute as pc
 from engine.columns.types import storage_schema
 from engine.model.schema import TIME_COLUMN, ColumnType, TableSchema
 

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from engine.columns import compute as pc
 from engine.columns.types import TAG_TYPE
 from engine.host.arrow_message import encode_columns
 from engine.host.protocol import ArrowRows
@@ -76,8 +77,6 @@ def _by_name(table: pa.Table) -> dict[str, pa.ChunkedArray]:
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return ``column`` without an extension type or run ends around its values."""
-    import pyarrow.compute as pc  # 5 MB and 50 ms that a plugin host does without until somebody writes columns
-
     if isinstance(column.type, pa.BaseExtensionType):
         return _plain(column.cast(column.type.storage_type))
     if pa.types.is_run_end_encoded(column.type):
@@ -126,8 +125,6 @@ def _time(name: str, columns: dict[str, pa.ChunkedArray]) -> Column:
 
 def _tag(name: str, column: Column) -> Column | None:
     """Return the values of a tag, ``None`` if there are none."""
-    import pyarrow.compute as pc  # see above
-
     if column.null_count == len(column):
         return None
     if not (_is_text(column.type) or _is_dictionary_of_text(column.type)):
@@ -145,8 +142,6 @@ def _tag(name: str, column: Column) -> Column | None:
 
 def _is_tidy(column: pa.DictionaryArray) -> bool:
     """Return whether the dictionary holds each text once, no null, and not much more than is used."""
-    import pyarrow.compute as pc  # see above
-
     texts = column.dictionary
     is_lean = len(texts) <= len(column) and not texts.null_count
     return is_lean and bool(pc.count_distinct(texts).as_py() == len(texts))
@@ -154,8 +149,6 @@ def _is_tidy(column: pa.DictionaryArray) -> bool:
 
 def _field(name: str, column: Column) -> Column | None:
     """Return the values of a field, ``None`` if there are none."""
-    import pyarrow.compute as pc  # see above
-
     kind = column.type
     if column.null_count == len(column):
         return None
@@ -188,8 +181,6 @@ def _field(name: str, column: Column) -> Column | None:
 
 def _check_rows(fields: Sequence[Column], count: int) -> None:
     """Refuse rows without any field."""
-    import pyarrow.compute as pc  # see above
-
     if all(column.null_count for column in fields):
         nulls = [column.is_null() for column in fields]
         empty = reduce(pc.and_, nulls) if nulls else pa.array([True] * count)
@@ -205,8 +196,6 @@ def _check_word(what: str, word: str) -> None:
 
 
 def _check_length(name: str, texts: Column) -> None:
-    import pyarrow.compute as pc  # see above
-
     longest = pc.max(pc.binary_length(texts)).as_py() or 0
     if longest > MOST_STRING_BYTES:
         raise ValueError(f"write_arrow: column {name!r} has a text of {longest} bytes; {MOST_STRING_BYTES} are allowed")

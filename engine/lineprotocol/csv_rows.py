@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv
 
+from engine.columns import compute as pc
 from engine.columns.types import ARROW, TAG_TYPE
 from engine.lineprotocol.shapes import Rows, Shape
 from engine.lineprotocol.tokens import MASKED_COMMA, MASKED_RETURN, Tokens

@@ -1,6 +1,5 @@
 """The virtual environment of all plugins: made and filled by pip or uv when packages are installed, with a record of them."""
 
-import importlib.metadata
 import json
 import logging
 import os
@@ -210,12 +209,16 @@ class PluginEnvironment:
 
 def installed(packages: Path) -> dict[str, str]:
     """Return name and version of what is installed in a ``site-packages`` folder."""
+    import importlib.metadata  # here: start-up time of servers that do not look at packages
+
     found = importlib.metadata.distributions(path=[str(packages)])
     return dict(sorted((d.metadata["Name"], d.version) for d in found if d.metadata["Name"]))
 
 
 def pinned(packages: Path) -> dict[str, str]:
     """Return, by name, the requirements that install what is in a ``site-packages`` folder again."""
+    import importlib.metadata  # see above
+
     found = {}
     for one in importlib.metadata.distributions(path=[str(packages)]):
         origin = one.read_text("direct_url.json")  # of what did not come from an index

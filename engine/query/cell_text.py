@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from engine.columns import compute as pc
 from engine.errors import QueryFailed
 from engine.query.number_text import float_json, float_text
 from engine.query.temporal_text import temporal_text

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from engine.columns import compute as pc
 from engine.errors import QueryFailed
 from engine.query.cell_text import display_text, is_nested, json_objects
 from engine.query.format_choice import Format

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from engine.columns import compute as pc
 from engine.query.text_arrays import Bytes, Mask, patched, text_from_bytes, with_nulls_of
 
 _COMMA = ord(",")

@@ -7,8 +7,8 @@ from itertools import zip_longest
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from engine.columns import compute as pc
 from engine.query.cell_text import display_text
 from engine.query.text_arrays import bytes_of, joined
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from engine.columns import compute as pc
 
 Mask = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]

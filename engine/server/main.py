@@ -126,13 +126,15 @@ class _Serving:
         from engine.runtime import Engine
         from engine.server.app import App
 
+        # What is loaded by now stays; to look through all of it for garbage again and again holds everybody up for 20 ms.
+        gc.freeze()
+        gc.enable()  # off during the imports
         engine = Engine(self._settings)
         self._door.progress = lambda: engine.progress
         engine.start()
         self._engine = engine
         self._app = App(engine)
-        # What is loaded by now stays; to look through all of it for garbage again and again holds everybody up for 20 ms.
-        gc.freeze()
+        gc.freeze()  # what the engine has loaded stays, too
         return self._app
 
     def _stop(self) -> None:

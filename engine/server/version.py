@@ -1,7 +1,6 @@
 """Which program this is."""
 
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 PRODUCT = "InfluxDB 3 Core"
@@ -15,6 +14,8 @@ _UNKNOWN = "0" * _SHORT
 @cache
 def product_version() -> str:
     """Return the version of the installed distribution."""
+    from importlib.metadata import version  # here: start-up time
+
     return version(_DISTRIBUTION)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from engine.columns import compute as pc
 from engine.columns.merge import conform, time_order
 from engine.columns.types import storage_schema
 from engine.disk import Disk, make_durable_folder
@@ -236,8 +237,6 @@ def _times(files: Sequence[Path], span: Span) -> npt.NDArray[np.int64]:
 
 
 def _condition(span: Span) -> "pa.compute.Expression | None":
-    import pyarrow.compute as pc
-
     time = pc.field(TIME_COLUMN)
     parts = []
     if span.start_ns is not None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import google_crc32c
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from engine.columns import compute as pc
 from engine.disk import Disk
 from engine.model.schema import TIME_COLUMN, TableSchema
 from engine.paths import NodePaths

@@ -1,9 +1,9 @@
 """The system table of work that was given up and waits for somebody to retry or delete it."""
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from engine.catalog.state import Database
+from engine.columns import compute as pc
 from engine.system_tables.ports import SystemSources
 
 TEXT = pa.string()

@@ -1,9 +1,9 @@
 """The system tables about plugins: triggers, arguments, logs, runs, files."""
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from engine.catalog.state import Database
+from engine.columns import compute as pc
 from engine.model.durations import format_duration
 from engine.model.trigger_spec import spec_as_json
 from engine.system_tables.ports import SystemSources

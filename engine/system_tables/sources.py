@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from engine.catalog.catalog import Catalog
 from engine.catalog.state import INTERNAL_DATABASE, CatalogState, Database
+from engine.columns import compute as pc
 from engine.columns.types import storage_schema
 from engine.model.backfill import BackfillStatus
 from engine.model.progress import Lag

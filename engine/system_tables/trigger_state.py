@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from engine.catalog.state import Database
+from engine.columns import compute as pc
 from engine.model.progress import Lag
 from engine.model.trigger import TriggerDefinition
 from engine.system_tables.ports import SystemSources

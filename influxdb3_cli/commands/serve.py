@@ -1,5 +1,6 @@
 """``influxdb3 serve``: run a server; its options are the rows of the table of settings."""
 
+import gc
 import inspect
 import os
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ def run_server(options: Mapping[str, object]) -> None:
     except InvalidRequest as error:
         output.note(f"error: {error}")
         raise typer.Exit(2) from error
+    gc.disable()  # nothing of what is imported becomes garbage; the server turns it on when that is over
     from engine.server.main import run  # here: only this command needs the engine, which takes long to import
 
     try:
