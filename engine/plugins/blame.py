@@ -318,8 +318,11 @@ class Blame:
     def _start(self, role: Role, plan: HostPlan, orders: list[Order], subject: str = "") -> HostRecord:
         self._numbers += 1
         host = self._hosts[self._numbers] = HostRecord(self._numbers, role, plan, subject)
-        orders.append(StartHost(host.number, role, plan))
+        orders.append(StartHost(host.number, role, plan, self._is_suspect(host)))
         return host
+
+    def _is_suspect(self, host: HostRecord) -> bool:
+        return host.role is Role.TRIAL or host.subject in self._convicted or host.subject in self._suspected
 
     def _assign(self, run: RunRecord, host: HostRecord, now_ns: int, orders: list[Order]) -> None:
         run.host = host
@@ -380,7 +383,7 @@ class Blame:
     def _restart_if_due(self, host: HostRecord, now_ns: int, orders: list[Order]) -> None:
         if host.restart_at_ns is not None and host.restart_at_ns <= now_ns:
             host.restart_at_ns = None
-            orders.append(StartHost(host.number, host.role, host.plan))
+            orders.append(StartHost(host.number, host.role, host.plan, self._is_suspect(host)))
 
     # ---- ends
 

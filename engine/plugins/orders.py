@@ -17,11 +17,15 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StartHost:
-    """Obtain a fresh process for ``host`` and tell when it is ready, or that it died before."""
+    """Obtain a fresh process for ``host`` and tell when it is ready, or that it died before.
+
+    ``is_suspect``: what runs there may do harm, for it did so before, or was there when somebody did.
+    """
 
     host: int
     role: Role
     plan: HostPlan
+    is_suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ HOST_COMMAND = (sys.executable, *HOST_OPTIONS, "-m", "engine.host.main")
 
 OOM_SCORE = "500"
 NICENESS = 10
+LEAST_PRIORITY = 19
+"""The niceness of hosts for those who have done harm before, or may be about to."""
 
 FOREIGN_START = """\
 import runpy, sys
@@ -69,6 +71,7 @@ class HostProcess:
         number: which of the supervisor's hosts it is, for logs.
         tag: what its user calls it, ``None`` for a spare.
         plan: what its user wants of it; that of a spare may still change, but for its environment.
+        is_suspect: whether it shall have the least priority.
         is_ready: whether it said that it has loaded what it needs.
         is_ended: whether somebody ended it; nothing it still says is heard.
         kill_at_ns: when it is to be ended by force, ``None`` = never.
@@ -85,6 +88,7 @@ class HostProcess:
         self.number = number
         self.plan = plan
         self.tag: int | None = None
+        self.is_suspect = False
         self.is_ready = False
         self.is_ended = False
         self.kill_at_ns: int | None = None
@@ -113,7 +117,8 @@ class HostProcess:
         try:
             with theirs:
                 popen = self._popen_of(config, theirs.fileno())
-            _make_modest(popen.pid)
+            _set_niceness(popen.pid, NICENESS)
+            _put_first_in_line_for_memory(popen.pid)
             self.pid_fd = _pid_fd_of(popen)
         except OSError:
             ours.close()
@@ -151,6 +156,12 @@ class HostProcess:
         """Send a frame (``wire.encode_frame``) without waiting."""
         if self.wire is not None:
             self.wire.send(frame)
+
+    def step_back(self) -> None:
+        """Give the process the least priority: it must not cost the server, or other plugins, time."""
+        with self._lock:
+            if self._popen is not None and self._popen.returncode is None:
+                _set_niceness(self._popen.pid, LEAST_PRIORITY)
 
     def hold_memory(self) -> None:
         """Have the kernel refuse the process, and each that it starts, more memory than its plan allows.
@@ -229,17 +240,22 @@ def host_environment(config: HostConfig) -> dict[str, str]:
     return environment
 
 
-def _make_modest(pid: int) -> None:
-    """Let the kernel prefer the server when memory or cores are short, from the host's first moment on.
+def _set_niceness(pid: int, niceness: int) -> None:
+    """Let the kernel prefer the server when cores are short.
 
     Where the kernel groups processes by session, as on most desktops, niceness counts within a session only, and each
     session has one of its own.
     """
     with contextlib.suppress(OSError):  # it has ended already, or a container does not allow it: it runs all the same
-        os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
-    for name, value in (("autogroup", str(NICENESS)), ("oom_score_adj", OOM_SCORE)):
-        with contextlib.suppress(OSError):
-            Path(f"/proc/{pid}/{name}").write_text(value)
+        os.setpriority(os.PRIO_PROCESS, pid, niceness)
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
+
+
+def _put_first_in_line_for_memory(pid: int) -> None:
+    """Let the kernel end the host rather than the server when memory is short."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text(OOM_SCORE)
 
 
 def _pid_fd_of(popen: "subprocess.Popen[bytes]") -> int:

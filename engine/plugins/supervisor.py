@@ -84,7 +84,7 @@ class Supervisor:
         spare = self._spare
         return spare is not None and spare.is_ready
 
-    def obtain(self, tag: int, plan: HostPlan = SHARED_HOST) -> HostProcess:
+    def obtain(self, tag: int, plan: HostPlan = SHARED_HOST, *, is_suspect: bool = False) -> HostProcess:
         """Return a fresh host as ``plan`` wants it: the spare if there is one that fits, else one that is about to start.
 
         ``host_ready`` is called for it once, also if it is ready already; or ``host_gone``, if it never gets there.
@@ -100,7 +100,7 @@ class Supervisor:
                 process = self._order(plan)
             else:
                 self._spare = None
-            process.tag, process.plan = tag, plan
+            process.tag, process.plan, process.is_suspect = tag, plan, is_suspect
             if process.is_ready:
                 self._post(lambda: self._tell_ready(process))
                 self._order_spare()
@@ -247,6 +247,8 @@ class Supervisor:
     def _tell_ready(self, process: HostProcess) -> None:
         logger.debug("plugin host ready host=%d pid=%s", process.number, process.pid)
         process.hold_memory()
+        if process.is_suspect:
+            process.step_back()
         self._listener.host_ready(process)
 
     def _gone(self, process: HostProcess) -> None:

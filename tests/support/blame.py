@@ -23,6 +23,7 @@ class Stage:
         self.silent: set[int] = set()
         self.roles: dict[int, str] = {}
         self.plans: dict[int, HostPlan] = {}
+        self.suspects: set[int] = set()
         self.inside: dict[int, list[str]] = {}
         self.sent: list[tuple[str, int]] = []
         self.passed: list[str] = []
@@ -38,8 +39,10 @@ class Stage:
         while todo:
             order = todo.popleft()
             match order:
-                case StartHost(host, role, plan):
+                case StartHost(host, role, plan, is_suspect):
                     self.roles[host], self.plans[host] = role.value, plan
+                    if is_suspect:
+                        self.suspects.add(host)
                     if self.hosts_start:
                         self.alive.add(host)
                         self.inside[host] = []

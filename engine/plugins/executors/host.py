@@ -359,7 +359,7 @@ class HostExecutor(HostListener):
             if self._is_closing and not self._flights:
                 return
             slot = self._slots.setdefault(order.host, _Slot(order.host))
-        process = self.supervisor.obtain(order.host, order.plan)
+        process = self.supervisor.obtain(order.host, order.plan, is_suspect=order.is_suspect)
         slot.process = process
         with self._lock:
             is_wanted = self._slots.get(order.host) is slot

@@ -793,3 +793,15 @@ def test_a_run_that_is_repeated_waits_for_nobody(stage: Stage) -> None:
     stage.enter("a")
     stage.wait(2.5)
     assert stage.interrupted == [("a", "timeout")]
+
+
+def test_hosts_of_culprits_and_of_repetitions_are_suspect_and_others_are_not(stage: Stage) -> None:
+    stage.admit("a", plan=ALONE)
+    stage.admit("culprit", "c@1", timeout_s=1)
+    stage.enter("culprit")
+    stage.wait(1.5)
+    stage.finish("culprit")
+    stage.admit("again", "c@1")
+    stage.admit("b")
+    stage.die(stage.host_of("b"))
+    assert stage.suspects == {stage.host_of("again"), stage.host_of("b")}
