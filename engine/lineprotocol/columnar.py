@@ -168,7 +168,7 @@ class _ColumnarBody:
                 self._rejected.append(RejectedLine(number, str(error), self._original_line(number)))
             else:
                 collector.add(number, line, time)
-        return collector.groups()
+        return [group.columns for group in collector.groups()]
 
     def _raw(self, number: int) -> bytes:
         return self._body[self._layout.begins[number - 1] : self._layout.stops[number - 1]]

@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from engine.columns.types import ARROW, TAG_TYPE
 from engine.lineprotocol.lines import Line, Value
-from engine.model.schema import ColumnType
+from engine.model.schema import TIME_COLUMN, ColumnType
 
 Fields = tuple[tuple[str, ColumnType], ...]
 
@@ -47,6 +48,26 @@ class LineGroup:
     time: pa.Array
     lines: npt.NDArray[np.int64]
 
+    @property
+    def row_count(self) -> int:
+        """Return how many lines there are."""
+        return len(self.lines)
+
+    @property
+    def numbers(self) -> list[int]:
+        """Return the number of each line."""
+        numbers: list[int] = self.lines.tolist()
+        return numbers
+
+    @property
+    def columns(self) -> "LineGroup":
+        """Return the group as columns."""
+        return self
+
+    def shifted(self, by: int) -> "LineGroup":
+        """Return the group with ``by`` added to the number of each line."""
+        return replace(self, lines=self.lines + by)
+
     def select(self, chosen: npt.NDArray[np.bool_]) -> "LineGroup":
         """Return the group with only the ``chosen`` lines."""
         mask = pa.array(chosen)
@@ -59,6 +80,69 @@ class LineGroup:
             self.time.filter(mask),
             self.lines[chosen],
         )
+
+
+class RowGroup:
+    """A group as the values that were read, which is what a few rows need; as columns when somebody asks for them.
+
+    Attributes:
+        table, tags, fields: see ``LineGroup``.
+        numbers: the number of each line, strictly rising.
+        times: the time of each line, in ns.
+    """
+
+    def __init__(self, table: str, tags: tuple[str, ...], fields: Fields) -> None:
+        self.table = table
+        self.tags = tags
+        self.fields = fields
+        self.numbers: list[int] = []
+        self.times: list[int] = []
+        self._tag_values: list[Sequence[str]] = []
+        self._values: list[Sequence[Value]] = []
+
+    def add(self, number: int, line: Line, time_ns: int) -> None:
+        """Take a line of this shape; numbers rise from call to call."""
+        self.numbers.append(number)
+        self.times.append(time_ns)
+        self._tag_values.append(line.tag_values)
+        self._values.append(line.values)
+
+    @property
+    def row_count(self) -> int:
+        """Return how many lines there are."""
+        return len(self.numbers)
+
+    def values(self) -> dict[str, Sequence[Value]]:
+        """Return the values of each column by its name, those of the time as ``time``."""
+        names = (*self.tags, *(name for name, _ in self.fields), TIME_COLUMN)
+        columns = (*zip(*self._tag_values, strict=True), *zip(*self._values, strict=True), self.times)
+        return dict(zip(names, columns, strict=True))
+
+    def shifted(self, by: int) -> "RowGroup":
+        """Return the group with ``by`` added to the number of each line."""
+        group = RowGroup(self.table, self.tags, self.fields)
+        group.numbers = [number + by for number in self.numbers]
+        group.times, group._tag_values, group._values = self.times, self._tag_values, self._values
+        return group
+
+    @cached_property
+    def columns(self) -> LineGroup:
+        """Return the group as columns."""
+        return LineGroup(
+            self.table,
+            self.tags,
+            self.fields,
+            tuple(_tag_column(column) for column in zip(*self._tag_values, strict=True)),
+            tuple(
+                _column(column, kind)
+                for (_, kind), column in zip(self.fields, zip(*self._values, strict=True), strict=True)
+            ),
+            _column(self.times, ColumnType.TIME),
+            np.array(self.numbers, np.int64),
+        )
+
+
+Group = LineGroup | RowGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +170,7 @@ class ParsedBody:
         original_line: returns what ``RejectedLine.original_line`` holds, for any line's number.
     """
 
-    groups: list[LineGroup]
+    groups: Sequence[Group]
     rejected: list[RejectedLine]
     line_count: int
     original_line: Callable[[int], str]
@@ -101,33 +185,19 @@ class RowCollector:
     """Gathers lines that were parsed one by one into groups."""
 
     def __init__(self) -> None:
-        self._rows: defaultdict[tuple[str, tuple[str, ...], Fields], _Rows] = defaultdict(_Rows)
+        self._groups: dict[tuple[str, tuple[str, ...], Fields], RowGroup] = {}
 
     def add(self, number: int, line: Line, time_ns: int) -> None:
         """Take a good line; numbers must rise from call to call."""
-        rows = self._rows[line.table, line.tags, line.fields]
-        rows.numbers.append(number)
-        rows.tag_values.append(line.tag_values)
-        rows.values.append(line.values)
-        rows.times.append(time_ns)
+        shape = line.table, line.tags, line.fields
+        group = self._groups.get(shape)
+        if group is None:
+            group = self._groups[shape] = RowGroup(*shape)
+        group.add(number, line, time_ns)
 
-    def groups(self) -> list[LineGroup]:
+    def groups(self) -> list[RowGroup]:
         """Return the lines so far, in the order of the groups' first lines."""
-        return [
-            LineGroup(
-                table,
-                tags,
-                fields,
-                tuple(_tag_column(column) for column in zip(*rows.tag_values, strict=True)),
-                tuple(
-                    _column(column, kind)
-                    for (_, kind), column in zip(fields, zip(*rows.values, strict=True), strict=True)
-                ),
-                _column(rows.times, ColumnType.TIME),
-                np.array(rows.numbers, np.int64),
-            )
-            for (table, tags, fields), rows in self._rows.items()
-        ]
+        return list(self._groups.values())
 
 
 def _tag_column(values: Sequence[str]) -> pa.Array:
@@ -145,16 +215,6 @@ def _column(values: Sequence[Value], kind: ColumnType) -> pa.Array:
     if (number := _NUMBERS.get(kind)) is None:
         return pa.array(values, ARROW[kind])
     return pa.Array.from_buffers(ARROW[kind], len(values), [None, pa.py_buffer(np.array(values, number))])
-
-
-class _Rows:
-    __slots__ = ("numbers", "tag_values", "times", "values")
-
-    def __init__(self) -> None:
-        self.numbers: list[int] = []
-        self.tag_values: list[Sequence[str]] = []
-        self.values: list[Sequence[Value]] = []
-        self.times: list[int] = []
 
 
 def merge_groups(groups: Iterable[LineGroup]) -> list[LineGroup]:

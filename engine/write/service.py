@@ -10,7 +10,6 @@ import pyarrow as pa
 from engine.catalog.catalog import Catalog
 from engine.catalog.changes import CreateDatabase
 from engine.clock import Clock
-from engine.columns.payload import encode_rows
 from engine.errors import AlreadyExists, DatabaseNameError, EngineError, InvalidRequest, Unavailable
 from engine.host.protocol import Written
 from engine.lineprotocol.body import parse_body
@@ -22,7 +21,7 @@ from engine.storage.schemas import SchemaMoved, Schemas
 from engine.wal.format import RowsPayload, RowsRecord
 from engine.wal.ports import Entry, TableGone
 from engine.wal.wal import Wal
-from engine.write.validator import TablePlan, WritePlan, assemble, plan_write
+from engine.write.validator import TablePlan, WritePlan, assemble, encode, plan_write
 from engine.write.written import parse_written
 
 MOST_RACES = 100
@@ -173,9 +172,8 @@ class WriteService:
         schema = table.base
         if schema is None or table.added:
             schema = self._schemas.reserve(schema, database_id, table.name, table.added)
-        batch = assemble(table.groups, schema)
-        encoding, data = encode_rows(batch)
-        return RowsPayload(schema.table_id, schema.version, batch.num_rows, encoding, chain, data)
+        encoding, data = encode(table, schema)
+        return RowsPayload(schema.table_id, schema.version, table.row_count, encoding, chain, data)
 
     def _database_id(self, name: str) -> int:
         """Return the id of a database, which is created if it is not there."""

@@ -1,13 +1,15 @@
 """Decides which lines a table takes, which columns it gains by them, and what to tell of the others."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
+from engine.columns.payload import MOST_COMPACT_ROWS, Encoding, encode_rows, encode_values
 from engine.columns.types import storage_schema
-from engine.lineprotocol.groups import LineGroup, ParsedBody, RejectedLine
+from engine.lineprotocol.groups import Group, LineGroup, ParsedBody, RejectedLine, RowGroup
 from engine.model.schema import TIME_COLUMN, Column, ColumnType, TableSchema
 
 RESERVED = (TIME_COLUMN, "__chunk_order")
@@ -26,12 +28,12 @@ class TablePlan:
     name: str
     base: TableSchema | None
     added: tuple[Column, ...]
-    groups: tuple[LineGroup, ...]
+    groups: tuple[Group, ...]
 
     @property
     def row_count(self) -> int:
         """Return how many lines were accepted."""
-        return sum(len(group.lines) for group in self.groups)
+        return sum(group.row_count for group in self.groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,8 @@ def plan_write(parsed: ParsedBody, find: Callable[[str], TableSchema | None], *,
             draft = drafts[group.table] = _Draft(group.table, find(group.table))
         problem = draft.take(group)
         if problem is not None:
-            numbers = group.lines if tells_all else group.lines[:1]
-            rejected += [RejectedLine(n, problem, parsed.original_line(n)) for n in numbers.tolist()]
+            numbers = group.numbers if tells_all else group.numbers[:1]
+            rejected += [RejectedLine(n, problem, parsed.original_line(n)) for n in numbers]
     rejected.sort(key=lambda line: line.line_number)
     tables = tuple(d.plan() for d in drafts.values() if d.groups)
     return WritePlan(tables, tuple(rejected))
@@ -71,9 +73,9 @@ class _Draft:
         self.base = base
         self.types = {c.name: c.type for c in base.columns} if base else {}
         self.added: list[Column] = []
-        self.groups: list[LineGroup] = []
+        self.groups: list[Group] = []
 
-    def take(self, group: LineGroup) -> str | None:
+    def take(self, group: Group) -> str | None:
         """Accept ``group``, or return why not."""
         wanted = [*((tag, ColumnType.TAG) for tag in group.tags), *group.fields]
         if self.groups and group.tags == self.groups[-1].tags and group.fields == self.groups[-1].fields:
@@ -99,13 +101,42 @@ class _Draft:
         return TablePlan(self.name, self.base, tuple(self.added), tuple(self.groups))
 
 
-def assemble(groups: Sequence[LineGroup], schema: TableSchema) -> pa.RecordBatch:
+def encode(table: TablePlan, schema: TableSchema) -> tuple[Encoding, bytes]:
+    """Return the rows of ``table`` for the log, with the columns of ``schema``.
+
+    A few rows that were read line by line go there as they are; to make columns of them takes ten times as long.
+    """
+    groups = [group for group in table.groups if isinstance(group, RowGroup)]
+    if len(groups) == len(table.groups) and table.row_count <= MOST_COMPACT_ROWS:
+        return encode_values(_values(groups, schema))
+    return encode_rows(assemble(table.groups, schema))
+
+
+def _values(groups: Sequence[RowGroup], schema: TableSchema) -> Sequence[Sequence[object]]:
+    """Return the values of each column, the rows in the order of their lines."""
+    parts = [_group_values(group, schema) for group in groups]
+    if len(parts) == 1:
+        return parts[0]
+    numbers = [number for group in groups for number in group.numbers]
+    order = sorted(range(len(numbers)), key=numbers.__getitem__)
+    columns = [list(itertools.chain.from_iterable(column)) for column in zip(*parts, strict=True)]
+    return [[column[i] for i in order] for column in columns]
+
+
+def _group_values(group: RowGroup, schema: TableSchema) -> list[Sequence[object]]:
+    values = group.values()
+    nulls = (None,) * group.row_count
+    return [values.get(column.name, nulls) for column in schema.columns]
+
+
+def assemble(groups: Sequence[Group], schema: TableSchema) -> pa.RecordBatch:
     """Return the rows of ``groups`` in the order of their lines, with all columns of ``schema``."""
     arrow = storage_schema(schema)
     if len(groups) == 1:
-        return _group_batch(groups[0], arrow)
-    table = pa.Table.from_batches([_group_batch(g, arrow) for g in groups], schema=arrow).unify_dictionaries()
-    lines = np.concatenate([g.lines for g in groups])
+        return _group_batch(groups[0].columns, arrow)
+    parts = [group.columns for group in groups]
+    table = pa.Table.from_batches([_group_batch(g, arrow) for g in parts], schema=arrow).unify_dictionaries()
+    lines = np.concatenate([g.lines for g in parts])
     if (lines[1:] < lines[:-1]).any():
         table = table.take(pa.array(np.argsort(lines, kind="stable")))
     (batch,) = table.combine_chunks().to_batches()

@@ -1,6 +1,5 @@
 """What a run wrote, lines and columns, as one body: in the order of its calls."""
 
-import dataclasses
 import itertools
 from collections.abc import Sequence
 
@@ -11,7 +10,7 @@ from engine.columns.types import ARROW
 from engine.host.arrow_message import decode_columns
 from engine.host.protocol import ArrowRows, Written
 from engine.lineprotocol.body import parse_body
-from engine.lineprotocol.groups import LineGroup, ParsedBody, RejectedLine
+from engine.lineprotocol.groups import Group, LineGroup, ParsedBody, RejectedLine
 from engine.model.precision import Precision
 from engine.model.schema import TIME_COLUMN, ColumnType
 
@@ -38,12 +37,12 @@ def _parsed(part: Written, now_ns: int) -> ParsedBody:
 
 
 def _numbered_through(bodies: Sequence[ParsedBody]) -> ParsedBody:
-    groups: list[LineGroup] = []
+    groups: list[Group] = []
     rejected: list[RejectedLine] = []
     starts = [0]
     for body in bodies:
         start = starts[-1]
-        groups += [dataclasses.replace(group, lines=group.lines + start) for group in body.groups]
+        groups += [group.shifted(start) for group in body.groups]
         rejected += [RejectedLine(r.line_number + start, r.message, r.original_line) for r in body.rejected]
         starts.append(start + body.line_count)
 

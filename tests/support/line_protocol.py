@@ -153,7 +153,7 @@ class PlainGroup:
 def plain(parsed: ParsedBody) -> tuple[list[PlainGroup], list[tuple[int, str, str]], int, list[str]]:
     """Return all that was parsed; floats as their spelling, so that -0.0 differs from 0.0."""
     groups = []
-    for group in parsed.groups:
+    for group in [group.columns for group in parsed.groups]:
         for column in (*group.tag_columns, *group.field_columns, group.time):
             column.validate(full=True)
             assert column.null_count == 0

@@ -15,14 +15,14 @@ def parse(body, precision=Precision.NANOSECOND):
 
 
 def times(parsed):
-    return [time for group in parsed.groups for time in group.time.cast(pa.int64()).to_pylist()]
+    return [time for group in parsed.groups for time in group.columns.time.cast(pa.int64()).to_pylist()]
 
 
 def test_a_bad_line_is_rejected_with_number_and_reason_fact_36():
     parsed = parse("cpu,host=b val=2 155\ncpu,host=a val= 123\ncpu,host=b val=5 199")
     assert parsed.rejected == [RejectedLine(2, "No fields were provided", "cpu,host=a val= 123")]
     assert times(parsed) == [155, 199]
-    assert parsed.groups[0].lines.tolist() == [1, 3]
+    assert parsed.groups[0].numbers == [1, 3]
     assert parsed.line_count == 3
 
 

@@ -45,7 +45,7 @@ def test_lines_read_back_as_the_rows_that_they_were_made_of(table: str, rows: li
     for line, row in zip(lines, rows, strict=True):
         parsed = parse_body(line.encode(), Precision.NANOSECOND, 0)
         assert not parsed.rejected
-        (group,) = parsed.groups
+        (group,) = [group.columns for group in parsed.groups]
         names = [*group.tags, *(name for name, _ in group.fields), TIME_COLUMN]
         columns = [*group.tag_columns, *group.field_columns, group.time.cast(pa.int64())]
         assert group.table == table

@@ -17,7 +17,7 @@ def collect(*numbered):
 
 def test_lines_of_one_shape_are_one_group_in_the_order_of_first_lines():
     groups = collect((1, "a f=1"), (2, "b f=1"), (3, "a f=2"), (4, "a f=1i"), (5, "a,t=x f=1"), (6, "a g=1"))
-    assert [(group.table, group.tags, group.fields, group.lines.tolist()) for group in groups] == [
+    assert [(group.table, group.tags, group.fields, group.numbers) for group in groups] == [
         ("a", (), (("f", ColumnType.FLOAT),), [1, 3]),
         ("b", (), (("f", ColumnType.FLOAT),), [2]),
         ("a", (), (("f", ColumnType.INTEGER),), [4]),
@@ -27,7 +27,8 @@ def test_lines_of_one_shape_are_one_group_in_the_order_of_first_lines():
 
 
 def test_columns_have_the_types_of_the_engine():
-    (group,) = collect((1, 'm,t=x a=1,b=1i,c=18446744073709551615u,d=t,e="x"'))
+    (rows,) = collect((1, 'm,t=x a=1,b=1i,c=18446744073709551615u,d=t,e="x"'))
+    group = rows.columns
     assert [column.type for column in group.tag_columns] == [TAG_TYPE]
     assert [column.type for column in group.field_columns] == [ARROW[kind] for _, kind in group.fields]
     assert [column[0].as_py() for column in group.field_columns] == [1.0, 1, 2**64 - 1, True, "x"]
@@ -39,7 +40,7 @@ def test_columns_have_the_types_of_the_engine():
 def test_groups_of_one_shape_are_merged_in_the_order_of_their_lines():
     first = collect((2, "m,t=b f=2"), (5, "m,t=e f=5"))
     second = collect((1, "x f=1"), (3, "m,t=c f=3"), (9, "m,t=b f=9"))
-    merged = merge_groups([*first, *second])
+    merged = merge_groups([group.columns for group in (*first, *second)])
     assert [(group.table, group.lines.tolist()) for group in merged] == [("x", [1]), ("m", [2, 3, 5, 9])]
     assert merged[1].tag_columns[0].type == TAG_TYPE
     assert merged[1].tag_columns[0].to_pylist() == ["b", "c", "e", "b"]
@@ -49,7 +50,7 @@ def test_groups_of_one_shape_are_merged_in_the_order_of_their_lines():
 
 def test_a_group_keeps_only_the_lines_that_are_selected():
     (group,) = collect((1, "m,t=a f=1"), (2, "m,t=b f=2"), (4, "m,t=c f=4"))
-    selected = group.select(np.array([True, False, True]))
+    selected = group.columns.select(np.array([True, False, True]))
     assert selected.lines.tolist() == [1, 4]
     assert selected.tag_columns[0].to_pylist() == ["a", "c"]
     assert selected.field_columns[0].to_pylist() == [1.0, 4.0]

@@ -12,7 +12,7 @@ ORIGIN = Origin("db", "t", "p.py", "run-1")
 def fields_of(text: str) -> dict[str, object]:
     parsed = parse_body(text.encode(), Precision.NANOSECOND, 0)
     assert not parsed.rejected
-    (group,) = parsed.groups
+    (group,) = [group.columns for group in parsed.groups]
     return {name: column[0].as_py() for (name, _), column in zip(group.fields, group.field_columns, strict=True)}
 
 

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.columns.payload import MOST_COMPACT_ROWS, Encoding, decode_rows, encode_rows
 from engine.lineprotocol.body import parse_body
 from engine.model.precision import Precision
 from engine.model.schema import TableSchema
-from engine.write.validator import assemble, plan_write
+from engine.write.validator import assemble, encode, plan_write
 from tests.support.batches import rows_of, table_schema
 
 KNOWN = table_schema({"host": "tag", "f": "float", "i": "integer", "time": "time"}, name="known")
@@ -76,3 +77,21 @@ def test_rows_keep_the_order_of_their_lines(lines: list[tuple[str, str, str]]) -
         schema = TableSchema(1, 1, table.name, ()).with_columns(table.added)
         times = [r["time"] for r in rows_of(assemble(table.groups, schema))]
         assert times == [n for n, (name, _, _) in enumerate(lines) if name == table.name]
+
+
+FIELDS = ["f=1.5", "f=1e999", "i=-9223372036854775808i", "u=18446744073709551615u", 's="ä\\"\n"', "b=t", "f=-0,b=F"]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["", ",t=x", ",u=ö"]), st.sampled_from(FIELDS)), min_size=1, max_size=40),
+    st.randoms(),
+)
+def test_a_few_rows_go_into_the_log_as_their_columns_would(lines: list[tuple[str, str]], choose: Any) -> None:
+    body = "\n".join(f"known{tags} {fields} {choose.choice([1, 2**62, -5])}" for tags, fields in lines)
+    (table,) = planned(body).tables
+    schema = KNOWN.with_columns(table.added)
+    encoding, data = encode(table, schema)
+    assert (encoding is Encoding.COMPACT) == (table.row_count <= MOST_COMPACT_ROWS)
+    batch = assemble(table.groups, schema)
+    assert rows_of(decode_rows(encoding, data, schema)) == rows_of(batch)
+    assert (encoding, data) == encode_rows(batch)
