@@ -528,7 +528,12 @@ def _environment_places(settings: Settings) -> EnvironmentPlaces | None:
 
 
 def _limit_defaults(settings: Settings) -> LimitDefaults:
-    limits = TriggerLimits(settings.plugin_timeout_s, settings.plugin_max_memory_bytes, settings.plugin_max_cpu_s)
+    limits = TriggerLimits(
+        settings.plugin_timeout_s,
+        settings.plugin_max_memory_bytes,
+        settings.plugin_max_cpu_s,
+        settings.plugin_max_rows_per_run,
+    )
     isolation = Isolation.TRIGGER if settings.plugin_isolation == "trigger" else Isolation.SHARED
     return LimitDefaults(limits, isolation)
 

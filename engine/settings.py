@@ -92,6 +92,10 @@ def _size_or_off(text: str) -> int | None:
     return None if text == "off" else int(_size_of_at_least(LEAST_MEMORY_BYTES, _memory_size)(text))
 
 
+def _count_or_off(text: str) -> int | None:
+    return None if text == "off" else _positive_count(text)
+
+
 def _positive_count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
         raise ValueError("expected a whole number of at least 1")
@@ -276,6 +280,14 @@ SETTINGS: tuple[Setting, ...] = (
         unset="no limit",
     ),
     Setting(
+        "plugin-max-rows-per-run",
+        _count_or_off,
+        None,
+        "Most rows that a run on written data is given, where its trigger does not say another; a larger write is given "
+        "whole.",
+        unset="no limit but what is read at a time",
+    ),
+    Setting(
         "plugin-freeze-timeout",
         _positive_seconds,
         "10s",
@@ -406,6 +418,7 @@ class Settings:
     plugin_timeout_s: float | None
     plugin_max_memory_bytes: int | None
     plugin_max_cpu_s: float | None
+    plugin_max_rows_per_run: int | None
     plugin_freeze_timeout_s: float
     plugin_cache_size_bytes: int
     async_trigger_concurrency_limit: int

@@ -18,6 +18,7 @@ from engine.storage.schemas import Schemas
 from engine.triggers.activation import Activation
 from engine.triggers.backfill_feed import BackfillFeed, FeedSide
 from engine.triggers.consumer import WriteConsumer
+from engine.triggers.limits import merged
 from engine.triggers.records import BACKFILLS, line
 from engine.triggers.toolbox import Toolbox
 from engine.triggers.work import Subject
@@ -145,7 +146,8 @@ class Backfills:
         except (EngineError, OSError) as cause:
             end(Outcome.FAILED, str(cause))
             return
-        most_rows = subject.definition.limits.max_rows_per_run or backfill.plan.batch_rows
+        limits = merged(subject.definition.limits, tools.limits.limits)
+        most_rows = limits.max_rows_per_run or backfill.plan.batch_rows
         side = FeedSide(
             subject,
             self._side.disk,

@@ -10,6 +10,7 @@ from engine.host.protocol import PayloadRef, TableBatch
 from engine.model.progress import Progress, Range
 from engine.storage.schemas import Schemas
 from engine.triggers.activation import Activation
+from engine.triggers.limits import merged
 from engine.triggers.timers import Timer
 from engine.triggers.work import Work
 from engine.wal.ports import RowsRef
@@ -87,7 +88,7 @@ class WriteConsumer:
         self._history: HistoryFeed | None = None
         self._from_history: dict[int, HistoryFeed] = {}
         self._is_turn_of_history = False
-        self._limit = activation.subject.definition.limits.max_rows_per_run
+        self._limit = merged(activation.subject.definition.limits, activation.tools.limits.limits).max_rows_per_run
         self._is_dirty = True
         self._pumping = False
         self._last_loop_ns = 0

@@ -219,6 +219,7 @@ def test_a_refusal_quotes_the_value_and_says_where_it_stands(sources, text):
         ("plugin-timeout", "0s"),
         ("plugin-max-memory", "1mb"),
         ("plugin-max-cpu", "0s"),
+        ("plugin-max-rows-per-run", "0"),
         ("plugin-freeze-timeout", "0s"),
         ("async-trigger-concurrency-limit", "0"),
         ("async-trigger-concurrency-limit", "many"),

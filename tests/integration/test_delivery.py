@@ -223,3 +223,18 @@ def test_a_run_gets_whole_records_up_to_the_trigger_s_limit(node: Node) -> None:
         got.append([v for _, v in delivered(begun.run)])
         begun.succeed()
     assert got == [[1.0, 2.0, 3.0], [4.0], [5.0, 6.0, 7.0, 8.0, 9.0], [10.0]], "a record is never cut"
+
+
+def test_the_server_s_limit_of_rows_holds_where_a_trigger_says_nothing(tmp_path: Path) -> None:
+    node = Node(tmp_path, plugin_max_rows_per_run=2)
+    node.trigger("t", "table:a")
+    node.write("a v=0 0")
+    first = node.executor.next()
+    for value in range(1, 5):
+        node.write(f"a v={value} {value}")
+    first.succeed()
+    for expected in ([1.0, 2.0], [3.0, 4.0]):
+        begun = node.executor.next()
+        assert [v for _, v in delivered(begun.run)] == expected
+        begun.succeed()
+    node.close()
