@@ -36,6 +36,7 @@ from engine.model.trigger import Isolation, TriggerDefinition, TriggerLimits
 from engine.paths import NodePaths
 from engine.plugins.dry_run import DryRunPorts, DryRunRequest, DryRuns
 from engine.plugins.environment import EnvironmentPlaces, PluginEnvironment
+from engine.plugins.environments import EnvironmentsConfig, OwnEnvironments
 from engine.plugins.executors.host import ExecutorConfig, HostExecutor
 from engine.plugins.places import NO_PLUGIN_DIR
 from engine.plugins.ports import Executor
@@ -56,7 +57,7 @@ from engine.system_tables.sources import EngineSources
 from engine.triggers.answers import TriggerAnswers
 from engine.triggers.backfills import BackfillSide
 from engine.triggers.cache_state import CacheStates
-from engine.triggers.definitions import Edit, TriggerDefinitions
+from engine.triggers.definitions import Edit, PluginSide, TriggerDefinitions
 from engine.triggers.ends import RetryResult
 from engine.triggers.figures import Figures, RunFigures
 from engine.triggers.journal import Journal, Stamps
@@ -80,6 +81,9 @@ from engine.write.tables import Tables
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+OWN_ENVIRONMENTS = ".venvs"
+"""In the plugin folder: the environments of single plugins."""
 
 DRY_RUN_TIMEOUT_S = 60.0
 """So long a dry run may take where the server sets no limit to runs: somebody waits for it."""
@@ -174,6 +178,7 @@ class Engine:
             self._watcher.stop()
         self.triggers.close()
         self._environment.close()
+        self._environments.close()
         self._executor.close(self.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
         if self._outside.in_background:
             self._timer_loop.stop()
@@ -422,9 +427,15 @@ class Engine:
         self._environment = PluginEnvironment(
             _environment_places(settings), settings.package_manager, self._executor.renew
         )
-        self._definitions = TriggerDefinitions(
-            self.catalog, self.registry, self._secrets, self.clock, settings.restrict_plugin_triggers_to
+        config = EnvironmentsConfig(
+            (settings.plugin_dir or self.paths.root) / OWN_ENVIRONMENTS,
+            settings.package_manager,
+            None if settings.plugin_isolation == "embedded" else self._host_config(),
+            self._plugins_in_use,
         )
+        self._environments = OwnEnvironments(config, self.clock)
+        plugins = PluginSide(self.registry, self._environments, self._secrets)
+        self._definitions = TriggerDefinitions(self.catalog, plugins, self.clock, settings.restrict_plugin_triggers_to)
         self._cache_states = CacheStates(self.store.consumers, self.wal, self._executor, self.clock)
         self._figures = Figures()
         stamps = Stamps(self.clock)
@@ -432,7 +443,8 @@ class Engine:
         self._aside = Aside()
         dry_timeout_s = settings.plugin_timeout_s or DRY_RUN_TIMEOUT_S
         self._dry_runs = DryRuns(
-            DryRunPorts(self._executor, self.registry, self._writes, self, dry_timeout_s), self.clock
+            DryRunPorts(self._executor, self.registry, self._environments, self._writes, self, dry_timeout_s),
+            self.clock,
         )
         backlogs = Backlogs(self.wal.reader, self._log_times)
         histories = Histories(self._disk, self.paths.backfills, self.paths.table_folder)
@@ -446,7 +458,7 @@ class Engine:
             BackfillSide(self._disk, histories, _StoredRows(self), self.clock.now_ns),
         )
         self.triggers = TriggerManager(self.catalog, log, self._toolbox(stamps) if settings.plugin_dir else None)
-        answers = TriggerAnswers(self.triggers, self.registry, self._cache_states)
+        answers = TriggerAnswers(self.triggers, self.registry, self._environments, self._cache_states)
         self._sources = EngineSources(self.catalog, self.store, self.paths, answers)
         letters = LetterStore(self, self._has_letters)
         self._letters = LetterBox(letters, self.triggers, self.store.schemas, self._writes, self.wal)
@@ -476,6 +488,7 @@ class Engine:
             executor=self._executor,
             hide=self._secrets.hide,
             sources=self.registry,
+            environments=self._environments,
             wal=self.wal,
             writes=self._writes,
             journal=self._journal,
@@ -503,8 +516,18 @@ class Engine:
             from engine.plugins.executors.embedded import EmbeddedExecutor
 
             return EmbeddedExecutor(self.clock)
-        host = HostConfig(self._outside.environ, self.settings.plugin_dir, self.settings.virtual_env_location)
-        return HostExecutor(ExecutorConfig(host, self.settings.plugin_freeze_timeout_s), self.clock)
+        return HostExecutor(ExecutorConfig(self._host_config(), self.settings.plugin_freeze_timeout_s), self.clock)
+
+    def _host_config(self) -> HostConfig:
+        return HostConfig(self._outside.environ, self.settings.plugin_dir, self.settings.virtual_env_location)
+
+    def _plugins_in_use(self) -> Iterator[Path]:
+        """Yield where the plugins of all triggers are, as far as that is known."""
+        for database in self.catalog.state.databases:
+            for trigger in () if database.is_deleted else database.triggers:
+                source = self.registry.on_disk(trigger.plugin_filename)
+                if source is not None:
+                    yield Path(source.path)
 
     def _database(self, name: str) -> Database:
         found = self.catalog.state.database(name)

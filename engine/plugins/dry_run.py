@@ -32,7 +32,8 @@ from engine.model.durations import NS_PER_SECOND, format_duration
 from engine.model.schema import TableSchema
 from engine.model.trigger_spec import EverySpec, parse_trigger_spec
 from engine.plugins.collected import Collected, DryRunQueries
-from engine.plugins.ports import Executor, RunLimits
+from engine.plugins.environments import FOR_ALL, Failed, Ready, Tell
+from engine.plugins.ports import Executor, HostPlan, RunLimits
 
 DEFAULT_CACHE_NAME = "_shared_test"
 CACHE_TTL_S = 30 * 60.0
@@ -56,6 +57,13 @@ class DryRunSources(Protocol):
         """Return a hash of what the plugin's files hold now."""
 
 
+class DryRunEnvironments(Protocol):
+    """Knows with which packages plugins run."""
+
+    def wait(self, source: PluginSource, version: str, tell: Tell | None = None) -> Ready | Failed:
+        """Return the environment of a plugin when it is built; ``tell`` hears how that goes on."""
+
+
 @dataclass(frozen=True, slots=True)
 class DryRunRequest:
     """What to run: a plugin file, as if its trigger were in ``database``.
@@ -76,6 +84,7 @@ class DryRunPorts:
 
     executor: Executor
     sources: DryRunSources
+    environments: DryRunEnvironments
     rehearsal: Rehearsal
     queries: DryRunQueries
     timeout_s: float
@@ -87,6 +96,7 @@ class DryRuns:
     def __init__(self, ports: DryRunPorts, clock: Clock) -> None:
         self._executor = ports.executor
         self._sources = ports.sources
+        self._environments = ports.environments
         self._rehearsal = ports.rehearsal
         self._queries = ports.queries
         self._timeout_s = ports.timeout_s
@@ -151,10 +161,15 @@ class DryRuns:
         """Return what is told of a run, and its end, with the whole response."""
         services = Collected(asked.database, self._queries)
         services.log("INFO", starting)
+        version = self._sources.content_hash(source)
+        environment = self._environments.wait(source, version, services.log)
+        if isinstance(environment, Failed):
+            source, environment = PluginSource(source.filename, "", environment.text), FOR_ALL
         run = self._run_message(asked, source, kind, given)
         ended: Future[Done] = Future()
         began_ns = self._clock.monotonic_ns()
-        limits = RunLimits(f"dry-run:{asked.filename}:{self._sources.content_hash(source)}", self._timeout_s)
+        plan = HostPlan(environment.key, virtual_env=environment.virtual_env)
+        limits = RunLimits(f"dry-run:{asked.filename}:{version}", self._timeout_s, plan)
         self._executor.run(run, limits, services, ended.set_result)
         done = services.completed(ended.result())
         buffered = done.writes or done.unwritten

@@ -24,7 +24,8 @@ from engine.plugins.wire import Wire, encode_frame
 SITE_FOLDERS = ("site-packages", "dist-packages")
 
 HOST_OPTIONS = ("-u", "-X", "faulthandler")
-HOST_COMMAND = (sys.executable, *HOST_OPTIONS, "-m", "engine.host.main")
+HOST_MODULE = "engine.host.main"
+HOST_COMMAND = (sys.executable, *HOST_OPTIONS, "-m", HOST_MODULE)
 
 OOM_SCORE = "500"
 NICENESS = 10
@@ -34,7 +35,7 @@ LEAST_PRIORITY = 19
 FOREIGN_START = """\
 import runpy, sys
 sys.path += [path for path in {paths!r} if path not in sys.path]
-runpy.run_module("engine.host.main", run_name="__main__", alter_sys=True)
+runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
 """
 """Starts a host with the Python of another environment: what the server is made of comes after what is there."""
 
@@ -55,9 +56,9 @@ class HostConfig:
     virtual_env: Path | None = None
     command: tuple[str, ...] = HOST_COMMAND
 
-    def within(self, virtual_env: Path) -> "HostConfig":
-        """Return how a host is started with the Python and the packages of ``virtual_env``."""
-        start = FOREIGN_START.format(paths=[path for path in sys.path if path])
+    def within(self, virtual_env: Path, module: str = HOST_MODULE) -> "HostConfig":
+        """Return how a host, or another module, is started with the Python and the packages of ``virtual_env``."""
+        start = FOREIGN_START.format(paths=[path for path in sys.path if path], module=module)
         command = (str(virtual_env / "bin" / "python"), "-P", *HOST_OPTIONS, "-c", start)
         return replace(self, virtual_env=virtual_env, command=command)
 

@@ -113,6 +113,16 @@ class PluginRegistry:
         """Return what a person should know of the last ``refresh``, ``None`` if it went as wished."""
         return self._repository.note(plugin_filename)
 
+    def on_disk(self, plugin_filename: str) -> PluginSource | None:
+        """Return where the code is, ``None`` if it is not there; nothing is fetched."""
+        try:
+            if not plugin_filename.startswith(PREFIX):
+                return self.resolve(plugin_filename)
+            path = self._repository.copy(plugin_filename)
+        except EngineError:
+            return None
+        return PluginSource(plugin_filename, str(path)) if path is not None else None
+
     def to_run(self, plugin_filename: str) -> tuple[PluginSource, str]:
         """Return where the code for a run is, and the hash of what it holds.
 

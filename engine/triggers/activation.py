@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from engine.errors import EngineError, Unavailable
 from engine.host.protocol import CacheRules, Done, PluginSource, Run, Written
 from engine.model.trigger import Restore
+from engine.plugins.environments import FOR_ALL, Building, Failed
 from engine.storage.consumers import namespace_of
 from engine.triggers import policy
 from engine.triggers.commit import Commit, Sequel, failure, origin_of, refuse
@@ -25,6 +26,9 @@ from engine.triggers.work import Subject, Work
 from engine.wal.ports import GenerationClosed
 
 logger = logging.getLogger(__name__)
+
+ENVIRONMENT_LOOK_S = 0.1
+"""So often work that waits for its plugin's environment looks whether that is there."""
 
 
 class Activation:
@@ -94,27 +98,52 @@ class Activation:
                 self._retries.pop(id(work), None)
             then(work)
             return
+        definition = self.subject.definition
+        owner, environment = self.namespace, FOR_ALL
+        try:
+            source, content_hash = self.tools.sources.to_run(definition.plugin_filename)
+        except EngineError as missing:
+            source = PluginSource(definition.plugin_filename, "", str(missing))
+        else:
+            state = self.tools.environments.of(source, content_hash, self.tell)
+            if isinstance(state, Building):
+                self._wait_for_environment(work, state, then)
+                return
+            if isinstance(state, Failed):
+                source = PluginSource(definition.plugin_filename, "", state.text)
+            else:
+                environment = state
+            owner = f"{self.namespace}:{content_hash}{environment.key}"
+        if not self._begin_attempt(work):
+            self._turn_away(work)
+            return
+        limits = run_limits(owner, definition, self.tools.limits, environment)
+        services = TriggerServices(
+            self.subject, work, origin_of(self.subject, work), self.tools.services, self.tools.clock.now_ns
+        )
+        self.tools.executor.run(self._run(work, source), limits, services, lambda done: self._ended(work, done, then))
+
+    def _begin_attempt(self, work: Work) -> bool:
+        """Note that ``work`` is under way; return whether it may be."""
         with self._lock:
             is_over = self._stopped or self._closed
             if not is_over:
                 self._retries.pop(id(work), None)
                 work.begin_attempt(self.tools.clock.now_ns())
                 self._running[work.run_id] = work
-        if is_over:
-            self._turn_away(work)
+        return not is_over
+
+    def _wait_for_environment(self, work: Work, state: Building, then: Callable[[Work], None]) -> None:
+        """Let ``work`` wait until its plugin's environment is there; a request has no time for that."""
+        if work.reply is None:
+            self._try_again(work, ENVIRONMENT_LOOK_S, then)
             return
-        definition = self.subject.definition
-        try:
-            source, content_hash = self.tools.sources.to_run(definition.plugin_filename)
-            owner = f"{self.namespace}:{content_hash}"
-        except EngineError as missing:
-            source = PluginSource(definition.plugin_filename, "", str(missing))
-            owner = self.namespace
-        limits = run_limits(owner, definition, self.tools.limits)
-        services = TriggerServices(
-            self.subject, work, origin_of(self.subject, work), self.tools.services, self.tools.clock.now_ns
+        with self._lock:
+            self._retries.pop(id(work), None)
+        work.reply.refuse(
+            Unavailable(f"trigger {self.subject.definition.name} is not ready: {state.text}; try again later")
         )
-        self.tools.executor.run(self._run(work, source), limits, services, lambda done: self._ended(work, done, then))
+        self.tools.aside(lambda: then(work))  # not here: the next request would be turned away within this call
 
     def stop(self) -> None:
         """Interrupt what runs, forget what waits for another attempt, drop the cache."""

@@ -6,6 +6,7 @@ from engine.catalog.state import Database
 from engine.errors import EngineError, EngineOff
 from engine.model.backfill import BackfillStatus
 from engine.model.progress import Lag
+from engine.plugins.environments import OwnEnvironments
 from engine.plugins.registry import PluginRegistry
 from engine.plugins.repository_names import PREFIX
 from engine.storage.state import CacheValue
@@ -17,9 +18,12 @@ from engine.triggers.manager import TriggerManager
 class TriggerAnswers:
     """See ``RunningEngine``."""
 
-    def __init__(self, triggers: TriggerManager, registry: PluginRegistry, caches: CacheStates) -> None:
+    def __init__(
+        self, triggers: TriggerManager, registry: PluginRegistry, environments: OwnEnvironments, caches: CacheStates
+    ) -> None:
         self._triggers = triggers
         self._registry = registry
+        self._environments = environments
         self._caches = caches
 
     def plugin_files(self, plugin_filename: str) -> Sequence[PluginFile]:
@@ -41,15 +45,19 @@ class TriggerAnswers:
 
     def plugin_problem(self, plugin_filename: str) -> str | None:
         """See ``RunningEngine``."""
-        if plugin_filename.startswith(PREFIX):
-            return None  # looking may mean to fetch it, and its runs say what is wrong
         try:
-            self._registry.resolve(plugin_filename)
+            if not plugin_filename.startswith(
+                PREFIX
+            ):  # else looking may mean to fetch it, and its runs say what is wrong
+                self._registry.resolve(plugin_filename)
+            source = self._registry.on_disk(plugin_filename)
+            if source is None:
+                return None
+            return self._environments.problem(source, self._registry.content_hash(source))
         except EngineOff:
             return None
         except EngineError as problem:
             return str(problem)
-        return None
 
     def trigger_lag(self, trigger_id: int) -> Lag | None:
         """See ``RunningEngine``."""

@@ -1,7 +1,7 @@
 """Makes, changes, switches and deletes triggers in the catalog, after a look at their plugins."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from engine.catalog.catalog import Catalog
 from engine.catalog.changes import CreateTrigger, DeleteTrigger, ReplaceTrigger, SetTriggerEnabled
@@ -9,6 +9,7 @@ from engine.clock import Clock
 from engine.errors import DatabaseNotFound, InvalidRequest, NotFound
 from engine.model.trigger import TriggerDefinition
 from engine.model.trigger_spec import RunKind, plugin_type_name, reading_note, run_kind
+from engine.plugins.environments import OwnEnvironments
 from engine.plugins.registry import PluginRegistry
 from engine.plugins.secrets import Secrets
 from engine.triggers.schedule import never_note
@@ -16,15 +17,23 @@ from engine.triggers.schedule import never_note
 Edit = Callable[[TriggerDefinition], TriggerDefinition]
 
 
+@dataclass(frozen=True, slots=True)
+class PluginSide:
+    """What is known of plugins: their code, their packages, the secrets that their arguments name."""
+
+    registry: PluginRegistry
+    environments: OwnEnvironments
+    secrets: Secrets
+
+
 class TriggerDefinitions:
     """The triggers as people define them; ``allowed`` are the kinds that may be made here."""
 
-    def __init__(
-        self, catalog: Catalog, registry: PluginRegistry, secrets: Secrets, clock: Clock, allowed: frozenset[RunKind]
-    ) -> None:
+    def __init__(self, catalog: Catalog, plugins: PluginSide, clock: Clock, allowed: frozenset[RunKind]) -> None:
         self._catalog = catalog
-        self._registry = registry
-        self._secrets = secrets
+        self._registry = plugins.registry
+        self._environments = plugins.environments
+        self._secrets = plugins.secrets
         self._clock = clock
         self._allowed = allowed
 
@@ -51,6 +60,7 @@ class TriggerDefinitions:
 
         Raises:
             PluginError: its plugin is not there.
+            Forbidden: its plugin needs packages of its own, and nothing may be installed.
             InvalidRequest: triggers of this kind are not allowed here; ``strict``: its plugin cannot work.
         """
         change = CreateTrigger(database, replace(definition, trigger_id=0))
@@ -96,6 +106,9 @@ class TriggerDefinitions:
         problems = self._registry.warnings(source, kind)
         if strict and problems:
             raise InvalidRequest("; ".join(problems))
-        notes = [self._registry.note(name)] if is_new_plugin else []
+        notes: list[str | None] = []
+        if is_new_plugin:
+            needs = self._environments.check(source, self._registry.content_hash(source))
+            notes += [self._registry.note(name), needs]
         notes += [reading_note(definition.spec), never_note(definition, self._clock.now_ns())]
         return [*problems, *(note for note in notes if note), *self._secrets.problems(definition.arguments)]

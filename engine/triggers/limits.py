@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from engine.model.trigger import Isolation, TriggerDefinition, TriggerLimits
+from engine.plugins.environments import FOR_ALL, Ready
 from engine.plugins.ports import SHARED_HOST, HostPlan, RunLimits
 
 NO_LIMITS = TriggerLimits()
@@ -16,8 +17,10 @@ class LimitDefaults:
     isolation: Isolation = Isolation.SHARED
 
 
-def run_limits(owner: str, definition: TriggerDefinition, defaults: LimitDefaults) -> RunLimits:
-    """Return the limits of a run for which ``owner`` answers.
+def run_limits(
+    owner: str, definition: TriggerDefinition, defaults: LimitDefaults, environment: Ready = FOR_ALL
+) -> RunLimits:
+    """Return the limits of a run for which ``owner`` answers, and which takes place in ``environment``.
 
     A limit of memory or CPU time holds for a whole process, so it makes a host for this trigger alone.
     """
@@ -27,7 +30,9 @@ def run_limits(owner: str, definition: TriggerDefinition, defaults: LimitDefault
         or limits.max_memory_bytes is not None
         or limits.max_cpu_s is not None
     )
-    plan = HostPlan(is_alone=True, max_memory_bytes=limits.max_memory_bytes) if is_alone else SHARED_HOST
+    plan = SHARED_HOST
+    if is_alone or environment.virtual_env is not None:
+        plan = HostPlan(environment.key, is_alone, limits.max_memory_bytes, environment.virtual_env)
     return RunLimits(owner, limits.timeout_s, plan, limits.max_cpu_s)
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from engine.clock import Clock
 from engine.host.protocol import PluginSource
+from engine.plugins.environments import State
 from engine.plugins.ports import Executor
 from engine.triggers.figures import Figures
 from engine.triggers.journal import Journal, Stamps
@@ -30,6 +31,13 @@ class Sources(Protocol):
         """Look at a plugin whose trigger starts, so that it can be run even if its file is gone by then."""
 
 
+class Environments(Protocol):
+    """Knows with which packages plugins run."""
+
+    def of(self, source: PluginSource, version: str, tell: Callable[[str, str], None] | None = None) -> State:
+        """Return how it is with the environment of a plugin, and have it built if it is missing; ``tell`` hears of that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Toolbox:
     """The parts of the engine that runs need.
@@ -44,6 +52,7 @@ class Toolbox:
     timers: Timers
     executor: Executor
     sources: Sources
+    environments: Environments
     wal: Wal
     writes: WriteService
     journal: Journal

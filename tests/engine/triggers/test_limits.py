@@ -1,9 +1,13 @@
 """What the runs of a trigger may use up, and where they take place."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from engine.model.trigger import Isolation, TriggerDefinition, TriggerLimits
 from engine.model.trigger_spec import parse_trigger_spec
+from engine.plugins.environments import Ready
 from engine.plugins.ports import SHARED_HOST, HostPlan, RunLimits
 from engine.triggers.limits import LimitDefaults, run_limits
 
@@ -69,3 +73,14 @@ def test_limits_and_host_of_a_run(
 
 def test_without_limits_runs_share_the_host_of_all() -> None:
     assert limits_of(TriggerLimits(), None, LimitDefaults()).plan is SHARED_HOST
+
+
+def test_a_plugin_with_an_environment_of_its_own_runs_there_with_others_of_the_same_needs() -> None:
+    definition = TriggerDefinition(1, "t", "p.py", parse_trigger_spec("all_tables"))
+    environment = Ready("hash", Path("/environment"))
+    assert run_limits("owner", definition, LimitDefaults(), environment).plan == HostPlan(
+        "hash", virtual_env=Path("/environment")
+    )
+    definition = replace(definition, isolation=Isolation.TRIGGER)
+    plan = run_limits("owner", definition, LimitDefaults(), environment).plan
+    assert plan == HostPlan("hash", is_alone=True, virtual_env=Path("/environment"))
