@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from engine.errors import EngineError, Unavailable
 from engine.host.protocol import CacheRules, Done, PluginSource, Run, Written
+from engine.lineprotocol.lines import Line
 from engine.model.trigger import Restore
 from engine.plugins.environments import FOR_ALL, Building, Failed
 from engine.storage.consumers import namespace_of
@@ -270,7 +271,7 @@ class Activation:
     ) -> None:
         """Let a dead letter stay, and tell of the run ``ends[0]`` that was given all of it."""
         lines = [*self._run_lines(ends), failed_again_line(letter.letter_id, ends[0])]
-        appended = self.tools.journal.append("\n".join(lines))
+        appended = self.tools.journal.append(lines)
         result = RetryResult(letter.letter_id, "failed", ends[0].record.error)
         if appended is None:
             letter.result.set_result(result)
@@ -346,9 +347,9 @@ class Activation:
         )
 
     def _write_records(self, ends: Sequence[RunEnd]) -> None:
-        self.tools.journal.append("\n".join(self._run_lines(ends)))
+        self.tools.journal.append(self._run_lines(ends))
 
-    def _run_lines(self, ends: Sequence[RunEnd]) -> list[str]:
+    def _run_lines(self, ends: Sequence[RunEnd]) -> list[Line]:
         return [run_line(end.origin, end.record, self.tools.stamps.next()) for end in ends]
 
 

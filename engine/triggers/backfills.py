@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from engine.catalog.state import INTERNAL_DATABASE
 from engine.disk import Disk
 from engine.errors import AlreadyExists, EngineError, NotFound, SyncFailed, Unavailable
+from engine.lineprotocol.lines import Line
 from engine.model.backfill import BackfillRequest, BackfillStatus, Outcome, Span
 from engine.model.ids import draw_id
 from engine.storage.consumers import Backfill, Consumer, Consumers
@@ -198,8 +199,8 @@ class Backfills:
         backfill = consumer.backfill
         if backfill is None or self._tools is None:
             return []
-        text = _ended_line(database, trigger, backfill, (outcome, reason), self._tools.stamps.next())
-        return [RowsRecord(payload) for payload in self._tools.writes.prepare(INTERNAL_DATABASE, text)]
+        row = _ended_line(database, trigger, backfill, (outcome, reason), self._tools.stamps.next())
+        return [RowsRecord(payload) for payload in self._tools.writes.prepare_lines(INTERNAL_DATABASE, [row])]
 
     def let_go(self, consumer: Consumer) -> None:
         """Let go of the rows of a consumer that is closed."""
@@ -292,7 +293,7 @@ def _status(target: Target, backfill: Backfill) -> BackfillStatus:
     )
 
 
-def _ended_line(database: str, trigger: str, backfill: Backfill, how: tuple[Outcome, str], time_ns: int) -> str:
+def _ended_line(database: str, trigger: str, backfill: Backfill, how: tuple[Outcome, str], time_ns: int) -> Line:
     plan = backfill.plan
     fields: dict[str, str | int] = {
         "database_name": database,

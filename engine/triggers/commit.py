@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from engine.catalog.state import INTERNAL_DATABASE
 from engine.errors import EngineError, PluginFailed, PluginTimedOut, SyncFailed, Unavailable
 from engine.host.protocol import Done, Written
+from engine.lineprotocol.lines import Line
 from engine.plugins.failures import write_failure
 from engine.triggers.dead_letters import RETRIED, done_with_lines, letter_lines
 from engine.triggers.ends import Outcome, RetryResult, RunEnd
@@ -150,9 +151,9 @@ class Commit:
         return rows
 
     def _internal_rows(self) -> tuple[RowsPayload, ...]:
-        return self._tools.writes.prepare(INTERNAL_DATABASE, "\n".join(self._internal_lines()))
+        return self._tools.writes.prepare_lines(INTERNAL_DATABASE, self._internal_lines())
 
-    def _internal_lines(self) -> list[str]:
+    def _internal_lines(self) -> list[Line]:
         stamps = self._tools.stamps
         lines = [run_line(end.origin, end.record, stamps.next()) for end in self._outcome.ends]
         for letter in self._outcome.letters:

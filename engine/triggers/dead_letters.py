@@ -13,6 +13,7 @@ import pyarrow as pa
 from engine.columns.payload import decode_rows
 from engine.host.batches import PayloadFiles
 from engine.host.protocol import PayloadRef, TableBatch
+from engine.lineprotocol.lines import Line
 from engine.model.schema import Column, ColumnType, TableSchema
 from engine.triggers.ends import Letter, RunEnd
 from engine.triggers.journal import Stamps
@@ -27,9 +28,9 @@ RETRIED = "retried"
 DELETED = "deleted"
 
 
-def letter_lines(letter: Letter, stamps: Stamps) -> list[str]:
+def letter_lines(letter: Letter, stamps: Stamps) -> list[Line]:
     """Return the rows of a dead letter, or of several: one per table of a batch."""
-    lines: list[str] = []
+    lines: list[Line] = []
     for table, rows, text in _inputs(letter):
         pieces = [text[at : at + MOST_PIECE_CHARACTERS] for at in range(0, len(text), MOST_PIECE_CHARACTERS)]
         times = stamps.take(len(pieces))
@@ -40,13 +41,13 @@ def letter_lines(letter: Letter, stamps: Stamps) -> list[str]:
     return lines
 
 
-def done_with_lines(letter_id: int, pieces: int, state: str, now_ns: int) -> list[str]:
+def done_with_lines(letter_id: int, pieces: int, state: str, now_ns: int) -> list[Line]:
     """Return what is written of a letter that is done with: ``state`` is ``retried`` or ``deleted``; its input goes."""
     first = line(DEAD_LETTERS, {"state": state, "resolved": now_ns, "input": ""}, letter_id)
     return [first, *(line(DEAD_LETTERS, {"input": ""}, letter_id + i) for i in range(1, pieces))]
 
 
-def failed_again_line(letter_id: int, end: RunEnd) -> str:
+def failed_again_line(letter_id: int, end: RunEnd) -> Line:
     """Return what is written of a letter whose run failed again."""
     record = end.record
     fields: dict[str, str | int] = {
@@ -59,7 +60,7 @@ def failed_again_line(letter_id: int, end: RunEnd) -> str:
     return line(DEAD_LETTERS, fields, letter_id)
 
 
-def _first_line(letter: Letter, table: str, rows: int, pieces: list[str], time_ns: int) -> str:
+def _first_line(letter: Letter, table: str, rows: int, pieces: list[str], time_ns: int) -> Line:
     origin, record = letter.end.origin, letter.end.record
     fields: dict[str, str | int] = {
         "database_name": origin.database,
@@ -81,7 +82,7 @@ def _first_line(letter: Letter, table: str, rows: int, pieces: list[str], time_n
     return line(DEAD_LETTERS, fields, time_ns)
 
 
-def _piece_line(origin: Origin, piece: str, time_ns: int) -> str:
+def _piece_line(origin: Origin, piece: str, time_ns: int) -> Line:
     return line(DEAD_LETTERS, {"database_name": origin.database, "input": piece}, time_ns)
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from engine.catalog.state import INTERNAL_DATABASE
 from engine.clock import Clock
 from engine.errors import EngineError
+from engine.lineprotocol.lines import Line
 from engine.triggers.records import Origin, log_line
 from engine.triggers.timers import Timers
 from engine.wal.format import RowsPayload, RowsRecord
@@ -22,10 +23,10 @@ MOST_WAITING_LINES = 10_000
 
 
 class RowsMaker(Protocol):
-    """Turns line protocol into rows for a record of the log."""
+    """Turns lines into rows for a record of the log."""
 
-    def prepare(self, database: str, lines: str, *, chain: tuple[int, ...] = ()) -> tuple[RowsPayload, ...]:
-        """See ``WriteService.prepare``."""
+    def prepare_lines(self, database: str, lines: Sequence[Line]) -> tuple[RowsPayload, ...]:
+        """See ``WriteService.prepare_lines``."""
 
 
 class Stamps:
@@ -58,7 +59,7 @@ class Journal:
         self._stamps = stamps
         self._node_id = node_id
         self._lock = threading.Lock()
-        self._waiting: list[str] = []
+        self._waiting: list[Line] = []
         self._dropped = 0
 
     def log(self, origin: Origin, level: str, text: str, details: str = "") -> None:
@@ -69,7 +70,7 @@ class Journal:
         logger.log(_LEVELS[level], "processing engine: %s", text)
         self.keep([log_line(origin, self._node_id, level, text, details, self._stamps.next())])
 
-    def keep(self, lines: Sequence[str]) -> None:
+    def keep(self, lines: Sequence[Line]) -> None:
         """Write rows for the engine's own tables with the next log lines; see ``log``."""
         with self._lock:
             if len(self._waiting) >= MOST_WAITING_LINES:
@@ -88,12 +89,12 @@ class Journal:
         if dropped:
             logger.warning("dropped plugin log lines, too many were waiting: count=%d", dropped)
         if waiting:
-            self.append("\n".join(waiting))
+            self.append(waiting)
 
-    def append(self, lines: str) -> "Future[tuple[int, ...]] | None":
+    def append(self, lines: Sequence[Line]) -> "Future[tuple[int, ...]] | None":
         """Put rows for the engine's own tables into the log; return what resolves when they are there, ``None`` = never."""
         try:
-            payloads = self._rows.prepare(INTERNAL_DATABASE, lines)
+            payloads = self._rows.prepare_lines(INTERNAL_DATABASE, lines)
             appended = self._wal.append(Entry([RowsRecord(p) for p in payloads], lazy=True))
         except EngineError as error:
             logger.error("rows about plugins are lost: %s", error)

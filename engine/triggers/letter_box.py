@@ -86,9 +86,9 @@ class LetterBox:
 
     def _delete(self, letters: Sequence[LetterHead], now_ns: int) -> int:
         with self._in_hand(letters) as free:
-            lines = [text for head in free for text in done_with_lines(head.letter_id, head.pieces, DELETED, now_ns)]
+            lines = [row for head in free for row in done_with_lines(head.letter_id, head.pieces, DELETED, now_ns)]
             if lines:
-                payloads = self._rows.prepare(INTERNAL_DATABASE, "\n".join(lines))
+                payloads = self._rows.prepare_lines(INTERNAL_DATABASE, lines)
                 self._wal.append(Entry([RowsRecord(payload) for payload in payloads])).result()
             return len(free)
 

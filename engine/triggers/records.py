@@ -1,7 +1,10 @@
-"""The rows that the engine writes about plugins: log lines, runs, dead letters – as line protocol for ``_internal``."""
+"""The rows that the engine writes about plugins into ``_internal``: log lines, runs, dead letters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from engine.lineprotocol.lines import Line
+from engine.model.schema import ColumnType
 
 LOGS = "processing_engine_logs"
 RUNS = "processing_engine_runs"
@@ -9,7 +12,7 @@ DEAD_LETTERS = "processing_engine_dead_letters"
 BACKFILLS = "processing_engine_backfills"
 
 MOST_TEXT_BYTES = 256 * 1024
-"""A longer text is cut, for a line of line protocol has a limit."""
+"""A longer text is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class RunRecord:
     peak_memory_bytes: int = 0
 
 
-def log_line(origin: Origin, node_id: str, level: str, text: str, details: str, time_ns: int) -> str:
+def log_line(origin: Origin, node_id: str, level: str, text: str, details: str, time_ns: int) -> Line:
     """Return a row of ``processing_engine_logs`` (processing-engine §6.3, the columns of 3.11)."""
     fields = {
         "database_name": origin.database,
@@ -65,7 +68,7 @@ def log_line(origin: Origin, node_id: str, level: str, text: str, details: str, 
     return line(LOGS, fields, time_ns)
 
 
-def run_line(origin: Origin, run: RunRecord, time_ns: int) -> str:
+def run_line(origin: Origin, run: RunRecord, time_ns: int) -> Line:
     """Return a row of ``processing_engine_runs``."""
     fields: dict[str, str | int] = {
         "database_name": origin.database,
@@ -90,15 +93,16 @@ def run_line(origin: Origin, run: RunRecord, time_ns: int) -> str:
     return line(RUNS, fields, time_ns)
 
 
-def line(table: str, fields: Mapping[str, str | int], time_ns: int) -> str:
-    """Return a line of line protocol without tags; table and field names need no escaping."""
-    return f"{table} {','.join(f'{name}={_value(value)}' for name, value in fields.items())} {time_ns}"
+def line(table: str, fields: Mapping[str, str | int], time_ns: int) -> Line:
+    """Return a row without tags."""
+    kinds = tuple((name, _KINDS[type(value)]) for name, value in fields.items())
+    return Line(table, (), (), kinds, tuple(map(_cut, fields.values())), time_ns)
 
 
-def _value(value: str | int) -> str:
-    if isinstance(value, int):
-        return f"{value}i"
-    if len(value) > MOST_TEXT_BYTES:
-        value = value[:MOST_TEXT_BYTES] + " … (cut)"
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+_KINDS = {str: ColumnType.STRING, int: ColumnType.INTEGER}
+
+
+def _cut(value: str | int) -> str | int:
+    if isinstance(value, str) and len(value) > MOST_TEXT_BYTES:
+        return value[:MOST_TEXT_BYTES] + " … (cut)"
+    return value

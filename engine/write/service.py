@@ -14,6 +14,7 @@ from engine.errors import AlreadyExists, DatabaseNameError, EngineError, Invalid
 from engine.host.protocol import Written
 from engine.lineprotocol.body import parse_body
 from engine.lineprotocol.groups import ParsedBody, RejectedLine
+from engine.lineprotocol.lines import Line
 from engine.model.names import check_database_name
 from engine.model.precision import Precision
 from engine.model.schema import TableSchema
@@ -22,7 +23,7 @@ from engine.wal.format import RowsPayload, RowsRecord
 from engine.wal.ports import Entry, TableGone
 from engine.wal.wal import Wal
 from engine.write.validator import TablePlan, WritePlan, assemble, encode, plan_write
-from engine.write.written import parse_written
+from engine.write.written import gathered, parse_written
 
 MOST_RACES = 100
 """How often a write is validated again because tables changed under it, before it gives up."""
@@ -85,23 +86,37 @@ class WriteService:
         return done
 
     def prepare(
-        self, database: str, lines: str | Sequence[Written], *, chain: tuple[int, ...] = ()
+        self, database: str, parts: Sequence[Written], *, chain: tuple[int, ...] = ()
     ) -> tuple[RowsPayload, ...]:
-        """Return the rows of ``lines``, all or nothing, for a record that the caller puts into the log itself.
+        """Return the rows of ``parts``, all or nothing, for a record that the caller puts into the log itself.
 
-        Their columns are reserved. Times are nanoseconds. The name is not checked: the engine's own tables are in ``_internal``.
+        Their columns are reserved. Times are nanoseconds.
 
         Raises:
             InvalidRequest: as ``write``.
         """
-        parts = [lines] if isinstance(lines, str) else lines
         parsed = parse_written(parts, self._clock.now_ns())
         if parsed.line_count == 0:
             raise InvalidRequest("incoming write was empty")
+        return self._prepared(database, parsed, chain, are_lines=all(isinstance(part, str) for part in parts))
+
+    def prepare_lines(self, database: str, lines: Sequence[Line]) -> tuple[RowsPayload, ...]:
+        """Return the rows of ``lines``, all or nothing, as ``prepare`` does: for what the engine itself has to tell.
+
+        The name is not checked: the engine's own tables are in ``_internal``.
+
+        Raises:
+            InvalidRequest: a line does not fit its table.
+        """
+        return self._prepared(database, gathered(lines, self._clock.now_ns()), (), are_lines=True)
+
+    def _prepared(
+        self, database: str, parsed: ParsedBody, chain: tuple[int, ...], *, are_lines: bool
+    ) -> tuple[RowsPayload, ...]:
         database_id = self._database_id(database)
         for _ in range(MOST_RACES):
             plan = plan_write(parsed, lambda name: self._schemas.find(database_id, name), tells_all=False)
-            if plan.rejected and not all(isinstance(part, str) for part in parts):
+            if plan.rejected and not are_lines:
                 first = plan.rejected[0]
                 raise InvalidRequest(f"{first.message}: {first.original_line}")
             if plan.rejected:

@@ -1,24 +1,19 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from engine.lineprotocol.body import parse_body
-from engine.model.precision import Precision
+from engine.lineprotocol.lines import Line
+from engine.model.schema import ColumnType
 from engine.triggers.records import MOST_TEXT_BYTES, Origin, RunRecord, line, log_line, run_line
 
 ORIGIN = Origin("db", "t", "p.py", "run-1")
 
 
-def fields_of(text: str) -> dict[str, object]:
-    parsed = parse_body(text.encode(), Precision.NANOSECOND, 0)
-    assert not parsed.rejected
-    (group,) = [group.columns for group in parsed.groups]
-    return {name: column[0].as_py() for (name, _), column in zip(group.fields, group.field_columns, strict=True)}
+def fields_of(row: Line) -> dict[str, object]:
+    return {name: value for (name, _), value in zip(row.fields, row.values, strict=True)}
 
 
-@given(st.text(max_size=50))
-def test_any_text_survives_line_protocol(text: str) -> None:
-    assert fields_of(line("t", {"a": text, "b": 5}, 1)) == {"a": text, "b": 5}
+def test_a_row_knows_the_types_of_its_values() -> None:
+    kinds = (("a", ColumnType.STRING), ("b", ColumnType.INTEGER))
+    assert line("t", {"a": "x", "b": 5}, 1) == Line("t", (), (), kinds, ("x", 5), 1)
 
 
 def test_a_text_that_a_line_could_not_hold_is_cut_and_says_so() -> None:
