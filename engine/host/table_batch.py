@@ -51,6 +51,16 @@ class TableBatch(dict[str, Any]):
         """
         return self._source.to_arrow()
 
+    @property
+    def table_name(self) -> str:
+        """The same as ``batch["table_name"]``: the product's own template of a plugin reads it as an attribute."""
+        return self["table_name"]
+
+    @property
+    def rows(self) -> list[Row]:
+        """The same as ``batch["rows"]``."""
+        return self["rows"]
+
     @overload
     def __getitem__(self, key: Literal["table_name"], /) -> str: ...
     @overload

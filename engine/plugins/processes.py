@@ -46,7 +46,7 @@ class HostConfig:
 
     Attributes:
         environ: what the host gets a copy of: the server's environment.
-        plugin_dir: told to plugins as ``INFLUXDB3_PLUGIN_DIR``.
+        plugin_dir: told to plugins as ``INFLUXDB3_PLUGIN_DIR`` and, unless the server's environment has it, ``PLUGIN_DIR``.
         virtual_env: told to plugins as ``VIRTUAL_ENV``; it need not exist yet.
         command: the program; ``--fd N`` follows.
     """
@@ -232,6 +232,7 @@ def host_environment(config: HostConfig) -> dict[str, str]:
     environment["TZ"] = "UTC"
     if config.plugin_dir is not None:
         environment["INFLUXDB3_PLUGIN_DIR"] = str(config.plugin_dir)
+        environment.setdefault("PLUGIN_DIR", str(config.plugin_dir))  # what many plugins ask for
     if config.virtual_env is not None:
         environment["VIRTUAL_ENV"] = str(config.virtual_env)
         environment["PATH"] = _joined(str(config.virtual_env / "bin"), environment.get("PATH", os.defpath))

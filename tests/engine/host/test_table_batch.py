@@ -282,3 +282,13 @@ def test_batch_made_by_hand_has_columns_too() -> None:
     assert table["v"].to_pylist() == [None, 1.5]
     assert batch["rows"][0] == {"host": "a", "time": 5}
     assert TableBatch("cpu", []).to_arrow().num_rows == 0
+
+
+def test_batch_has_its_two_values_as_attributes_too() -> None:
+    stored = Stored()
+    batch = TableBatch("cpu", stored)
+    assert batch.table_name == "cpu"
+    assert stored.made == 0
+    assert batch.rows == ROWS
+    assert batch.rows is batch["rows"]
+    assert stored.made == 1

@@ -27,7 +27,7 @@ def test_a_host_gets_the_servers_environment_and_the_plugins_places(tmp_path: Pa
     environment = host_environment(config)
     assert environment["HOME"] == "/h"
     assert environment["TZ"] == "UTC"
-    assert environment["INFLUXDB3_PLUGIN_DIR"] == str(tmp_path / "p")
+    assert environment["INFLUXDB3_PLUGIN_DIR"] == environment["PLUGIN_DIR"] == str(tmp_path / "p")
     assert environment["VIRTUAL_ENV"] == str(tmp_path / "p" / ".venv")
     assert environment["PATH"] == f"{tmp_path}/p/.venv/bin:/bin"
 
@@ -36,6 +36,11 @@ def test_the_source_tree_is_importable_in_a_host_before_what_was_so_before() -> 
     root = str(Path(__file__).parents[3])
     assert host_environment(HostConfig({"PYTHONPATH": "/x"}))["PYTHONPATH"] == f"{root}:/x"
     assert host_environment(HostConfig({}))["PYTHONPATH"] == root
+
+
+def test_the_server_s_own_plugin_dir_variable_wins(tmp_path: Path) -> None:
+    config = HostConfig({"PLUGIN_DIR": "/configs"}, tmp_path)
+    assert host_environment(config)["PLUGIN_DIR"] == "/configs"
 
 
 def test_a_host_that_was_never_started_takes_everything_and_does_nothing() -> None:
