@@ -6,7 +6,7 @@ ROUNDS ?= 20
 CHAOS_S ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-all crash chaos lint bench clean
+.PHONY: help setup demo test test-fast test-all test-plugins crash chaos lint bench clean
 
 $(BIN)/influxdb3: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,9 @@ test-fast: $(BIN)/influxdb3 ## Run the tests that start no process
 
 test-all: $(BIN)/influxdb3 ## Run every test, the long properties too
 	$(BIN)/python -m pytest
+
+test-plugins: $(BIN)/influxdb3 ## Run the plugins of a folder, unmodified: make test-plugins PLUGINS=<folder> [ONLY=<name>] [OFFLINE=1]
+	$(BIN)/python -m tests.public_plugins $(PLUGINS) $(if $(ONLY),--only $(ONLY)) $(if $(OFFLINE),--offline)
 
 demo: $(BIN)/influxdb3 ## See the main job: plugins run, the server is killed, nothing is lost or doubled
 	$(BIN)/python demo/run.py
