@@ -72,7 +72,9 @@ class Channel(Generic[Incoming]):
     def abandon(self) -> None:
         """In a forked child: let go of the connection, which is the parent's; sending raises ``OSError`` from now on."""
         self._sending = threading.Lock()  # another thread may have held the old one when the process was forked
-        os.close(self._socket.detach())
+        fd = self._socket.detach()
+        if fd >= 0:  # else this is a child's child, and its parent has let go
+            os.close(fd)
 
     def close(self) -> None:
         """Close this end; a ``receive`` that waits in another thread returns ``None``."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from engine.errors import InvalidRequest
-from engine.model.times import parse_time
+from engine.model.times import parse_time, utc_text
 
 DEFAULT_BATCH_ROWS = 10_000
 MOST_BATCH_ROWS = 1_000_000
@@ -50,7 +50,9 @@ class BackfillRequest:
     def __post_init__(self) -> None:
         start_ns, end_ns = self.span.start_ns, self.span.end_ns
         if start_ns is not None and end_ns is not None and start_ns >= end_ns:
-            raise InvalidRequest(f"the start of a backfill ({start_ns}) must be before its end ({end_ns})")
+            raise InvalidRequest(
+                f"the start of a backfill ({utc_text(start_ns)}) must be before its end ({utc_text(end_ns)})"
+            )
         if not 1 <= self.batch_rows <= MOST_BATCH_ROWS:
             raise InvalidRequest(f"batch_rows is {self.batch_rows}; allowed are 1 to {MOST_BATCH_ROWS}")
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -14,6 +14,7 @@ QUERY_PREFIX = "serde error: "
 JSON_PREFIX = "serde json error: "
 
 _MISSING = re.compile(r"Object missing required field (`[^`]+`)( - at .*)?")
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$\.?([\w.]*)`)?", re.DOTALL)
 _BYTE = re.compile(r" \(byte (\d+)\)$")
 
 P = TypeVar("P", bound=msgspec.Struct)
@@ -52,10 +53,10 @@ def from_query(query: bytes, kind: type[P], prefix: str = QUERY_PREFIX) -> P:
 
 
 def from_json(body: bytes, kind: type[P]) -> P:
-    """Return the parameters of a JSON body; keys that ``kind`` does not know are passed over.
+    """Return the parameters of a JSON body; keys that ``kind`` does not know are passed over, unless it forbids them.
 
     Raises:
-        InvalidRequest: it is not JSON, a key is missing, or a value is of another type.
+        InvalidRequest: it is not JSON, a key is missing or forbidden, or a value is of another type.
     """
     decoded: P = decode_json(body, kind)
     return decoded
@@ -66,7 +67,7 @@ def decode_json(body: bytes, kind: Any) -> Any:
     try:
         return _decoder(kind).decode(body)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(JSON_PREFIX + _mismatch(str(error), body)) from error
+        raise InvalidRequest(JSON_PREFIX + _mismatch(str(error), body, kind)) from error
     except msgspec.DecodeError as error:
         raise InvalidRequest(JSON_PREFIX + _malformed(str(error), body)) from error
     except UnicodeDecodeError as error:
@@ -122,13 +123,27 @@ def _unquoted(text: bytes) -> str:
     return unquote_to_bytes(text.replace(b"+", b" ")).decode(errors="replace")
 
 
-def _mismatch(text: str, body: bytes) -> str:
+def _mismatch(text: str, body: bytes, kind: Any) -> str:
+    unknown = _UNKNOWN.fullmatch(text)
+    if unknown is not None:
+        allowed = ", ".join(f"`{name}`" for name in _names(kind, unknown[2] or ""))
+        return f"unknown field `{unknown[1]}`, expected one of {allowed}"
     missing = _MISSING.fullmatch(text)
     if missing is None:
         return f"invalid type: {text[:1].lower()}{text[1:]}"
     # The product names the end of the object. Which object that is, we only know of the outermost one.
     place = missing[2] or _place(body, body.rfind(b"}"))
     return f"missing field {missing[1]}{place}"
+
+
+def _names(kind: Any, path: str) -> list[str]:
+    """Return the keys of the object at ``path`` (``a.b``, empty = the outermost one) of a value of type ``kind``."""
+    key, _, rest = path.partition(".")
+    if not key:
+        return [info.encode_name for info in msgspec.structs.fields(kind)]
+    inner = next(info.type for info in msgspec.structs.fields(kind) if info.encode_name == key)
+    objects = (t for t in (inner, *get_args(inner)) if isinstance(t, type) and issubclass(t, msgspec.Struct))
+    return _names(next(objects), rest)
 
 
 def _malformed(text: str, body: bytes) -> str:

@@ -31,13 +31,14 @@ BACKFILLS = pa.schema(
 
 def backfills(sources: SystemSources, database: Database) -> pa.Table:
     """Return the backfills of the triggers of ``database``, the newest last."""
-    stored = sources.internal_rows("processing_engine_backfills", None if database.is_internal else database.name)
     shown = sources.catalog().databases if database.is_internal else (database,)
     going = [_row(d.name, status) for d in shown for status in sources.backfills(d)]
-    tables = [pa.Table.from_pylist(going, schema=BACKFILLS)]
-    if stored is not None:
-        tables.append(_ended(stored))
-    return pa.concat_tables(tables).sort_by([("began", "ascending")])
+    # After that, so that one which ends just now is found here, if not there.
+    stored = sources.internal_rows("processing_engine_backfills", None if database.is_internal else database.name)
+    ended = BACKFILLS.empty_table() if stored is None else _ended(stored)
+    known = set(ended["backfill_id"].to_pylist())
+    running = pa.Table.from_pylist([row for row in going if row["backfill_id"] not in known], schema=BACKFILLS)
+    return pa.concat_tables([running, ended]).sort_by([("began", "ascending")])
 
 
 def _row(database: str, status: BackfillStatus) -> dict[str, object]:

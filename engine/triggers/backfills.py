@@ -177,7 +177,7 @@ class Backfills:
             target.trigger_id, consumer.generation, backfill.backfill_id, outcome=Outcome.CANCELLED.value
         )
         rows = self.ended_rows(target.database, target.name, consumer, Outcome.CANCELLED)
-        self._wal.append(Entry([record, *rows])).result()
+        self._wal.append(Entry([*rows, record])).result()  # in this order, so that it is always shown
         self._end_history(writes, backfill)
         logger.info("a backfill was cancelled: trigger=%s", target.name)
 
@@ -267,7 +267,7 @@ class Backfills:
                 return
             record = BackfillRecord(trigger_id, generation, backfill.backfill_id, outcome=outcome.value)
             rows = self.ended_rows(subject.database, subject.definition.name, consumer, outcome, reason)
-            self._wal.append(Entry([record, *rows])).result()
+            self._wal.append(Entry([*rows, record])).result()  # in this order, so that it is always shown
         except (SyncFailed, Unavailable):
             assert self._tools is not None
             self._tools.timers.after(END_AGAIN_S, lambda: self._end(subject, generation, backfill, writes, how))

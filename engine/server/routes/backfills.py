@@ -11,7 +11,7 @@ from engine.server.requests import Request
 from engine.server.routing import Context, Route, RouteTable
 
 
-class _NewBackfill(Struct):
+class _NewBackfill(Struct, forbid_unknown_fields=True):
     db: str
     trigger_name: str
     start: str | int | None = None

@@ -24,7 +24,7 @@ class _Listing(msgspec.Struct):
     format: str | None = None
 
 
-class _Chosen(msgspec.Struct):
+class _Chosen(msgspec.Struct, forbid_unknown_fields=True):
     """Which letters are meant, as a body says it."""
 
     db: str

@@ -23,10 +23,13 @@ _BEHAVIORS = {behavior.value: behavior for behavior in ErrorBehavior}
 _OPTIONS = [(option.name, option.kind | None | UnsetType, UNSET) for option in OPTIONS]
 """All options of a trigger, each of which need not be given; null is the server's own default."""
 
-_Settings = msgspec.defstruct("_Settings", [("run_async", bool), ("error_behavior", str), *_OPTIONS])
+_Settings = msgspec.defstruct(
+    "_Settings", [("run_async", bool), ("error_behavior", str), *_OPTIONS], forbid_unknown_fields=True
+)
 _ChangedSettings = msgspec.defstruct(
     "_ChangedSettings",
     [("run_async", bool | UnsetType, UNSET), ("error_behavior", str | UnsetType, UNSET), *_OPTIONS],
+    forbid_unknown_fields=True,
 )
 
 
@@ -42,7 +45,7 @@ class _NewTrigger(Struct):
     plugin_files: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class _ChangedTrigger(Struct):
+class _ChangedTrigger(Struct, forbid_unknown_fields=True):
     db: str
     trigger_name: str
     plugin_filename: str | UnsetType = UNSET

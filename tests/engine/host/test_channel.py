@@ -86,3 +86,11 @@ def test_what_is_no_message_is_refused() -> None:
         reader.receive()
     reader.close()
     theirs.close()
+
+
+def test_child_of_a_child_finds_the_connection_let_go(pair: Pair) -> None:
+    _, host = pair
+    host.abandon()
+    host.abandon()  # each fork does it, also that of a process that has done it
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        host.send(Log("r", "INFO", "x"))

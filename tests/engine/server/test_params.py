@@ -26,6 +26,11 @@ class Nested(msgspec.Struct):
     packages: list[str]
 
 
+class Exact(msgspec.Struct, forbid_unknown_fields=True):
+    inner_one: "Exact | msgspec.UnsetType" = msgspec.UNSET
+    begin: int | None = msgspec.field(name="from", default=None)
+
+
 @pytest.mark.parametrize(
     ("query", "pairs"),
     [
@@ -102,6 +107,15 @@ def test_parameters_come_from_a_json_body_and_unknown_keys_are_passed_over() -> 
             id="in an inner object",
         ),
         pytest.param(b'{"db":1}', Params, "invalid type: expected `str`, got `int` - at `$.db`", id="wrong type"),
+        pytest.param(
+            b'{"begin":1}', Exact, "unknown field `begin`, expected one of `inner_one`, `from`", id="forbidden"
+        ),
+        pytest.param(
+            b'{"inner_one":{"inner_one":{"a `b`\\n":1}}}',
+            Exact,
+            "unknown field `a `b`\n`, expected one of `inner_one`, `from`",
+            id="forbidden in an inner object",
+        ),
         pytest.param(b"[]", Params, "invalid type: expected `object`, got `array`", id="no object"),
         pytest.param(b"{", Params, "EOF while parsing a value at line 1 column 1", id="fact 15"),
         pytest.param(b"", Params, "EOF while parsing a value at line 1 column 1", id="empty"),

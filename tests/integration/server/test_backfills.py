@@ -65,7 +65,7 @@ def test_times_are_texts_or_nanoseconds(server: Web) -> None:
         ({"trigger_name": "none"}, 404, "none"),
         ({"trigger_name": "s"}, 400, "only table: and all_tables triggers have a position and a history"),
         ({"trigger_name": "t", "start": "x"}, 400, "'x' is not a time"),
-        ({"trigger_name": "t", "start": 2, "end": 1}, 400, "must be before its end"),
+        ({"trigger_name": "t", "start": 2, "end": 1}, 400, "1970-01-01 00:00:00 UTC) must be before its end"),
         ({"trigger_name": "t", "batch_rows": 0}, 400, "batch_rows is 0; allowed are 1 to 1000000"),
         ({"trigger_name": "t", "batch_rows": "many"}, 400, "serde json error"),
         ({}, 400, "missing field `trigger_name`"),

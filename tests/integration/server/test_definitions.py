@@ -166,6 +166,12 @@ def test_an_enabled_trigger_is_only_deleted_by_force(server: Web) -> None:  # fa
             {"trigger_settings": {}}, 400, "serde json error: missing field `run_async`", id="10: both are required"
         ),
         pytest.param({"disabled": None}, 400, "serde json error: ", id="B10.18 disabled"),
+        pytest.param(
+            {"trigger_settings": {"run_async": False, "error_behavior": "log", "timeout": 5}},
+            400,
+            "serde json error: unknown field `timeout`, expected one of `run_async`, `error_behavior`, `timeout_s`, ",
+            id="no such option",
+        ),
         pytest.param({"trigger_arguments": {"a": 1}}, 400, "serde json error: ", id="arguments are text"),
         pytest.param(
             {"trigger_settings": {"run_async": False, "error_behavior": "log", "timeout_s": 0}},
@@ -297,6 +303,15 @@ def test_a_trigger_is_changed_in_what_the_request_names(server: Web) -> None:
         ),
         pytest.param(
             {"trigger_settings": {"error_behavior": "x"}}, 400, "serde json error: unknown variant", id="word"
+        ),
+        pytest.param(
+            {"disabled": True}, 400, "serde json error: unknown field `disabled`, expected one", id="no such key"
+        ),
+        pytest.param(
+            {"trigger_settings": {"max_memory": 1}},
+            400,
+            "serde json error: unknown field `max_memory`",
+            id="no such option",
         ),
     ],
 )
