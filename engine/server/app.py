@@ -6,7 +6,7 @@ import logging
 from engine.errors import EngineError, StorageError, Unavailable
 from engine.runtime import Engine
 from engine.server.auth import check_access
-from engine.server.errors import ClientGone, RouteMissing, body_for, status_for
+from engine.server.errors import ClientGone, RouteMissing, body_for, disk_failure, status_for
 from engine.server.replies import ALLOW_ORIGIN, PREFLIGHT, AnyReply, Reply, json_reply, send_reply
 from engine.server.requests import Message, Receive, Request, Send
 from engine.server.routes import (
@@ -103,7 +103,10 @@ class App:
             return SHUTTING_DOWN
         except ClientGone:
             raise
-        except Exception:
+        except Exception as error:
+            failure = disk_failure(error)
+            if failure is not None:
+                return _error_reply(failure, route)
             logger.exception("request failed method=%s path=%s", request.method, request.path)
             return INTERNAL_ERROR
         return reply.with_headers((ALLOW_ORIGIN,))

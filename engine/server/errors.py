@@ -1,5 +1,6 @@
 """What a client is told of an error: the only table from classes to statuses, and the bodies of the endpoint families."""
 
+import errno
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import singledispatch
@@ -20,6 +21,7 @@ from engine.errors import (
     PluginFailed,
     PluginTimedOut,
     QueryNotSupported,
+    StorageError,
     Unauthorized,
     Unavailable,
 )
@@ -90,6 +92,10 @@ STATUS: Mapping[type[EngineError], int] = {
     ContentTypeRefused: 415,
 }
 
+_DISK_FAILURES = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE)
+)
+
 V2_CODES = {
     400: "invalid",
     401: "unauthorized",
@@ -103,6 +109,14 @@ V2_CODES = {
 def status_for(error: EngineError) -> int:
     """Return the status of the closest ancestor of ``error`` listed in ``STATUS``."""
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def disk_failure(error: Exception) -> StorageError | None:
+    """Return what a client is told where the disk, or what it allows, is the cause of ``error``; ``None`` elsewhere."""
+    if not isinstance(error, OSError) or error.errno not in _DISK_FAILURES:
+        return None
+    place = f": {error.filename}" if error.filename else ""
+    return StorageError(f"the disk does not take this ({error.strerror}{place})")
 
 
 @singledispatch

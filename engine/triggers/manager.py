@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 
 from engine.catalog.catalog import Catalog
 from engine.catalog.changes import SetTriggerEnabled
@@ -15,6 +16,7 @@ from engine.errors import (
     EngineError,
     InvalidRequest,
     NotFound,
+    StorageError,
     TriggerIsOff,
     Unavailable,
 )
@@ -398,10 +400,11 @@ class TriggerManager:
         tables = self._tables(found.database_id, definition)
         return Target(found.database_id, database, definition.trigger_id, name, tables)
 
-    def _disable_for_error(self, subject: Subject, reason: str) -> None:
+    def _disable_for_error(self, subject: Subject, reason: str, *, is_first: bool = True) -> None:
         """Switch a trigger off whose error behaviour is ``disable``; it stays off until somebody enables it."""
         # The catalog waits for the log, and this may be the log's own thread: it goes on without waiting.
-        task = threading.Thread(target=self._disable_now, args=(subject, reason), name="disable-trigger", daemon=True)
+        work = (subject, reason, is_first)
+        task = threading.Thread(target=self._disable_now, args=work, name="disable-trigger", daemon=True)
         with self._lock:
             self._disabling.append(task)
         task.start()
@@ -413,15 +416,20 @@ class TriggerManager:
         for task in tasks:
             task.join()
 
-    def _disable_now(self, subject: Subject, reason: str) -> None:
+    def _disable_now(self, subject: Subject, reason: str, is_first: bool) -> None:
         definition = subject.definition
-        origin_text = f"disabling trigger {definition.name} due to error: {reason}"
         with self._lock:
             one = self._active.get(definition.trigger_id)
             if one is None or one.activation.subject.generation != subject.generation:
                 return
-        one.activation.tell("ERROR", origin_text)
+        if is_first:
+            one.activation.tell("ERROR", f"disabling trigger {definition.name} due to error: {reason}")
         try:
             self._catalog.apply(SetTriggerEnabled(subject.database, definition.name, False, definition.trigger_id))
+        except (OSError, StorageError) as error:  # it stands still meanwhile
+            logger.error("trigger could not be disabled yet: trigger=%s cause=%s", definition.name, error)
+            if self._tools is not None:
+                again = partial(self._disable_for_error, subject, reason, is_first=False)
+                self._tools.timers.after(RECONCILE_AGAIN_S, again)
         except EngineError:
             logger.exception("trigger could not be disabled: trigger=%s", definition.name)

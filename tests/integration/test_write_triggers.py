@@ -1,3 +1,4 @@
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +7,7 @@ from typing import Any
 import pytest
 
 from engine.columns.payload import decode_rows
+from engine.disk import Bytes, RealDisk
 from engine.errors import PluginFailed, Unavailable
 from engine.host.batches import PayloadFiles, table_batches
 from engine.host.protocol import Done, RequestData, Response, Run
@@ -27,6 +29,17 @@ def delivered(run: Run) -> list[tuple[str, Any]]:
     """The rows of a run as (table, value of the field v)."""
     batches = table_batches(run.batches, PayloadFiles())
     return [(batch["table_name"], row["v"]) for batch in batches for row in batch["rows"]]
+
+
+class FullDisk(RealDisk):
+    """A disk that takes no catalog while it is full."""
+
+    is_full = False
+
+    def write(self, path: Path, data: Bytes) -> None:
+        if self.is_full and path.name.startswith("catalog"):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        super().write(path, data)
 
 
 def test_only_rows_of_the_triggers_table_arrive(node: Node) -> None:  # B3.7, B3.8
@@ -165,6 +178,25 @@ def test_disable_switches_the_trigger_off_for_good(node: Node, tmp_path: Path) -
     again.write("a v=3")
     assert delivered(again.executor.next().run) == [("a", 3.0)]
     again.close()
+
+
+def test_disable_waits_for_a_disk_that_is_full(tmp_path: Path) -> None:
+    disk = FullDisk()
+    node = Node(tmp_path / "node", disk=disk)
+    node.trigger("t", "table:a", error_behavior="disable")
+    node.write("a v=1")
+    disk.is_full = True
+    node.executor.next().fail()
+    node.engine.triggers.quiet()
+    node.write("a v=2")
+    assert node.executor.waiting == 0
+    disk.is_full = False
+    node.advance(1)
+    node.engine.triggers.quiet()
+    assert node.rows("SELECT disabled FROM system.processing_engine_triggers") == [{"disabled": True}]
+    told = node.rows("SELECT log_text FROM system.processing_engine_logs WHERE log_text LIKE 'disabling%'")
+    assert len(told) == 1
+    node.close()
 
 
 def test_a_trigger_that_feeds_itself_turns_once_a_second_and_says_so_once(node: Node) -> None:  # B3.11

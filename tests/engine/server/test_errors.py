@@ -1,10 +1,12 @@
+import errno
+
 import pytest
 
 from engine import errors
 from engine.errors import EngineError
 from engine.lineprotocol.groups import RejectedLine
 from engine.server import errors as server_errors
-from engine.server.errors import BodyTooLarge, PartialWrite, body_for, status_for, v2_body_for
+from engine.server.errors import BodyTooLarge, PartialWrite, body_for, disk_failure, status_for, v2_body_for
 from engine.write.service import LinesRejected
 
 LINE = RejectedLine(2, "No fields were provided", "cpu,host=a val= 123")
@@ -67,3 +69,21 @@ def test_version_2_tells_a_code_and_a_message(error: EngineError, body: bytes) -
 
 def test_text_that_is_no_utf8_can_be_told() -> None:
     assert body_for(EngineError("a\ud800")) == b"a?"
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(errno.ENOSPC, "No space left", "/d/catalog.toml"), "(No space left: /d/catalog.toml)"),
+        (PermissionError(errno.EACCES, "Permission denied"), "(Permission denied)"),
+    ],
+)
+def test_a_disk_that_fails_is_told(error: OSError, text: str) -> None:
+    told = disk_failure(error)
+    assert told is not None
+    assert (status_for(told), str(told)) == (500, f"the disk does not take this {text}")
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "x"), ConnectionResetError(), KeyError("secret")])
+def test_other_failures_are_told_without_their_text(error: Exception) -> None:
+    assert disk_failure(error) is None
