@@ -1,11 +1,8 @@
 """Environments of single plugins, for those that say what they need: built in the background, kept, shared, tidied up."""
 
-import importlib.metadata
-import json
 import logging
 import os
 import shutil
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,29 +12,21 @@ from engine.clock import Clock
 from engine.errors import EngineError, InvalidRequest, PluginError
 from engine.host.protocol import PluginSource
 from engine.host.stamps import Stamp
-from engine.plugins.environment import pinned
-from engine.plugins.installers import Programs, find_installer, held, site_packages
+from engine.plugins.installers import Programs, find_installer
+from engine.plugins.kept_environments import KeptEnvironments
 from engine.plugins.processes import HostConfig, host_environment
 from engine.plugins.requirements import Wanted, files_read, read_wanted
-from engine.plugins.uploads import write_file
 from engine.plugins.workers import Workers
 
 logger = logging.getLogger(__name__)
 
-MARK = "environment.json"
-"""Written last: an environment without it is not whole."""
-
 PROBE = "engine.host.probe"
-HOST_PACKAGES = ("pyarrow", "numpy", "msgspec")
-"""What the plugin host itself is made of, and an environment may have otherwise."""
-
 SIDE_BY_SIDE = 2
 FIRST_RETRY_NS = 10_000_000_000
 LONGEST_RETRY_NS = 600_000_000_000
-UNUSED_NS = 7 * 86_400_000_000_000
-"""An environment that no trigger asks for goes after so long."""
-
 TOUCH_NS = 3_600_000_000_000
+"""So often it is noted that an environment is in use."""
+
 MOST_TOLD = 200
 """So many lines of an installer's output go into the log of a trigger."""
 
@@ -55,9 +44,10 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Building:
-    """A plugin's environment is not there yet; ``text`` says how far it is."""
+    """A plugin's environment is not there yet; ``text`` says how far it is, ``problem`` why the last try failed."""
 
     text: str
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +129,7 @@ class OwnEnvironments:
     def __init__(self, config: EnvironmentsConfig, clock: Clock) -> None:
         self._config = config
         self._clock = clock
+        self._kept = KeptEnvironments(config.folder, clock)
         self._programs = Programs()
         self._workers = Workers("plugin-environment", SIDE_BY_SIDE)
         self._changed = threading.Condition()
@@ -179,7 +170,7 @@ class OwnEnvironments:
             known = self._known.get(wanted.key) if wanted is not None else None
             if known is None:
                 return None
-            return self._progress(known) if known.is_building else known.problem
+            return self._progress(known) if known.is_building and known.problem is None else known.problem
 
     def check(self, source: PluginSource, version: str) -> str | None:
         """Return what the author of a trigger of this plugin should know; begin to build what is missing.
@@ -197,7 +188,7 @@ class OwnEnvironments:
             return None
         if self._config.host is None:
             return f"plugin {source.filename} asks for packages of its own, which plugins inside the server cannot have"
-        if not self._is_whole(wanted.key):
+        if not self._kept.is_whole(wanted.key):
             try:
                 find_installer(self._config.package_manager)
             except EngineError as refused:
@@ -234,11 +225,12 @@ class OwnEnvironments:
             known = self._known.get(wanted.key)
             if known is None:
                 known = self._known[wanted.key] = _Known(wanted, plugin)
-                known.is_ready = self._is_whole(wanted.key, with_host=True)
-            folder = self._config.folder / wanted.key
-            if known.is_ready and _stamp(str(folder / MARK)) is not None:
-                self._touch(known, folder, now_ns)
-                return Ready(wanted.key, folder)
+                known.is_ready = self._kept.is_whole(wanted.key, with_host=True)
+            if known.is_ready and self._kept.is_there(wanted.key):
+                if not known.touched_ns or now_ns - known.touched_ns > TOUCH_NS:
+                    known.touched_ns = now_ns
+                    self._kept.touch(wanted.key)
+                return Ready(wanted.key, self._kept.path(wanted.key))
             if not known.is_building:
                 if known.problem is not None and now_ns < known.retry_at_ns:
                     return Failed(known.problem)
@@ -246,7 +238,7 @@ class OwnEnvironments:
             is_new = tell is not None and tell not in known.listeners
             if tell is not None:
                 known.listeners[tell] = None
-            state = Building(self._progress(known))
+            state = Building(self._progress(known), known.problem)
         if is_new and tell is not None:
             tell("INFO", f"the environment is being built: {known.name}")
         return state
@@ -259,32 +251,14 @@ class OwnEnvironments:
     def _progress(self, known: _Known) -> str:
         seconds = (self._clock.monotonic_ns() - known.began_ns) // 1_000_000_000
         latest = f": {known.latest}" if known.latest else ""
-        return f"the environment ({known.name}) is being built since {seconds} s{latest}"
-
-    def _touch(self, known: _Known, folder: Path, now_ns: int) -> None:
-        """Note on the disk that it was used, once in a while."""
-        if not known.touched_ns or now_ns - known.touched_ns > TOUCH_NS:
-            known.touched_ns = now_ns
-            try:
-                os.utime(folder / MARK)
-            except OSError as error:
-                logger.debug("environment cannot be marked as used: folder=%s %s", folder, error)
-
-    def _is_whole(self, key: str, *, with_host: bool = False) -> bool:
-        """Return whether an environment was built; ``with_host``: and the plugin host as it is now works with it."""
-        folder = self._config.folder / key
-        try:
-            mark = json.loads((folder / MARK).read_text("utf-8"))
-            return (folder / "bin" / "python").exists() and (not with_host or mark["host"] == _host_versions())
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
+        return f"the environment ({known.name}) has been building for {seconds} s{latest}"
 
     # ---- building
 
     def _build(self, known: _Known) -> None:
         problem: str | None = None
         try:
-            with held(self._config.folder / f"{known.wanted.key}.lock") as keep:
+            with self._kept.held(known.wanted.key) as keep:
                 for line in self._steps(known, keep):
                     self._tell_progress(known, line)
         except EngineError as error:
@@ -293,12 +267,12 @@ class OwnEnvironments:
             problem = f"{type(error).__name__}: {error}"
         if not self._programs.is_closed:
             self._ended(known, problem)
-            self._tidy()
+            self._kept.remove_unused(self._keys_in_use())
 
     def _steps(self, known: _Known, keep: int) -> Iterator[str]:
         """Make an environment whole; yield what the programs say that do it."""
-        wanted, folder = known.wanted, self._config.folder / known.wanted.key
-        if not self._is_whole(wanted.key):
+        wanted, folder = known.wanted, self._kept.path(known.wanted.key)
+        if not self._kept.is_whole(wanted.key):
             installer = find_installer(self._config.package_manager)
             if folder.exists():
                 shutil.rmtree(folder)
@@ -308,20 +282,25 @@ class OwnEnvironments:
             yield from self._programs.run(filling, f"{installer.name} install failed", keep=keep, cwd=wanted.folder)
         self._probe(folder, keep)
         self._check_unchanged(known)
-        record = {"requested": wanted.lines, "installed": list(pinned(site_packages(folder)).values())}
-        os.sync()  # before the mark: what power loss takes from an environment would never be found out
-        write_file(folder / MARK, (json.dumps(record | {"host": _host_versions()}, indent=2) + "\n").encode())
+        self._kept.complete(wanted)
 
     def _probe(self, folder: Path, keep: int) -> None:
         """Try whether a plugin host works there; raises ``PluginError`` with the end of what it says if it does not."""
         if self._config.host is None:
             return
         host = self._config.host.within(folder, PROBE)
-        failure = (
-            "the plugin host does not work with the packages of this environment; it needs pyarrow, numpy and msgspec"
-        )
+        failure = "the plugin host does not work with these packages (it needs pyarrow, numpy, msgspec): it ended"
         for line in self._programs.run(host.command, failure, keep=keep, env=host_environment(host)):
             logger.debug("%s", line)
+
+    def _keys_in_use(self) -> Iterator[str]:
+        for plugin in self._config.in_use():
+            try:
+                wanted = read_wanted(plugin)
+            except (EngineError, OSError):  # its trigger says what is wrong
+                continue
+            if wanted is not None:
+                yield wanted.key
 
     def _check_unchanged(self, known: _Known) -> None:
         """Raise ``PluginError`` if the requirements were edited while they were being installed."""
@@ -355,45 +334,6 @@ class OwnEnvironments:
             logger.error("environment not built: key=%s for=%s reason=%s", known.wanted.key, known.name, problem)
         for tell in listeners:
             tell(level, text)
-
-    # ---- tidying up
-
-    def _tidy(self) -> None:
-        """Remove environments that no trigger asks for and that were not used for a while."""
-        needed = set(self._keys_in_use())
-        now_ns = self._clock.now_ns()
-        for folder in self._config.folder.iterdir():
-            if folder.is_dir() and folder.name not in needed:
-                self._remove_if_unused(folder, now_ns)
-
-    def _keys_in_use(self) -> Iterator[str]:
-        for plugin in self._config.in_use():
-            try:
-                wanted = read_wanted(plugin)
-            except (EngineError, OSError):  # its trigger says what is wrong
-                continue
-            if wanted is not None:
-                yield wanted.key
-
-    def _remove_if_unused(self, folder: Path, now_ns: int) -> None:
-        mark = folder / MARK
-        try:
-            used_ns = (mark if mark.exists() else folder).stat().st_mtime_ns
-            if now_ns - used_ns < UNUSED_NS:
-                return
-            with held(folder.with_name(f"{folder.name}.lock"), wait=False):
-                mark.unlink(missing_ok=True)
-                shutil.rmtree(folder)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            logger.warning("an unused environment cannot be removed: folder=%s reason=%s", folder, error)
-        else:
-            logger.info("an unused environment is removed: folder=%s", folder)
-
-
-def _host_versions() -> list[str]:
-    return [sys.version, *(f"{name} {importlib.metadata.version(name)}" for name in HOST_PACKAGES)]
 
 
 def _stamp(path: str) -> Stamp | None:

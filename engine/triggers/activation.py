@@ -107,6 +107,8 @@ class Activation:
             source = PluginSource(definition.plugin_filename, "", str(missing))
         else:
             state = self.tools.environments.of(source, content_hash, self.tell)
+            if isinstance(state, Building) and state.problem is not None and work.reply is not None:
+                state = Failed(state.problem)
             if isinstance(state, Building):
                 self._wait_for_environment(work, state, then)
                 return

@@ -85,7 +85,7 @@ def test_an_environment_is_built_once_told_about_and_kept(plugins: Plugins) -> N
     source = plugins.source("own_sample==1.0")
     tell: Callable[[str, str], None] = lambda level, text: heard.append((level, text))  # noqa: E731 - one and the same
     assert isinstance(plugins.environments.of(source, "v", tell), Building)
-    assert "(own_sample==1.0) is being built since 0 s" in str(plugins.environments.problem(source, "v"))
+    assert "(own_sample==1.0) has been building for 0 s" in str(plugins.environments.problem(source, "v"))
     environment = plugins.built(source)
     assert "'1.0'" in module_in(environment)
     assert plugins.environments.problem(source, "v") is None
@@ -134,8 +134,11 @@ def test_a_build_that_fails_tells_why_and_is_tried_again_after_a_while(plugins: 
     assert plugins.environments.problem(source, "v") == state.text
     make_wheel(wheels, "own_late", "1.0")
     plugins.clock.advance(10_000_000_000)
-    assert isinstance(plugins.environments.of(source, "v"), Building)
+    again = plugins.environments.of(source, "v")
+    assert isinstance(again, Building)
+    assert again.problem == state.text
     assert module_in(plugins.built(source), "own_late")
+    assert plugins.environments.problem(source, "v") is None
 
 
 @pytest.mark.process
@@ -143,7 +146,7 @@ def test_a_host_that_does_not_work_there_is_found_out_before_the_first_run(plugi
     make_wheel(wheels, "msgspec", "0.1")
     state = plugins.environments.wait(plugins.source("msgspec==0.1"), "v")
     assert isinstance(state, Failed)
-    assert "the plugin host does not work with the packages of this environment" in state.text
+    assert "the plugin host does not work with these packages" in state.text
     assert "msgspec" in state.text.splitlines()[-1]
 
 
