@@ -61,6 +61,7 @@ class PluginRegistry:
         self._changing = threading.RLock()
         self._resolved: dict[str, tuple[tuple[Stamp, ...], str, PluginSource]] = {}
         self._last: dict[str, tuple[PluginSource, str]] = {}
+        self._current: dict[str, tuple[tuple[Stamp, ...], str, tuple[PluginSource, str]]] = {}
         self._loaded: dict[str, tuple[str, int]] = {}
 
     def recover(self) -> None:
@@ -132,6 +133,9 @@ class PluginRegistry:
         Raises:
             EngineError: as ``resolve``, and it was never read.
         """
+        current = self._current.get(plugin_filename)
+        if current is not None and current[0] == _stamps(current[1]):
+            return current[2]
         last = self._last.get(plugin_filename)
         try:
             source, version = self._read(plugin_filename)
@@ -142,7 +146,14 @@ class PluginRegistry:
             return last
         if self._loaded.get(source.path, ("", 0))[0] != version:
             self._loaded[source.path] = (version, self._clock.now_ns())
+        self._note_current(plugin_filename, source, version)
         return source, version
+
+    def _note_current(self, plugin_filename: str, source: PluginSource, version: str) -> None:
+        """Remember what to run as long as the one file that it is stays the same; a folder has others below it."""
+        stamps, named, _ = self._resolved.get(plugin_filename, ((), "", source))
+        if len(stamps) == 1 and stamps[0].is_settled(self._clock.now_ns()):
+            self._current[plugin_filename] = stamps, named, (source, version)
 
     def remember(self, plugin_filename: str) -> None:
         """Read a plugin, for the case that its file is gone before it is run; nothing is fetched for that."""

@@ -13,6 +13,9 @@ Send = Callable[[Message], Awaitable[None]]
 MOST_LEFT_BYTES = 64 * 1024
 """A body of at most this size that nobody read does not end the connection: it is skipped."""
 
+UNWATCHED_S = 0.02
+"""So long a request is worked on before anybody looks whether its client is still there."""
+
 T = TypeVar("T")
 
 
@@ -26,7 +29,7 @@ class Request:
         most_body_bytes: the limit for a body, before and after decompression.
     """
 
-    __slots__ = ("_is_read", "_receive", "headers", "method", "most_body_bytes", "path", "query")
+    __slots__ = ("_is_read", "_receive", "_watched_from_s", "headers", "method", "most_body_bytes", "path", "query")
 
     def __init__(self, scope: MutableMapping[str, Any], receive: Receive, most_body_bytes: int) -> None:
         self.method: str = scope["method"]
@@ -36,6 +39,7 @@ class Request:
         self.most_body_bytes = most_body_bytes
         self._receive = receive
         self._is_read = False
+        self._watched_from_s = 0.0
 
     def header(self, name: bytes) -> bytes | None:
         """Return the value of the first header called ``name``, ``None`` where there is none."""
@@ -87,19 +91,38 @@ class Request:
     async def unless_gone(self, work: Awaitable[T]) -> T:
         """Return what ``work`` gives; the body must have been read, or is thrown away.
 
+        Most work is done before it pays to watch the client, which begins ``UNWATCHED_S`` after the first call.
+
         Raises:
             ClientGone: the client went away before; ``work`` is cancelled.
         """
+        loop = asyncio.get_running_loop()
         doing = asyncio.ensure_future(work)
-        leaving = asyncio.ensure_future(self._gone())
+        watching: list[asyncio.Task[None]] = []
+
+        def watch() -> None:
+            watching.append(loop.create_task(self._gone()))
+            watching[0].add_done_callback(lambda _: doing.cancel())
+
+        now_s = loop.time()
+        self._watched_from_s = self._watched_from_s or now_s + UNWATCHED_S
+        later = None
+        if self._watched_from_s > now_s:
+            later = loop.call_later(self._watched_from_s - now_s, watch)
+        else:
+            watch()
         try:
-            await asyncio.wait((doing, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if not doing.done():
-                raise ClientGone
-            return doing.result()
+            return await doing
+        except asyncio.CancelledError:
+            if watching and watching[0].done():
+                raise ClientGone from None
+            raise
         finally:
+            if later is not None:
+                later.cancel()
             doing.cancel()
-            leaving.cancel()
+            if watching:
+                watching[0].cancel()
 
     async def _gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -56,13 +56,14 @@ class Commit:
 
         Nobody waits for a commit without output, so it causes no sync; if it changes no state either, the next run
         need not wait for it. Of a request that succeeds and leaves nothing but the record of its run, that is written later,
-        with others: to make it takes longer than all else between request and answer.
+        with others: whoever waits for the answer need not wait for that.
         """
         output = self._output()
         has_effect = bool(output or self._changes or self._outcome.letters or self._work.letter)
         if self._work.reply is not None and not has_effect and self._outcome.last.done.error is None:
+            self._answer()
             self._tools.executor.settle(self._work.run_id, committed=True, versions={})
-            self._finish()
+            self._sequel.then(self._work)
             self._tools.journal.keep(self._internal_lines())
             return
         has_listener = self._work.reply is not None or self._work.letter is not None
@@ -117,6 +118,13 @@ class Commit:
                 self._tools.executor.settle(end.done.run_id, committed=True, versions=versions)
 
     def _finish(self) -> None:
+        self._answer()
+        letter = self._work.letter
+        if letter is not None:
+            letter.result.set_result(RetryResult(letter.letter_id, "retried", new_letters=len(self._outcome.letters)))
+        self._sequel.then(self._work)
+
+    def _answer(self) -> None:
         reply = self._work.reply
         if reply is not None:
             done = self._outcome.last.done
@@ -124,10 +132,6 @@ class Commit:
                 reply.answer(done.response)
             else:
                 refuse(self._work, failure(done))
-        letter = self._work.letter
-        if letter is not None:
-            letter.result.set_result(RetryResult(letter.letter_id, "retried", new_letters=len(self._outcome.letters)))
-        self._sequel.then(self._work)
 
     def _output(self) -> tuple[RowsPayload, ...]:
         """Return the rows that the plugin wrote, run by run."""

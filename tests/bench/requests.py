@@ -7,6 +7,7 @@ from tests.bench.report import Figure, median_of, percentile
 from tests.bench.server import Bench, bench_server
 
 REQUESTS = 500
+WARM_UP = 20
 PAUSE_S = 0.002
 
 FUNCTION = "def process_request(influxdb3_local, query_parameters, request_headers, request_body, args=None):\n"
@@ -30,9 +31,7 @@ def _round() -> dict[str, float]:
         for name, code in PLUGINS.items():
             (bench.plugins / f"{name}.py").write_text(code)
             bench.trigger(name, f"request:{name}", f"{name}.py")
-        ping = _took_ms(bench, "/ping")
-        answers = _took_ms(bench, "/api/v3/engine/answers")
-        writes = _took_ms(bench, "/api/v3/engine/writes")
+        ping, answers, writes = _took_ms(bench, ("/ping", "/api/v3/engine/answers", "/api/v3/engine/writes"))
     return {
         "/ping p50": percentile(ping, 0.5),
         "request trigger p50": percentile(answers, 0.5),
@@ -42,19 +41,20 @@ def _round() -> dict[str, float]:
     }
 
 
-def _took_ms(bench: Bench, target: str) -> list[float]:
-    """Return how long each answer took."""
+def _took_ms(bench: Bench, targets: tuple[str, ...]) -> list[list[float]]:
+    """Return how long each answer took, by target; they take turns, so that a busy machine is the same for all."""
     connection = http.client.HTTPConnection(bench.serving.url.removeprefix("http://"))
-    took = []
-    for number in range(REQUESTS + 20):
-        began = time.perf_counter()
-        connection.request("GET", target)
-        reply = connection.getresponse()
-        reply.read()
-        if number >= 20:  # the first ones load the plugin
-            took.append((time.perf_counter() - began) * 1000)
-        if reply.status != 200:
-            raise SystemExit(f"{target} was answered with {reply.status}")
-        time.sleep(PAUSE_S)
+    took: list[list[float]] = [[] for _ in targets]
+    for number in range(REQUESTS + WARM_UP):
+        for target, times in zip(targets, took, strict=True):
+            began = time.perf_counter()
+            connection.request("GET", target)
+            reply = connection.getresponse()
+            reply.read()
+            if number >= WARM_UP:  # the first ones load the plugin
+                times.append((time.perf_counter() - began) * 1000)
+            if reply.status != 200:
+                raise SystemExit(f"{target} was answered with {reply.status}")
+            time.sleep(PAUSE_S)
     connection.close()
     return took
