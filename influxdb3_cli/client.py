@@ -219,10 +219,11 @@ class InfluxClient:
         rows: list[dict[str, Any]] = json.loads(answer)
         return rows
 
-    def check_trigger(self, database: str, name: str) -> None:
-        """Raise ``CommandFailed`` if the database has no trigger ``name``."""
-        sql = f"SELECT trigger_name FROM system.processing_engine_triggers WHERE trigger_name = {sql_text(name)}"
-        if not self.rows(database, sql):
+    def check_trigger(self, database: str, name: str, *others: str) -> None:
+        """Raise ``CommandFailed`` if the database has no trigger ``name``, nor speak system tables ``others`` of it."""
+        tables = ("processing_engine_triggers", *others)
+        parts = (f"SELECT trigger_name FROM system.{t} WHERE trigger_name = {sql_text(name)}" for t in tables)
+        if not self.rows(database, " UNION ".join(parts)):
             raise CommandFailed(f"database {quote(database)} has no trigger {quote(name)}")
 
     def write_lp(self, database: str, lines: bytes, options: WriteOptions) -> None:

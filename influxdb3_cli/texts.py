@@ -1,6 +1,9 @@
 """Small pure renderings that messages share: quoted names, sizes, system errors."""
 
+import re
+
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SIZE_STEP = 1024
 
 
@@ -12,6 +15,11 @@ def quote(text: str) -> str:
 def quote_all(names: list[str]) -> str:
     """Return a list of names as messages show it: ``["a", "b"]``."""
     return "[" + ", ".join(quote(name) for name in names) + "]"
+
+
+def harmless(text: str) -> str:
+    """Return ``text`` without control characters that a terminal would obey; tabs and line breaks stay."""
+    return _CONTROL.sub(lambda found: f"\\u{{{ord(found[0]):x}}}", text)
 
 
 def sql_text(text: str) -> str:

@@ -9,6 +9,7 @@ from engine.catalog.state import Database
 from engine.columns import compute as pc
 from engine.model.progress import Lag
 from engine.model.trigger import TriggerDefinition
+from engine.model.trigger_spec import format_trigger_spec
 from engine.system_tables.ports import SystemSources
 
 TIMESTAMP = pa.timestamp("ns")
@@ -30,11 +31,13 @@ TRIGGER_STATE = pa.schema(
         ("position", pa.int64()),
         ("head", pa.int64()),
         ("finished_ranges", pa.int64()),
+        ("trigger_spec", pa.string()),
     ]
 )
 
 _DISABLED_BY_ERROR = "due to error: "
 _FAILED = "failed"
+_NO_FAILURES = ("success", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def run_summaries(sources: SystemSources, database: str) -> dict[str, RunSummary
     if kept is None or not len(kept):
         return {}
     kept = kept.sort_by("started")
-    failed = pc.cast(pc.not_equal(kept["outcome"], "success"), pa.int64())
+    failed = pc.cast(pc.invert(pc.is_in(kept["outcome"], pa.array(_NO_FAILURES))), pa.int64())
     groups = (
         kept.append_column("failed", failed)
         .group_by("trigger_name", use_threads=False)
@@ -85,6 +88,7 @@ def _row(
     state = "enabled" if trigger.enabled else _FAILED if reason else "disabled"
     row: dict[str, Any] = {
         "trigger_name": trigger.name,
+        "trigger_spec": format_trigger_spec(trigger.spec),
         "state": state,
         "reason": sources.plugin_problem(trigger.plugin_filename) if trigger.enabled else reason,
         "runs": 0,

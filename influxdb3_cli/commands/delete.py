@@ -94,7 +94,7 @@ def delete_backfill(name: TriggerName, database: Database, host: Host = DEFAULT_
 @app.command("cache_state")
 def delete_cache_state(
     database: Database,
-    trigger: Annotated[str | None, typer.Option(metavar="NAME", help="Whose cache.")] = None,
+    trigger: Annotated[str | None, typer.Option("--trigger", "-t", metavar="NAME", help="Whose cache.")] = None,
     is_global: Annotated[bool, typer.Option("--global", help="The cache that all triggers share.")] = False,
     key: Annotated[str | None, typer.Option(metavar="KEY", help="Only this value; without it all of them.")] = None,
     yes: Yes = False,

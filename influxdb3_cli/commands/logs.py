@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from influxdb3_cli import output
+from influxdb3_cli.errors import CommandFailed
 from influxdb3_cli.options import DEFAULT_HOST, Database, Host, Token, TriggerName, connect, whole_number
-from influxdb3_cli.texts import sql_text
+from influxdb3_cli.texts import harmless, quote, sql_text
 
 if TYPE_CHECKING:
     from influxdb3_cli.client import InfluxClient
@@ -77,8 +78,7 @@ def logs(
         shown = list(reversed(client.rows(database, query.last(lines)))) if lines else []
         _print(shown, details=details)
         if follow:
-            begin = client.rows(database, f"SELECT CAST(now() - INTERVAL '{LATE_S} seconds' AS VARCHAR) AS t")[0]["t"]
-            old = client.rows(database, query.since(begin))
+            old = client.rows(database, query.since(_look(client, database, query).begin))
             for fresh in _news(client, database, query, [*shown, *old]):
                 _print(fresh, details=details)
 
@@ -86,15 +86,38 @@ def logs(
 def _news(
     client: "InfluxClient", database: str, query: LogQuery, known: Iterable[dict[str, Any]]
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield lines that are not among ``known``, as they come."""
+    """Yield lines that are not among ``known``, as they come.
+
+    Raises:
+        CommandFailed: the trigger is gone; its last lines were yielded.
+    """
     seen = {_identity(row): None for row in known}
     while True:
         time.sleep(LOOK_AGAIN_S)
-        begin = client.rows(database, f"SELECT CAST(now() - INTERVAL '{LATE_S} seconds' AS VARCHAR) AS t")[0]["t"]
-        rows = client.rows(database, query.since(begin))
+        look = _look(client, database, query)
+        rows = client.rows(database, query.since(look.begin))
         yield [row for row in rows if _identity(row) not in seen]
+        if not look.is_there:
+            raise CommandFailed(f"trigger {quote(query.trigger)} was deleted")
         # What is older than the next look cannot come again.
         seen = {_identity(row): None for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """From when on there may be new lines, and whether the trigger is there."""
+
+    begin: str
+    is_there: bool
+
+
+def _look(client: "InfluxClient", database: str, query: LogQuery) -> _Look:
+    sql = (
+        f"SELECT CAST(now() - INTERVAL '{LATE_S} seconds' AS VARCHAR) AS begin, count(*) AS found "
+        f"FROM system.processing_engine_triggers WHERE trigger_name = {sql_text(query.trigger)}"
+    )
+    (row,) = client.rows(database, sql)
+    return _Look(row["begin"], row["found"] > 0)
 
 
 def _identity(row: dict[str, Any]) -> tuple[str, str, str]:
@@ -103,6 +126,6 @@ def _identity(row: dict[str, Any]) -> tuple[str, str, str]:
 
 def _print(rows: Iterable[dict[str, Any]], *, details: bool) -> None:
     for row in rows:
-        output.line(f"{row['event_time']}  {row['log_level']:<5}  {row['log_text']}")
+        output.line(f"{row['event_time']}  {row['log_level']:<5}  {harmless(row['log_text'])}")
         if details and row.get("error_details") and row["error_details"] != row["log_text"]:
-            output.line(row["error_details"].rstrip("\n"))
+            output.line(harmless(row["error_details"].rstrip("\n")))

@@ -17,7 +17,7 @@ app.add_typer(show_system.app, name="s", hidden=True)
 _INTERNAL = "_internal"
 _PLUGINS = "SELECT plugin_name, file_name, file_path, size_bytes, last_modified FROM system.plugin_files"
 _TRIGGERS = (
-    "SELECT t.trigger_name, t.trigger_specification, t.plugin_filename, s.state, t.error_behavior, "
+    "SELECT t.trigger_name, s.trigger_spec, t.plugin_filename, s.state, t.error_behavior, "
     "s.last_run, s.last_outcome, s.runs, s.failures, s.lag_rows, s.next_due, s.reason "
     "FROM system.processing_engine_triggers t JOIN system.processing_engine_trigger_state s "
     "ON t.trigger_name = s.trigger_name ORDER BY t.trigger_name"
@@ -83,8 +83,11 @@ def dead_letters(
 ) -> None:
     """Show what triggers gave up and nobody has retried or deleted; input and traceback are in the system table."""
     chosen = "" if trigger is None else f" WHERE trigger_name = {sql_text(trigger)}"
-    with connect(host, token) as client, client.query_sql(database, _LETTERS.format(chosen), fmt.value) as body:
-        output.emit(body)
+    with connect(host, token) as client:
+        if trigger is not None:
+            client.check_trigger(database, trigger, "processing_engine_dead_letters")
+        with client.query_sql(database, _LETTERS.format(chosen), fmt.value) as body:
+            output.emit(body)
 
 
 @app.command()
@@ -99,15 +102,18 @@ def backfills(
 @app.command("cache_state")
 def cache_state(
     database: Database,
-    trigger: Annotated[str | None, typer.Option(metavar="NAME", help="Only what this trigger keeps.")] = None,
+    trigger: OfTrigger = None,
     fmt: OutputFormat = Format.PRETTY,
     host: Host = DEFAULT_HOST,
     token: Token = None,
 ) -> None:
     """Show what plugins keep in their caches, as last committed."""
     chosen = "" if trigger is None else f" WHERE trigger_name = {sql_text(trigger)}"
-    with connect(host, token) as client, client.query_sql(database, _CACHE_STATE.format(chosen), fmt.value) as body:
-        output.emit(body)
+    with connect(host, token) as client:
+        if trigger is not None:
+            client.check_trigger(database, trigger)
+        with client.query_sql(database, _CACHE_STATE.format(chosen), fmt.value) as body:
+            output.emit(body)
 
 
 @app.command()

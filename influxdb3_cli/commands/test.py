@@ -123,6 +123,8 @@ def _lines(lp: str | None, file: Path | None) -> str:
 
 
 def _body(body: str | None, file: Path | None) -> bytes:
+    if body is not None and file is not None:
+        raise typer.BadParameter("the body is given by --body already", param_hint="--body-file")
     if body is not None:
         return body.encode(errors="surrogateescape")
     if file is None:

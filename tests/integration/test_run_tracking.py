@@ -47,6 +47,23 @@ def test_state_tells_of_the_runs_that_are_kept(node: Node) -> None:
     ]
 
 
+def test_a_run_that_is_interrupted_is_no_failure(node: Node) -> None:
+    node.trigger("t", "table:a")
+    node.write("a v=1")
+    node.executor.next()
+    node.engine.set_trigger_enabled(DATABASE, "t", False)
+    node.advance(JOURNAL_S)
+    node.settle()
+    (row,) = node.rows(STATE.format("trigger_spec, state, runs, failures, last_outcome"))
+    assert row == {
+        "trigger_spec": "table:a",
+        "state": "disabled",
+        "runs": 1,
+        "failures": 0,
+        "last_outcome": "cancelled",
+    }
+
+
 def test_state_survives_a_restart(tmp_path: Path) -> None:
     node = Node(tmp_path)
     node.trigger("t", "table:a")

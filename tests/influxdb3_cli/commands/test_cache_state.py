@@ -34,6 +34,13 @@ def test_it_has_to_be_said_whose(connected: RunCli, server: ScriptedServer, opti
 
 
 def test_what_plugins_keep_is_shown(connected: RunCli, server: ScriptedServer) -> None:
-    server.replies.append(Reply(body=b"+--+"))
-    assert connected("show", "cache_state", "-d", "foo", "--trigger", "it's").stdout == "+--+\n"
-    assert "processing_engine_cache_state WHERE trigger_name = 'it''s' ORDER" in server.request.json["q"]
+    server.replies += [Reply(body=b'[{"trigger_name":"it\'s"}]'), Reply(body=b"+--+")]
+    assert connected("show", "cache_state", "-d", "foo", "-t", "it's").stdout == "+--+\n"
+    assert "processing_engine_cache_state WHERE trigger_name = 'it''s' ORDER" in server.requests[-1].json["q"]
+
+
+@pytest.mark.parametrize("kind", ["cache_state", "dead_letters"])
+def test_a_trigger_that_is_not_there_is_told(connected: RunCli, server: ScriptedServer, kind: str) -> None:
+    server.replies.append(Reply(body=b"[]"))
+    result = connected("show", kind, "-d", "foo", "-t", "no")
+    assert (result.code, result.stderr) == (1, 'Show command failed: database "foo" has no trigger "no"\n')

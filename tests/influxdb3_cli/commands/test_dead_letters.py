@@ -15,9 +15,9 @@ PATH = "/api/v3/configure/processing_engine_trigger/dead_letters"
 def test_letters_are_rows_of_a_system_table(
     connected: RunCli, server: ScriptedServer, options: tuple[str, ...], where: str
 ) -> None:
-    server.replies.append(Reply(body=b"+--+"))
+    server.replies += [Reply(body=b'[{"trigger_name":"t"}]')] * (len(options) // 2) + [Reply(body=b"+--+")]
     assert connected("show", "dead_letters", "-d", "foo", *options).stdout == "+--+\n"
-    assert where in server.request.json["q"]
+    assert where in server.requests[-1].json["q"]
 
 
 def test_retry_tells_of_each_letter(connected: RunCli, server: ScriptedServer) -> None:

@@ -49,3 +49,26 @@ def test_a_trigger_that_is_not_there_is_told(connected: RunCli, server: Scripted
 def test_a_number_of_lines_that_is_none_is_refused(connected: RunCli, server: ScriptedServer, count: str) -> None:
     assert connected("logs", "t", "-d", "foo", "-n", count).code == 2
     assert server.requests == []
+
+
+def test_following_ends_when_the_trigger_is_deleted(connected: RunCli, server: ScriptedServer) -> None:
+    looks = [Reply(body=f'[{{"begin":"2026-11-21T11:59:30","found":{found}}}]'.encode()) for found in (1, 1, 0)]
+    server.replies += [
+        THERE,
+        lines("a"),
+        looks[0],
+        lines("a"),
+        looks[1],
+        lines("a", "b"),
+        looks[2],
+        lines("a", "b", "c"),
+    ]
+    result = connected("logs", "t", "-d", "foo", "--follow")
+    assert [line[-1] for line in result.stdout.splitlines()] == ["a", "b", "c"]
+    assert (result.code, result.stderr) == (1, 'Logs command failed: trigger "t" was deleted\n')
+
+
+def test_a_terminal_obeys_no_log_line(connected: RunCli, server: ScriptedServer) -> None:
+    server.replies += [THERE, lines("\x1b[31mred\tdé\n☃\x00", level="ERROR", details="\x9b2J\r")]
+    result = connected("logs", "t", "-d", "foo", "--details")
+    assert result.stdout == "2026-11-21T12:00:00  ERROR  \\u{1b}[31mred\tdé\n☃\\u{0}\n\\u{9b}2J\\u{d}\n"

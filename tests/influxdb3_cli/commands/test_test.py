@@ -59,6 +59,12 @@ def test_what_is_no_pair_is_refused(connected: RunCli) -> None:
     assert "'X-A': must be formatted as" in result.stderr
 
 
+def test_a_body_comes_from_one_place(connected: RunCli, server: ScriptedServer) -> None:
+    result = connected("test", "request_plugin", "-d", "foo", "--body", "x", "--body-file", "y", "p.py")
+    assert (result.code, server.requests) == (2, [])
+    assert "given by --body already" in result.stderr
+
+
 def test_a_failed_run_ends_the_command_with_1(connected: RunCli, server: ScriptedServer) -> None:
     server.replies.append(Reply(body=b'{"response":null,"log_lines":[],"database_writes":{},"errors":["x"]}'))
     result = connected("test", "request_plugin", "-d", "foo", "p.py")
