@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.conformance.checklist import row
 from tests.support.cli import RunCli
+from tests.support.engines import eventually
 from tests.support.listening import listening
 from tests.support.scene import CALLS, QUICK, REQUESTS, WRITES, Scene, write_files
 from tests.support.scripted_server import Reply, scripted_server
@@ -352,6 +354,24 @@ def test_a_package_is_there_for_the_next_run(packages: Scene, cli: RunCli, tmp_p
         assert ended.code == 0, ended
     assert [post(target).json() for target in (one, listed)] == [["1.0"], ["0.3"]]
     assert [importlib.util.find_spec(name) for name in ("conformist", "listed_one")] == [None, None]
+
+
+@pytest.mark.process
+@row("A: dependency management")
+def test_plugins_that_need_different_versions_of_a_package_run_side_by_side(packages: Scene) -> None:
+    header = '# /// script\n# dependencies = ["conformist==1.0"]\n# ///\n'
+    file = packages.endpoint(header + VERSION.format("conformist"), "of_file")
+    folder = packages.package(
+        {"__init__.py": VERSION.format("conformist"), "requirements.txt": "conformist==2.5\n"}, "of_folder"
+    )
+    assert packages.ask_trigger(f"request:{packages.database}/of_folder", folder, "of_folder").status_code == 200
+    target = f"/api/v3/engine/{packages.database}/of_folder"
+
+    def answers() -> list[httpx.Response]:
+        return [packages.web.post(one) for one in (file, target)]
+
+    told_both = eventually(lambda: (a := answers()) and all(one.status_code != 503 for one in a) and a)
+    assert [one.json() for one in told_both] == [["1.0"], ["2.5"]]
 
 
 @row("B10.16")

@@ -11,7 +11,6 @@ from tests.conformance.checklist import PROMISE, PROMISES, ROWS
 
 OPEN = frozenset(
     {
-        "dependency management",  # an environment for each plugin
         "last and distinct values",  # the caches come with storage
     }
 )

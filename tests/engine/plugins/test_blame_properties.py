@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from engine.plugins.ports import SHARED_HOST, HostPlan
 from tests.support.blame import Stage
 
 NATURES = ("good", "good", "good", "crashes", "freezes", "loops", "stops when interrupted")
-PLANS = (SHARED_HOST, HostPlan("other"), HostPlan(is_alone=True))
+PLANS = (SHARED_HOST, HostPlan("other", virtual_env=Path("/other")), HostPlan(is_alone=True))
 
 
 @dataclass
@@ -84,6 +85,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("admit"), st.sampled_from(NATURES), st.integers(0, 2), st.integers(0, 3), st.sampled_from(PLANS)),
     st.tuples(st.just("step"), st.integers(1, 12)),
     st.tuples(st.just("kill shared")),
+    st.tuples(st.just("renew")),
     st.tuples(st.just("cancel"), st.integers(0, 5)),
 )
 
@@ -99,6 +101,8 @@ def play(actions: list[tuple]) -> World:
                     world.step()
             case ("kill shared",):
                 world.kill_shared()
+            case ("renew",):
+                world.stage.take(world.stage.blame.renew())
             case ("cancel", which):
                 world.cancel(which)
     for _ in range(200 * (1 + len(world.natures))):
