@@ -79,7 +79,7 @@ class Bench:
         self._number += 1
         database = f"trial{self._number}"
         self._http.post(_DATABASE, json={"db": database}).raise_for_status()
-        before = self._rows_elsewhere(database)
+        before, alerts = self._rows_elsewhere(database), len(self._ended_runs(NOTIFY))
         refusal, answer, is_over, sent = None, None, True, 0
         if trial.kind != "writes":
             sent += self._write(database, trial)
@@ -92,11 +92,12 @@ class Bench:
         else:
             is_over, more = self._fire(database, trial)
             sent += more
-        self._http.post(f"{_TRIGGERS}/disable", params={"db": database, "trigger_name": "tried"})
         time.sleep(_HOLD_S)
-        written = self._count(database) - sent + self._rows_elsewhere(database) - before
         runs = self._ended_runs(database)
         warnings = tuple(f"{row['log_level']} {row['log_text']}" for row in self._query(database, LOGS))
+        # Only then: what disabling breaks off is nobody's fault.
+        self._http.post(f"{_TRIGGERS}/disable", params={"db": database, "trigger_name": "tried"})
+        written = self._count(database) - sent + self._rows_elsewhere(database) - before
         seen = Seen(
             runs=len(runs),
             is_over=is_over,
@@ -105,6 +106,7 @@ class Bench:
             refusal=refusal,
             answer=answer,
             rows=written,
+            alerts=len(self._ended_runs(NOTIFY)) - alerts,
             port=self.server.port,
             modules=self._modules(),
         )

@@ -20,6 +20,14 @@ def error(text: str, details: str = "") -> dict[str, Any]:
         pytest.param({}, Outcome.RAN, id="quiet"),
         pytest.param({"warnings": ("WARN nothing to do",)}, Outcome.RAN, id="warning"),
         pytest.param({"answer": (200, '{"status": "success"}')}, Outcome.RAN, id="answer"),
+        pytest.param(
+            {"warnings": ("ERROR temp is 99, sending alert",), "alerts": 1}, Outcome.RAN, id="alert-that-arrived"
+        ),
+        pytest.param(
+            {"warnings": ("ERROR error while planning query: no function foo",), "alerts": 1},
+            Outcome.ENGINE,
+            id="alert-that-arrived-and-a-query-that-failed",
+        ),
         pytest.param({"warnings": ("ERROR Missing required arguments",)}, Outcome.REFUSED, id="own-error-line"),
         pytest.param({"answer": (400, '{"error": "no body"}')}, Outcome.REFUSED, id="bad-request"),
         pytest.param(

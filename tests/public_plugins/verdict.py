@@ -62,6 +62,7 @@ class Seen:
         warnings: what the plugin logged as ``WARN`` and ``ERROR``, and the engine in its name.
         answer: status and body of a request.
         rows: what it wrote, in all databases.
+        alerts: how many the notifier took from it.
         port: of the server, to know it in what the plugin says.
         modules: what can be imported from the plugins' environment.
     """
@@ -73,6 +74,7 @@ class Seen:
     refusal: str | None = None
     answer: tuple[int, str] | None = None
     rows: int = 0
+    alerts: int = 0
     port: int = 0
     modules: frozenset[str] = frozenset()
 
@@ -129,6 +131,8 @@ def _of_error(text: str, details: str, seen: Seen) -> Verdict:
 
 def _of_words(seen: Seen) -> Verdict:
     """Judge runs that ended well by what they said meanwhile."""
+    if seen.alerts:  # what it logs as errors then are its alerts
+        return Verdict(Outcome.RAN, f"the notifier took {seen.alerts} alerts")
     status, body = seen.answer or (200, "")
     if outside := next((line for line in seen.warnings if SERVICE.search(line)), None):
         return Verdict(Outcome.SERVICE, outside)
