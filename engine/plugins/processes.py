@@ -28,9 +28,12 @@ HOST_MODULE = "engine.host.main"
 HOST_COMMAND = (sys.executable, *HOST_OPTIONS, "-m", HOST_MODULE)
 
 OOM_SCORE = "500"
+START_NICENESS = 5
+"""While a host loads what it needs: somebody may wait for it."""
+
 NICENESS = 10
-LEAST_PRIORITY = 19
-"""The niceness of hosts for those who have done harm before, or may be about to."""
+SUSPECT_NICENESS = 19
+"""For those who have done harm before, or may be about to."""
 
 FOREIGN_START = """\
 import runpy, sys
@@ -118,7 +121,7 @@ class HostProcess:
         try:
             with theirs:
                 popen = self._popen_of(config, theirs.fileno())
-            _set_niceness(popen.pid, NICENESS)
+            _set_niceness(popen.pid, START_NICENESS)
             _put_first_in_line_for_memory(popen.pid)
             self.pid_fd = _pid_fd_of(popen)
         except OSError:
@@ -159,10 +162,10 @@ class HostProcess:
             self.wire.send(frame)
 
     def step_back(self) -> None:
-        """Give the process the least priority: it must not cost the server, or other plugins, time."""
+        """Give the process, which is ready, its place behind the server, and behind other plugins if it is suspect."""
         with self._lock:
             if self._popen is not None and self._popen.returncode is None:
-                _set_niceness(self._popen.pid, LEAST_PRIORITY)
+                _set_niceness(self._popen.pid, SUSPECT_NICENESS if self.is_suspect else NICENESS)
 
     def hold_memory(self) -> None:
         """Have the kernel refuse the process, and each that it starts, more memory than its plan allows.

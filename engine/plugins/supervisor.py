@@ -247,8 +247,7 @@ class Supervisor:
     def _tell_ready(self, process: HostProcess) -> None:
         logger.debug("plugin host ready host=%d pid=%s", process.number, process.pid)
         process.hold_memory()
-        if process.is_suspect:
-            process.step_back()
+        process.step_back()
         self._listener.host_ready(process)
 
     def _gone(self, process: HostProcess) -> None:

@@ -73,7 +73,7 @@ def test_a_hostile_plugin_harms_nobody_else(
         assert writer.requests > before, "writes waited for the plugin"
         writer.finish()
         assert writer.slowest_s < SLOWEST_WRITE_S
-        assert (run["outcome"], deed.reason in run["error"]) == (deed.outcome, True), run
+        assert deed.is_told_by(run["outcome"], run["error"]), run
         _check_innocents(asking, writer, deed)
         asking.delete_trigger("culprit")
 
@@ -121,15 +121,16 @@ def test_a_thread_that_kills_its_host_after_its_run_is_separated_from_the_innoce
     with closing(Client(server.url, "mines")) as client:
         assert client.write("other n=1i 1")
         client.create_trigger("mine", "table:mines", "mine.py")
-        before = plugin_hosts(server.process.pid)
-        for number in range(3):
+        for number in range(12):  # three are enough if the machine lets each run end before its mine goes off
+            before = eventually(partial(plugin_hosts, server.process.pid))
             assert client.write(f"mines n={number}i {number}")
             eventually(partial(_has_lost_one, server, before))
-            before = plugin_hosts(server.process.pid)
-        assert client.write("mines n=4i 4")
-        eventually(lambda: "trigger mine of database mines runs in a plugin host of its own" in server.log.read_text())
+            if "trigger mine of database mines runs in a plugin host of its own" in server.log.read_text():
+                break
+        else:
+            raise AssertionError("it goes on in the host of all")
         sql = "SELECT outcome FROM system.processing_engine_runs WHERE trigger_name = 'mine'"
-        assert {row["outcome"] for row in client.rows_when(sql, partial(_are_at_least, 4))} <= {"success", "crash"}
+        assert {row["outcome"] for row in client.rows_when(sql, bool)} <= {"success", "crash"}
         client.delete_trigger("mine")
 
 
