@@ -2,40 +2,64 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_command
+from typer.main import get_command, get_group
 
 from influxdb3_cli import dotenv, output
-from influxdb3_cli.commands import (
-    backfill,
-    create,
-    delete,
-    disable,
-    enable,
-    install,
-    logs,
-    query,
-    retry,
-    serve,
-    show,
-    test,
-    update,
-    write,
-)
 from influxdb3_cli.errors import CommandFailed
 from influxdb3_cli.version import version_line
 
 _SHORT_NAMES = {"q": "query", "w": "write"}
 
+_GROUPS = ("create", "show", "update", "backfill", "retry", "delete", "enable", "disable", "install", "test")
+_COMMANDS = {
+    **{"serve": "serve.command", "query": "query.query", "q": "query.query", "logs": "logs.logs"},
+    **{"write": "write.write", "w": "write.write"},
+    **{name: f"{name}.app" for name in _GROUPS},
+}
+"""What each command is, below ``influxdb3_cli.commands``, in the order of the help."""
+
+
+@cache
+def _made(name: str) -> Any:
+    """Return the command ``name``; to make all of them takes as long as to import Typer."""
+    module, attribute = _COMMANDS[name].split(".")
+    found = getattr(import_module(f"influxdb3_cli.commands.{module}"), attribute)
+    # Plain help: importing rich costs 0.1 s, as much as all the rest of `influxdb3 --help`.
+    one = typer.Typer(rich_markup_mode=None, add_completion=False)
+    if isinstance(found, typer.Typer):
+        one.add_typer(found, name=name)
+        return get_group(one).commands[name]
+    one.command(name, hidden=name in _SHORT_NAMES)(found)
+    return get_command(one)
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands by name, each made when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        return _made(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __len__(self) -> int:
+        return len(_COMMANDS)
+
 
 class Root(TyperGroup):
     """The group of all commands: the one place where a failed command becomes a line and an exit code."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = _Commands()  # type: ignore[assignment] # nobody adds to them
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that ``ctx`` holds, a context of Typer: its base class has no public name."""
@@ -49,32 +73,12 @@ class Root(TyperGroup):
             raise typer.Exit(1) from error
 
 
-# Plain help: importing rich costs 0.1 s, as much as all the rest of `influxdb3 --help`.
 app = typer.Typer(
     cls=Root,
     rich_markup_mode=None,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("serve")(serve.command)
-app.command("query")(query.query)
-app.command("q", hidden=True)(query.query)
-app.command("logs")(logs.logs)
-app.command("write")(write.write)
-app.command("w", hidden=True)(write.write)
-for name, group in (
-    ("create", create.app),
-    ("show", show.app),
-    ("update", update.app),
-    ("backfill", backfill.app),
-    ("retry", retry.app),
-    ("delete", delete.app),
-    ("enable", enable.app),
-    ("disable", disable.app),
-    ("install", install.app),
-    ("test", test.app),
-):
-    app.add_typer(group, name=name)
 
 
 def _print_version(is_wanted: bool) -> None:
@@ -96,7 +100,9 @@ def root(
     Without a command a server starts, as with serve.
     """
     if context.invoked_subcommand is None:
-        serve.run_server({})
+        from influxdb3_cli.commands.serve import run_server  # here: other commands need it not
+
+        run_server({})
 
 
 @cache
