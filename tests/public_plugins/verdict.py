@@ -102,7 +102,7 @@ def judge(seen: Seen) -> Verdict:
         outside = next((line for line in seen.warnings if SERVICE.search(line)), None)
         if outside and seen.runs == 0:
             return Verdict(Outcome.SERVICE, outside)
-        return Verdict(Outcome.ENGINE, "it did not run" if not seen.runs else "its runs did not end")
+        return Verdict(Outcome.ENGINE, "no run of it ended" if not seen.runs else "its runs did not all end")
     return _of_words(seen)
 
 
