@@ -142,8 +142,8 @@ def test_trigger_state_tells_how_far_each_trigger_is(node: Node) -> None:
     node.clock.advance(1_500_000_000)
     sql = "SELECT * FROM system.processing_engine_trigger_state ORDER BY trigger_name"
     off, s, t = node.rows(sql)
-    assert off == {"trigger_name": "off", "state": "disabled", "runs": 0, "failures": 0}
-    assert s.keys() == {"trigger_name", "state", "runs", "failures", "next_due"}
+    assert off == {"trigger_name": "off", "trigger_spec": "table:a", "state": "disabled", "runs": 0, "failures": 0}
+    assert s.keys() == {"trigger_name", "trigger_spec", "state", "runs", "failures", "next_due"}
     assert (t["state"], t["lag_rows"], t["lag_records"], t["lag_seconds"]) == ("enabled", 2, 1, 1.5)
     assert (t["missed_rows"], t["finished_ranges"]) == (0, 0)
     assert t["position"] < t["head"]
