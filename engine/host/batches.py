@@ -4,7 +4,7 @@ import itertools
 import mmap
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ from engine.model.schema import Column, ColumnType, TableSchema
 
 MOST_MAPPED_FILES = 8
 
+PAYLOADS_AT_ONCE = 256
+"""So many small payloads are decoded together: more would be many lists at once, which the garbage collector looks through."""
+
 
 class PayloadFiles:
     """Files mapped read only, the last few that were asked for; a path never names two contents."""
@@ -29,23 +32,34 @@ class PayloadFiles:
         self._lock = threading.Lock()
 
     def payload(self, ref: PayloadRef) -> memoryview:
-        """Return the bytes that ``ref`` names; they stay readable when the file is removed.
+        """Return the bytes that ``ref`` names, see ``payloads``."""
+        return self.payloads([ref])[0]
+
+    def payloads(self, refs: Sequence[PayloadRef]) -> list[memoryview]:
+        """Return the bytes that each of ``refs`` names; they stay readable when the files are removed.
 
         Raises:
-            OSError: the file cannot be mapped.
-            ValueError: it is shorter than ``ref`` says.
+            OSError: a file cannot be mapped.
+            ValueError: it is shorter than it should be.
         """
-        end = ref.offset + ref.length
+        found: list[memoryview] = []
+        for path, group in itertools.groupby(refs, key=lambda ref: ref.path):
+            spans = [(ref.offset, ref.offset + ref.length) for ref in group]
+            whole = self._whole(path, max([end for _, end in spans]))
+            found += [whole[start:end] for start, end in spans]
+        return found
+
+    def _whole(self, path: str, end: int) -> memoryview:
         with self._lock:
-            mapped = self._maps.get(ref.path)
+            mapped = self._maps.get(path)
             if mapped is None or len(mapped) < end:
-                mapped = self._maps[ref.path] = _map(ref.path)
+                mapped = self._maps[path] = _map(path)
                 if len(self._maps) > MOST_MAPPED_FILES:
                     self._maps.popitem(last=False)
-            self._maps.move_to_end(ref.path)
+            self._maps.move_to_end(path)
         if len(mapped) < end:
-            raise ValueError(f"{ref.path} has {len(mapped)} bytes, the payload ends at {end}")
-        return memoryview(mapped)[ref.offset : end]
+            raise ValueError(f"{path} has {len(mapped)} bytes, the payload ends at {end}")
+        return memoryview(mapped)
 
 
 def table_batches(batches: list[TableBatch], files: PayloadFiles) -> list[table_batch.TableBatch]:
@@ -64,7 +78,7 @@ class StoredRows:
 
     def __init__(self, batch: TableBatch, files: PayloadFiles) -> None:
         self._schema, self._order = _layout(batch.table, tuple(batch.columns))
-        self._payloads = [(ref, files.payload(ref)) for ref in batch.payloads]
+        self._payloads = list(zip(batch.payloads, files.payloads(batch.payloads), strict=True))
 
     def rows(self) -> list[dict[str, Any]]:
         """See ``RowsSource``."""
@@ -86,23 +100,24 @@ class StoredRows:
         """Yield the rows in their order: neighbours in the compact form together, as columns of plain values."""
         for encoding, group in itertools.groupby(self._payloads, key=lambda payload: payload[0].encoding):
             if encoding == Encoding.COMPACT:
-                yield _joined([_compact(ref, payload, self._schema.version) for ref, payload in group])
+                yield _compact(list(group), self._schema.version)
             else:
                 for ref, payload in group:
                     yield decode_rows(encoding, payload, self._schema).slice(ref.first_row, ref.row_count)
 
 
-def _compact(ref: PayloadRef, payload: memoryview, width: int) -> list[list[Any]]:
-    columns = compact_values(payload, width)
-    if ref.row_count == len(columns[0]):
-        return columns
-    return [values[ref.first_row : ref.first_row + ref.row_count] for values in columns]
-
-
-def _joined(parts: list[list[list[Any]]]) -> list[list[Any]]:
-    if len(parts) == 1:
-        return parts[0]
-    return [list(itertools.chain.from_iterable(columns)) for columns in zip(*parts, strict=True)]
+def _compact(payloads: list[tuple[PayloadRef, memoryview]], width: int) -> list[list[Any]]:
+    """Return the rows of neighbours in the compact form as columns."""
+    joined: list[list[Any]] = [[] for _ in range(width)]
+    for at in range(0, len(payloads), PAYLOADS_AT_ONCE):
+        some = payloads[at : at + PAYLOADS_AT_ONCE]
+        parts = compact_values([payload for _, payload in some], width)
+        for i, (ref, _) in enumerate(some):
+            if ref.row_count != len(parts[i][0]):
+                parts[i] = [values[ref.first_row : ref.first_row + ref.row_count] for values in parts[i]]
+        for column, values in zip(joined, zip(*parts, strict=True), strict=True):
+            column.extend(itertools.chain.from_iterable(values))
+    return joined
 
 
 def _record_batch(columns: list[list[Any]], schema: pa.Schema) -> pa.RecordBatch:

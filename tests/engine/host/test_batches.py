@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.columns.payload import MOST_COMPACT_ROWS
 from engine.columns.rows import table_rows
-from engine.host.batches import MOST_MAPPED_FILES, PayloadFiles, table_batches
+from engine.host.batches import MOST_MAPPED_FILES, PAYLOADS_AT_ONCE, PayloadFiles, table_batches
 from engine.host.protocol import PayloadRef
 from tests.support.plugins import table_batch
 
@@ -138,3 +138,10 @@ def test_part_of_a_payload_gives_only_its_rows(tmp_path: Path, count: int) -> No
     (found,) = table_batches([msgspec.structs.replace(batch, payloads=[part, second])], PayloadFiles())
     assert found["rows"] == rows[4:7] + rows
     assert table_rows(found.to_arrow()) == rows[4:7] + rows
+
+
+def test_many_small_payloads_keep_their_order_and_their_missing_columns(tmp_path: Path) -> None:
+    writes = [[{"f": float(i), "time": i} | ({"t": "x"} if i % 3 else {})] for i in range(2 * PAYLOADS_AT_ONCE + 1)]
+    batch = table_batch(tmp_path, {"f": "float", "time": "time", "t": "tag"}, *writes)
+    (found,) = table_batches([batch], PayloadFiles())
+    assert found["rows"] == [{"t": row.get("t"), "f": row["f"], "time": row["time"]} for (row,) in writes]
