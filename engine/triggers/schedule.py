@@ -112,7 +112,7 @@ def next_run(table: Timetable, rule: CatchUp, after_ns: int, now_ns: int) -> int
 def dealt_with(rule: CatchUp, last_due_ns: int | None, now_ns: int, delay_ns: int) -> int:
     """Return the time until which a trigger owes nothing when the server starts at ``now_ns``.
 
-    ``last_due_ns`` is the newest due time that had a run, ``None`` = the trigger is new; a clock that was set back repeats
+    ``last_due_ns`` is the newest due time whose run began, ``None`` = the trigger is new; a clock that was set back repeats
     none. ``delay_ns`` is the trigger's jitter: what is due but not yet to be begun did not pass.
     """
     if last_due_ns is None:

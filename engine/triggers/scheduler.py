@@ -66,9 +66,11 @@ class Schedule:
 
         A trigger that was on until now, and is only changed, goes on at its ``reached_ns``.
         """
-        self._interrupted.extend(sorted(set(consumer.started.values())))
+        interrupted = sorted(set(consumer.started.values()))
+        self._interrupted.extend(interrupted)
         if reached_ns is None:
-            self._reached_ns = dealt_with(self._rule, consumer.last_due_ns, now_ns, self._jitter_ns)
+            begun = [*interrupted, *([] if consumer.last_due_ns is None else [consumer.last_due_ns])]
+            self._reached_ns = dealt_with(self._rule, max(begun, default=None), now_ns, self._jitter_ns)
         else:
             self._reached_ns = reached_ns
         is_news = consumer.last_due_ns is None or reached_ns is not None

@@ -169,6 +169,39 @@ def test_what_passed_while_the_server_was_down(
     again.close()
 
 
+@pytest.mark.parametrize("misfire", [None, *Misfire])
+@pytest.mark.parametrize(("down_s", "caught_up"), [(5, []), (15, [30])])
+def test_an_interrupted_run_is_repeated_once_whatever_is_caught_up(
+    node: Node, tmp_path: Path, misfire: Misfire | None, down_s: int, caught_up: list[int]
+) -> None:
+    node.trigger("s", "every:10s", schedule=options(misfire=misfire))
+    node.advance(10)
+    assert due_seconds(node) == [10]
+    node.advance(10)
+    node.executor.next()
+    node.settle()
+    node.clock.advance(down_s * 10**9)
+    again = node.crashed(tmp_path / "after")
+    assert due_seconds(again) == [20, *(caught_up if misfire in (Misfire.ONCE, Misfire.ALL) else [])]
+    again.close()
+
+
+def test_an_interrupted_run_is_repeated_once_by_a_clock_that_was_set_back(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.trigger("s", "every:10s")
+    node.advance(10)
+    node.executor.next()
+    node.settle()
+    node.close()
+    again = Node(tmp_path, clock=ManualClock(START_NS + 5 * 10**9))
+    assert due_seconds(again) == [10]
+    again.advance(5)
+    assert due_seconds(again) == []
+    again.advance(10)
+    assert due_seconds(again) == [20]
+    again.close()
+
+
 def test_a_trigger_that_never_ran_knows_since_when_it_is_on(node: Node, tmp_path: Path) -> None:
     node.advance(5)
     node.trigger("s", "every:10s", schedule=options(misfire=Misfire.ALL))
