@@ -34,6 +34,10 @@ class NamespaceKnowledge:
             return 0
         return known.upto if known.missing is None else max(0, min(known.upto, known.missing - 1))
 
+    def note_run(self, namespace: str) -> None:
+        """Note that a run is sent that uses ``namespace``."""
+        self._known.setdefault(namespace, _Known())
+
     def note_sync(self, sync: NamespaceSync) -> None:
         """Note that ``sync``, which begins where ``since`` says, is sent."""
         self.changes += 1
@@ -44,16 +48,17 @@ class NamespaceKnowledge:
             known.missing = None
 
     def committed_here(self, namespace: str, version: int) -> None:
-        """Note a commit of a run of this host."""
+        """Note a commit of a run of this host; one that comes after ``forget`` is not there any more."""
         self.changes += 1
-        known = self._known.setdefault(namespace, _Known())
-        known.upto = max(known.upto, version)
+        known = self._known.get(namespace)
+        if known is not None:
+            known.upto = max(known.upto, version)
 
     def committed_elsewhere(self, namespace: str, version: int) -> None:
         """Note a commit of a run of another host."""
         self.changes += 1
-        known = self._known.setdefault(namespace, _Known())
-        if version > known.synced:
+        known = self._known.get(namespace)
+        if known is not None and version > known.synced:
             known.missing = version if known.missing is None else min(known.missing, version)
 
     def forget(self, namespace: str) -> None:

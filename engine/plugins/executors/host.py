@@ -397,6 +397,8 @@ class HostExecutor(HostListener):
             passed = self._unknown_passed(slot, run)
             slot.send(msgspec.structs.replace(run, state=state, passed=passed) if state or run.passed else run)
             slot.passed.update(p.run_id for p in passed)
+            for namespace in (run.namespace, run.global_namespace):
+                knowledge.note_run(namespace)
             for sync in state:
                 knowledge.note_sync(sync)
             interrupt, flight.interrupt = flight.interrupt, None

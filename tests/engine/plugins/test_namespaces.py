@@ -27,12 +27,23 @@ def sync(version: int) -> NamespaceSync:
         pytest.param([("sync", 5), ("elsewhere", 8), ("elsewhere", 7), ("sync", 8)], 8, id="a-sync-brings-all"),
         pytest.param([("elsewhere", 8)], 0, id="nothing-known-and-nothing-missing"),
         pytest.param([("sync", 5), ("forget", 0)], 0, id="forgotten"),
+        pytest.param([("run", 0), ("here", 5), ("forget", 0), ("here", 8)], 0, id="forgotten-before-its-last-commit"),
+        pytest.param(
+            [("sync", 5), ("forget", 0), ("elsewhere", 7), ("here", 8)], 0, id="forgotten-before-the-last-commits"
+        ),
+        pytest.param([("sync", 5), ("forget", 0), ("run", 0), ("here", 8)], 8, id="forgotten-and-used-again"),
     ],
 )
 def test_from_which_version_on_a_host_is_told(events: list[tuple[str, int]], since: int) -> None:
     knowledge = NamespaceKnowledge()
-    for number, (event, version) in enumerate(events, 1):
+    if events[:1] != [("run", 0)]:
+        knowledge.note_run("n")
+    changes = 0
+    for event, version in events:
+        changes += event != "run"
         match event:
+            case "run":
+                knowledge.note_run("n")
             case "sync":
                 knowledge.note_sync(sync(version))
             case "here":
@@ -41,18 +52,22 @@ def test_from_which_version_on_a_host_is_told(events: list[tuple[str, int]], sin
                 knowledge.committed_elsewhere("n", version)
             case _:
                 knowledge.forget("n")
-        assert knowledge.changes == number
+        assert knowledge.changes == changes
     assert knowledge.since("n") == since
     assert knowledge.since("other") == 0
 
 
 @dataclass
 class Model:
-    """Two hosts, and which commits each has really seen."""
+    """Two hosts, each with a run that nothing was committed before, and which commits each has really seen."""
 
     hosts: list[NamespaceKnowledge] = field(default_factory=lambda: [NamespaceKnowledge(), NamespaceKnowledge()])
     seen: list[set[int]] = field(default_factory=lambda: [set(), set()])
     commits: list[tuple[int, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for knowledge in self.hosts:
+            knowledge.note_run("n")
 
     def run(self, host: int) -> None:
         since = self.hosts[host].since("n")

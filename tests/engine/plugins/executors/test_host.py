@@ -275,6 +275,20 @@ def test_a_forgotten_namespace_is_dropped_in_every_host(executor: HostExecutor) 
     assert again.services.next_log() == "[('t', 7, True)]"
 
 
+def test_a_commit_that_was_on_its_way_when_its_namespace_was_forgotten_is_told(executor: HostExecutor) -> None:
+    store = {"t": 7}
+    first = start_run(executor, {"do": "state"}, services=commits(store))
+    first.end()
+    first.services.next_log()
+    executor.forget("t")
+    store["t"] = 8
+    executor.settle(first.run.run_id, committed=True, versions={"t": 8})
+    assert first.services.next_log() == "Forget(namespace='t')"
+    again = start_run(executor, {"do": "state"}, services=commits(store))
+    again.end()
+    assert again.services.next_log() == "[('t', 8, True)]"
+
+
 def test_a_run_that_cannot_be_sent_fails_alone(executor: HostExecutor) -> None:
     services = RecordingServices()
 
