@@ -98,9 +98,14 @@ class WriteConsumer:
     def wake(self, rows: Sequence[RowsRef]) -> None:
         """Take note of ``rows``, all that came for it in one frame; called by the log's writer before it acknowledges them.
 
-        A consumer that has caught up and may run gets them without looking into the log again.
+        A consumer that has caught up and may run gets them without looking into the log again – unless it did so when
+        they were just there: a run that ended at this moment made it look.
         """
         with self._lock:
+            if rows[0].position < self._next:
+                rows = [ref for ref in rows if ref.position >= self._next]
+            if not rows:
+                return
             at_once = not self._is_dirty and not self._pumping and self._may_run() and not self._live_waits
             self._is_dirty = True
             batch = self._within_limit(rows) if at_once else ()
