@@ -1,5 +1,6 @@
 """The rows of one table that no Parquet file holds yet, between two positions of the log."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -44,14 +45,20 @@ class TableBuffer:
         """Append rows; they are seen by the next ``settle``."""
         self._pending.append(rows)
 
-    def settle(self, schema: TableSchema, window_ns: int) -> list[tuple[int, BufferedChunk, Hashes]]:
-        """Sort what came since the last call into chunks.
+    def take(self) -> list[RowsPayload]:
+        """Return what came since the last call; to be given to ``settle`` at once."""
+        taken = len(self._pending)
+        pending, self._pending[:taken] = self._pending[:taken], []
+        return pending
+
+    def settle(
+        self, pending: Sequence[RowsPayload], schema: TableSchema, window_ns: int
+    ) -> list[tuple[int, BufferedChunk, Hashes]]:
+        """Sort what was taken into chunks; ``schema`` has all its columns.
 
         Returns (window, its chunk, the hashes of the keys that were added to it), so that the caller can compare the
         new keys with older sources.
         """
-        taken = len(self._pending)
-        pending, self._pending[:taken] = self._pending[:taken], []
         settled = []
         for batch in decode_payloads([(p.encoding, p.data, p.version) for p in pending], schema):
             for window, part in split_by_window(batch, window_ns):

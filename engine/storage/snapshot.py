@@ -12,7 +12,7 @@ from engine.model.schema import TIME_COLUMN, TableSchema
 from engine.paths import NodePaths
 from engine.storage.manifest import FileEntry
 from engine.storage.parquet import encode_parquet
-from engine.storage.table import ChunkToStore, TableData
+from engine.storage.table import ChunkToStore, SchemaSource, TableData
 
 
 @dataclass(slots=True)
@@ -24,12 +24,13 @@ class SnapshotFiles:
 
 
 def write_chunks(
-    disk: Disk, paths: NodePaths, tables: Iterable[tuple[TableSchema, TableData]], interval: tuple[int, int]
+    disk: Disk, paths: NodePaths, tables: Iterable[tuple[SchemaSource, TableData]], interval: tuple[int, int]
 ) -> SnapshotFiles:
     """Write the frozen rows of ``tables``, which come from the ``interval`` of positions; return the files, all synced."""
     written = SnapshotFiles()
-    for schema, table in tables:
-        for chunk in table.to_store(schema):
+    for schema_now, table in tables:
+        schema, chunks = table.to_store(schema_now)
+        for chunk in chunks:
             file = _write_chunk(disk, paths, schema, chunk, interval)
             written.added.setdefault(schema.table_id, []).append(file)
             written.replaced.setdefault(schema.table_id, []).extend(chunk.replaces)

@@ -16,7 +16,7 @@ from engine.storage.manifest import FileEntry, Manifest, decode_manifest, encode
 from engine.storage.retention import DEAD_LETTERS, INTERNAL, expired_files
 from engine.storage.schemas import Schemas
 from engine.storage.snapshot import SnapshotFiles, write_chunks
-from engine.storage.table import TableData, TableView
+from engine.storage.table import SchemaSource, TableData, TableView
 from engine.wal.format import CommitRecord, RowsPayload, RowsRecord, SchemaRecord
 from engine.wal.ports import DurableRecord
 
@@ -106,8 +106,11 @@ class Store:
     on_durable = apply
 
     def view(self, schema: TableSchema) -> TableView:
-        """Return all rows of a table, each key once; the caller calls ``release`` when it has read them."""
-        return self._table(schema.table_id).view(schema)
+        """Return all rows of a table, each key once; the caller calls ``release`` when it has read them.
+
+        The table may have got columns since the caller learned of its ``schema``; the view has them.
+        """
+        return self._table(schema.table_id).view(self._present(schema))
 
     def files(self, table_id: int) -> tuple[FileEntry, ...]:
         """Return the Parquet files of a table."""
@@ -167,6 +170,9 @@ class Store:
                 self._tables.pop(record.table_id, None)
             self.file_sets.forget(record.table_id)
 
+    def _present(self, schema: TableSchema) -> SchemaSource:
+        return lambda: self.schemas.by_id(schema.table_id) or schema
+
     def _table(self, table_id: int) -> TableData:
         table = self._tables.get(table_id)
         if table is None:
@@ -192,11 +198,11 @@ class Store:
                     table.freeze()
             return self._frozen_until
 
-    def _frozen_chunks(self) -> Iterable[tuple[TableSchema, TableData]]:
+    def _frozen_chunks(self) -> Iterable[tuple[SchemaSource, TableData]]:
         for table_id, table in list(self._tables.items()):
             schema = self.schemas.by_id(table_id)
             if schema is not None:
-                yield schema, table
+                yield self._present(schema), table
 
     def _expire(self, written: SnapshotFiles) -> None:
         """Let files of bounded tables go, as if nothing took their place."""

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -35,8 +35,9 @@ class FileReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TableView:
-    """What a query of a table reads; no two rows in it have one key."""
+    """What a query of a table reads; no two rows in it have one key. All batches have the columns of ``schema``."""
 
+    schema: TableSchema
     folders: tuple[Path, ...]
     batches: tuple[pa.RecordBatch, ...]
     release: Callable[[], None]
@@ -51,11 +52,17 @@ class ChunkToStore:
     replaces: tuple[FileEntry, ...]
 
 
+SchemaSource = Callable[[], TableSchema]
+"""Returns the present schema of a table; asked after rows were taken from a buffer, for it must have their columns."""
+
+
 class TableData:
     """One table's rows.
 
     Older to newer: ``files``, the frozen buffer (while a snapshot writes it), the live buffer. Sources are compared by
     the hashes of their keys, and only windows whose sources share keys are merged when they are read.
+
+    Rows may be added, and the buffer frozen, while somebody looks at the table: whoever looks takes both buffers at once.
     """
 
     def __init__(self, reader: FileReader, window_ns: int, files: Sequence[FileEntry] = ()) -> None:
@@ -63,8 +70,7 @@ class TableData:
         self._reader = reader
         self._window_ns = window_ns
         self._files = tuple(files)
-        self._frozen: TableBuffer | None = None
-        self._live = TableBuffer()
+        self._buffers = _Buffers()
         self._file_keys: dict[int, KeySet] = {}
         self._merged: dict[int, tuple[object, pa.RecordBatch]] = {}
 
@@ -75,49 +81,51 @@ class TableData:
 
     def add(self, rows: RowsPayload) -> None:
         """Take over rows of the log; called by the log's writer in the order of positions."""
-        self._live.add(rows)
+        self._buffers.live.add(rows)
 
     def freeze(self) -> bool:
         """Set the present buffer apart for a snapshot; return whether there is anything to write."""
-        if self._frozen is None and not self._live.is_empty:
-            self._frozen, self._live = self._live, TableBuffer()
-        return self._frozen is not None
+        present = self._buffers
+        if present.frozen is None and not present.live.is_empty:
+            self._buffers = _Buffers(frozen=present.live)
+        return self._buffers.frozen is not None
 
-    def view(self, schema: TableSchema) -> TableView:
+    def view(self, schema_now: SchemaSource) -> TableView:
         """Return all rows, each key once."""
         with self._lock:
-            self._settle(schema)
-            crowded = {w for w in self._buffered_windows() if self._needs_merge(w)}
-            batches = [conform(b, schema) for w, c in self._chunks() if w not in crowded for b in c.batches]
-            batches += [conform(self._merge(w, schema), schema) for w in sorted(crowded)]
+            buffers = self._buffers
+            schema = self._settle(buffers, schema_now)
+            chunks = list(buffers.chunks())
+            crowded = {w for w, c in chunks if c.repeats_itself or c.repeats_older}
+            batches = [conform(b, schema) for w, c in chunks if w not in crowded for b in c.batches]
+            batches += [self._merge(w, [c for at, c in chunks if at == w], schema) for w in sorted(crowded)]
             self._merged = {w: m for w, m in self._merged.items() if w in crowded}
             files = [f for f in self._files if f.window not in crowded]
             opened = self._reader.open_set(files[0].table_id, files) if files else None
         folders = (opened[0],) if opened else ()
-        return TableView(folders, tuple(batches), opened[1] if opened else _nothing)
+        return TableView(schema, folders, tuple(batches), opened[1] if opened else _nothing)
 
-    def to_store(self, schema: TableSchema) -> list[ChunkToStore]:
-        """Return what a snapshot has to write for the frozen buffer."""
+    def to_store(self, schema_now: SchemaSource) -> tuple[TableSchema, list[ChunkToStore]]:
+        """Return what a snapshot has to write for the frozen buffer, and the schema that it has."""
         with self._lock:
-            self._settle(schema)
-            frozen = self._frozen.chunks if self._frozen else {}
+            buffers = self._buffers
+            schema = self._settle(buffers, schema_now)
             stored = []
-            for window, chunk in sorted(frozen.items()):
+            for window, chunk in sorted(buffers.frozen_chunks.items()):
                 files = [f for f in self._files_of(window) if self._reader.is_intact(f)]
                 joins = chunk.repeats_older or len(files) >= MOST_FILES_OF_WINDOW
                 older = [self._reader.read(f, schema) for f in files] if joins else []
                 rows = merge_rows([*older, *chunk.batches], schema)
                 stored.append(ChunkToStore(window, rows, tuple(files) if joins else ()))
-            return stored
+            return schema, stored
 
     def stored(self, added: Sequence[FileEntry], replaced: Sequence[FileEntry]) -> None:
         """Take over the files of a snapshot whose manifest is durable; the frozen buffer goes."""
         with self._lock:
-            frozen = self._frozen.chunks if self._frozen else {}
-            self._file_keys = dict(self._keys_after(frozen))
+            self._file_keys = dict(self._keys_after(self._buffers.frozen_chunks))
             gone = {f.name for f in replaced}
             self._files = (*(f for f in self._files if f.name not in gone), *added)
-            self._frozen = None
+            self._buffers = _Buffers(live=self._buffers.live)
 
     def _keys_after(self, frozen: dict[int, BufferedChunk]) -> Iterator[tuple[int, KeySet]]:
         """Yield the keys of windows that were just written; those of others are read from their files when needed."""
@@ -129,18 +137,19 @@ class TableData:
             known.absorb(chunk.keys)
             yield window, known
 
-    def _settle(self, schema: TableSchema) -> None:
-        """Sort new rows into chunks and note which of them have keys of older sources; the frozen buffer is older."""
-        if self._frozen is not None:
-            for window, chunk, hashes in self._frozen.settle(schema, self._window_ns):
-                chunk.repeats_older = chunk.repeats_older or self._keys_of_files(window, schema).shares(hashes)
-        for window, chunk, hashes in self._live.settle(schema, self._window_ns):
-            frozen = self._frozen.chunks.get(window) if self._frozen else None
-            chunk.repeats_older = (
-                chunk.repeats_older
-                or (frozen is not None and frozen.keys.shares(hashes))
-                or self._keys_of_files(window, schema).shares(hashes)
-            )
+    def _settle(self, buffers: "_Buffers", schema_now: SchemaSource) -> TableSchema:
+        """Sort new rows into chunks, note which of them have keys of older sources; return a schema with all columns."""
+        taken = [(buffer, buffer.take()) for buffer in buffers.present]
+        schema = schema_now()
+        for buffer, pending in taken:
+            older = buffers.frozen_chunks if buffer is buffers.live else {}
+            for window, chunk, hashes in buffer.settle(pending, schema, self._window_ns):
+                chunk.repeats_older = (
+                    chunk.repeats_older
+                    or (window in older and older[window].keys.shares(hashes))
+                    or self._keys_of_files(window, schema).shares(hashes)
+                )
+        return schema
 
     def _keys_of_files(self, window: int, schema: TableSchema) -> KeySet:
         keys = self._file_keys.get(window)
@@ -154,20 +163,8 @@ class TableData:
     def _files_of(self, window: int) -> tuple[FileEntry, ...]:
         return tuple(sorted((f for f in self._files if f.window == window), key=lambda f: f.low))
 
-    def _chunks(self) -> Iterator[tuple[int, BufferedChunk]]:
-        for buffer in (self._frozen, self._live):
-            if buffer is not None:
-                yield from buffer.chunks.items()
-
-    def _buffered_windows(self) -> set[int]:
-        return {window for window, _ in self._chunks()}
-
-    def _needs_merge(self, window: int) -> bool:
-        return any(c.repeats_itself or c.repeats_older for w, c in self._chunks() if w == window)
-
-    def _merge(self, window: int, schema: TableSchema) -> pa.RecordBatch:
+    def _merge(self, window: int, chunks: Sequence[BufferedChunk], schema: TableSchema) -> pa.RecordBatch:
         files = self._files_of(window)
-        chunks = [c for w, c in self._chunks() if w == window]
         state = (schema.version, tuple(f.name for f in files), tuple((id(c.keys), c.version) for c in chunks))
         known = self._merged.get(window)
         if known is None or known[0] != state:
@@ -175,6 +172,26 @@ class TableData:
             known = (state, merge_rows([*rows, *(b for c in chunks for b in c.batches)], schema))
             self._merged[window] = known
         return known[1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Buffers:
+    """The buffers of a table at one moment, the frozen one older."""
+
+    frozen: TableBuffer | None = None
+    live: TableBuffer = field(default_factory=TableBuffer)
+
+    @property
+    def present(self) -> tuple[TableBuffer, ...]:
+        return (self.live,) if self.frozen is None else (self.frozen, self.live)
+
+    @property
+    def frozen_chunks(self) -> dict[int, BufferedChunk]:
+        return self.frozen.chunks if self.frozen is not None else {}
+
+    def chunks(self) -> Iterator[tuple[int, BufferedChunk]]:
+        for buffer in self.present:
+            yield from buffer.chunks.items()
 
 
 def _nothing() -> None:

@@ -64,7 +64,7 @@ class EngineSources:
         wanted = None if database is None else pc.field("database_name") == database
         view = self._store.view(schema)
         try:
-            arrow = storage_schema(schema)
+            arrow = storage_schema(view.schema)
             parts = [ds.dataset(folder, schema=arrow, format="parquet") for folder in view.folders]
             names = arrow.names if columns is None else [name for name in columns if name in arrow.names]
             tables = [part.to_table(columns=names, filter=wanted) for part in parts]

@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.columns.payload import encode_rows
 from engine.errors import ManifestCorrupt
+from engine.model.schema import Column, ColumnType, TableSchema
 from engine.paths import NodePaths
-from engine.wal.format import SchemaRecord
-from tests.support.batches import table_schema
+from engine.storage.table import TableData
+from engine.wal.format import RowsPayload, SchemaRecord
+from tests.support.batches import batch_of, table_schema
 from tests.support.stores import FedStore
 
 SCHEMA = table_schema({"host": "tag", "a": "float", "b": "integer", "time": "time"})
@@ -208,3 +211,36 @@ def test_a_damaged_checkpoint_stops_the_start_with_one_line(hurt: str, text: str
     with pytest.raises(ManifestCorrupt, match=text) as caught:
         FedStore(tmp_path)
     assert str(checkpoint) in str(caught.value)
+
+
+@pytest.mark.parametrize("rows", [1, 100], ids=["compact", "columns"])
+def test_a_query_that_began_before_a_column_was_added_takes_nothing_away(tmp_path: Path, rows: int) -> None:
+    fed = FedStore(tmp_path)
+    old = table_schema({"host": "tag", "time": "time"})
+    fed.create(old)
+    new = old.with_columns([Column("a", ColumnType.FLOAT)])
+    fed.apply(SchemaRecord(new.database_id, new.table_id, new.name, 2, (("a", "float"),), deleted=False))
+    written = [{"time": n, "a": float(n)} for n in range(rows)]
+    fed.write(new, written)
+    view = fed.store.view(old)
+    assert [batch.num_columns for batch in view.batches] == [3]
+    view.release()
+    assert by_key(fed.rows(new)) == merged([written])
+    fed.snapshot()
+    assert by_key(fed.rows(new)) == merged([written])
+
+
+def test_a_snapshot_that_begins_while_a_query_looks_takes_nothing_away(tmp_path: Path) -> None:
+    fed = FedStore(tmp_path)
+    encoding, data = encode_rows(batch_of(SCHEMA, [{"time": 2, "a": 2.0}]))
+    table = TableData(fed.store.file_sets, 100)
+    table.add(RowsPayload(SCHEMA.table_id, SCHEMA.version, 1, encoding, (), data))
+
+    def frozen_meanwhile() -> TableSchema:
+        table.freeze()
+        return SCHEMA
+
+    for _ in range(2):
+        view = table.view(frozen_meanwhile)
+        assert sum(batch.num_rows for batch in view.batches) == 1
+        view.release()
