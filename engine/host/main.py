@@ -14,6 +14,7 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -50,7 +51,12 @@ STOP_GRACE_S = 1.5
 SHOWN_IN_MAIN = ("LineBuilder", "InfluxDBError", "InvalidMeasurementError", "InvalidKeyError", "InvalidLineError")
 
 
-def main() -> None:
+def open_channel(sock: socket.socket) -> Channel[ToHost]:
+    """Return our end of the connection to the server."""
+    return Channel(sock, msgspec.msgpack.Decoder(ToHost))
+
+
+def main(connect: Callable[[socket.socket], Channel[ToHost]] = open_channel) -> None:
     """Serve until the server says ``Stop`` or is gone."""
     parser = argparse.ArgumentParser(description="Runs plugins; started by the server only.")
     parser.add_argument("--fd", type=int, required=True, help="our end of the socket pair")
@@ -58,7 +64,7 @@ def main() -> None:
     _die_with(sock)
     _be_ordinary()
     _enter_environment(os.environ.get("VIRTUAL_ENV"))
-    serve(Channel(sock, msgspec.msgpack.Decoder(ToHost)))
+    serve(connect(sock))
 
 
 def serve(channel: Channel[ToHost]) -> None:

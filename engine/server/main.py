@@ -24,7 +24,7 @@ from engine.server.logs import set_up_logging
 from engine.settings import Settings
 
 if TYPE_CHECKING:
-    from engine.runtime import Engine
+    from engine.runtime import Engine, Outside
     from engine.server.app import App
 
 logger = logging.getLogger(__name__)
@@ -41,8 +41,11 @@ _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 
 
-def run(settings: Settings) -> int:
-    """Serve until SIGINT or SIGTERM; return the exit code. A second signal ends the process at once."""
+def run(settings: Settings, outside: "Outside | None" = None) -> int:
+    """Serve until SIGINT or SIGTERM; return the exit code. A second signal ends the process at once.
+
+    ``outside`` is what the engine works on, ``None`` = this machine.
+    """
     set_up_logging(settings.log_filter)
     # DataFusion's runtime reads it when the first query comes.
     os.environ.setdefault("TOKIO_WORKER_THREADS", str(max(QUERY_THREADS, 2 * (os.cpu_count() or 1))))
@@ -50,7 +53,7 @@ def run(settings: Settings) -> int:
         listener = open_listener(settings.http_bind)
     except EngineError as error:
         return _failed(str(error))
-    serving = _Serving(settings, listener)
+    serving = _Serving(settings, listener, outside)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(serving.run())
     serving.leave(code)
@@ -69,8 +72,9 @@ class _Http(uvicorn.Server):
 class _Serving:
     """One server from its start to its end."""
 
-    def __init__(self, settings: Settings, listener: socket) -> None:
+    def __init__(self, settings: Settings, listener: socket, outside: "Outside | None") -> None:
         self._settings = settings
+        self._outside = outside
         self._listener = listener
         self._address = bound_address(listener)
         self._clock = SystemClock()
@@ -129,7 +133,7 @@ class _Serving:
         # What is loaded by now stays; to look through all of it for garbage again and again holds everybody up for 20 ms.
         gc.freeze()
         gc.enable()  # off during the imports
-        engine = Engine(self._settings)
+        engine = Engine(self._settings, self._outside)
         self._door.progress = lambda: engine.progress
         engine.start()
         self._engine = engine

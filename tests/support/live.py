@@ -31,10 +31,16 @@ class Client:
         self._url = url
 
     def write(self, lines: str) -> bool:
-        """Write line protocol with nanoseconds; return whether it was acknowledged."""
+        """Write line protocol with nanoseconds; return whether it was acknowledged.
+
+        Raises:
+            httpx.TimeoutException: there was neither an answer nor an end of the connection.
+        """
         target = f"{self._url}/api/v3/write_lp?db={self.database}&precision=nanosecond"
         try:
             answer = self._http.post(target, content=lines)
+        except httpx.TimeoutException:
+            raise
         except httpx.TransportError:
             return False
         assert answer.status_code in (204, 503), answer.text
@@ -65,6 +71,14 @@ class Client:
         params = {"db": self.database, "trigger_name": name, "force": "true"}
         self._http.delete(f"{self._url}{_TRIGGERS}", params=params).raise_for_status()
 
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        """Send a request and return the answer, whatever it is; raises ``httpx.TransportError`` if there is none."""
+        return self._http.request(method, f"{self._url}{path}", json=body)
+
+    def post_text(self, path: str, text: str) -> httpx.Response:
+        """Post a text; see ``call``."""
+        return self._http.post(f"{self._url}{path}", content=text.encode())
+
     def rows_when(self, sql: str, is_enough: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
         """Return the rows of a query as soon as there are enough."""
         found: list[dict[str, Any]] = []
@@ -82,7 +96,7 @@ class Client:
 
 
 class Writer(threading.Thread):
-    """Writes numbered rows of one table without pause; what was not acknowledged is written again as it was.
+    """Writes numbered rows of one table, ``pause_s`` apart; what was not acknowledged is written again as it was.
 
     Only the field ``try`` differs then, for each try may be a record of the log that plugins rightly see.
 
@@ -93,7 +107,9 @@ class Writer(threading.Thread):
         round: what the rows say of when they were written.
     """
 
-    def __init__(self, client: Client, table: str, number: int, sizes: Iterable[int], seed: int) -> None:
+    def __init__(
+        self, client: Client, table: str, number: int, sizes: Iterable[int], seed: int, *, pause_s: float = 0.0
+    ) -> None:
         super().__init__(daemon=True, name=f"writer-{number}")
         self.client = client
         self.acknowledged: dict[int, int] = {}
@@ -103,8 +119,10 @@ class Writer(threading.Thread):
         self._table = table
         self._number = number
         self._sizes = tuple(sizes)
+        self._pause_s = pause_s
         self._chance = random.Random(f"{seed}-{number}")
         self._enough = threading.Event()
+        self._is_abandoned = False
         self.problem: BaseException | None = None
 
     def run(self) -> None:
@@ -112,6 +130,7 @@ class Writer(threading.Thread):
         try:
             while not self._enough.is_set():
                 self._write_next()
+                self._enough.wait(self._pause_s)
         except BaseException as error:
             self.problem = error
             raise
@@ -123,12 +142,21 @@ class Writer(threading.Thread):
         assert not self.is_alive(), f"{self.name} still waits for an acknowledgement"
         assert self.problem is None, f"{self.name}: {self.problem}"
 
+    def abandon(self) -> None:
+        """Write no more, acknowledged or not."""
+        self._is_abandoned = True
+        self._enough.set()
+        if self.is_alive():
+            self.join(_PATIENCE_S)
+
     def _write_next(self) -> None:
         numbers = range(len(self.acknowledged), len(self.acknowledged) + self._chance.choice(self._sizes))
         attempt, written_in, began_s = 0, self.round, time.monotonic()
         while not self.client.write("\n".join(self._line(n, attempt, written_in) for n in numbers)):
             attempt += 1
             self._enough.wait(_AGAIN_S)
+            if self._is_abandoned:
+                return
         self.acknowledged |= dict.fromkeys(numbers, attempt)
         self.requests += 1
         self.slowest_s = max(self.slowest_s, time.monotonic() - began_s)
@@ -143,7 +171,7 @@ def plugin_hosts(server_pid: int) -> list[int]:
     found = []
     for child in psutil.Process(server_pid).children():
         try:
-            if _HOST_MODULE in child.cmdline():
+            if any(_HOST_MODULE in word for word in child.cmdline()):
                 found.append(child.pid)
         except psutil.NoSuchProcess:
             continue
