@@ -98,6 +98,10 @@ class AlreadyDeleted(AlreadyExists):
     """The thing was deleted before."""
 
 
+class ChangedMeanwhile(AlreadyExists):
+    """Somebody else changed the same thing in between; asking again may help."""
+
+
 class StillRunning(AlreadyExists):
     """An enabled trigger cannot be deleted without force."""
 

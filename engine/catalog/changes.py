@@ -9,6 +9,7 @@ from engine.catalog.state import INTERNAL_DATABASE, OPERATOR_TOKEN, CatalogState
 from engine.errors import (
     AlreadyDeleted,
     AlreadyExists,
+    ChangedMeanwhile,
     DatabaseNotFound,
     InternalDatabase,
     InvalidRequest,
@@ -234,7 +235,7 @@ def _replace_trigger(state: CatalogState, change: ReplaceTrigger) -> CatalogStat
     name = change.before.name
     home, trigger = _existing_trigger(state, change.database, name)
     if trigger != change.before:
-        raise AlreadyExists(f"trigger {name} was changed by somebody else meanwhile; look at it and try again")
+        raise ChangedMeanwhile(f"trigger {name} was changed by somebody else meanwhile; look at it and try again")
     check_options(change.after)
     if change.after == trigger:
         return state

@@ -1,5 +1,6 @@
 """How each trigger is doing: whether it runs, what its runs came to, how far it is, when it is due."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import pyarrow as pa
 from engine.catalog.state import Database
 from engine.columns import compute as pc
 from engine.model.progress import Lag
+from engine.model.times import utc_text
 from engine.model.trigger import TriggerDefinition
 from engine.model.trigger_spec import format_trigger_spec
 from engine.system_tables.ports import SystemSources
@@ -57,7 +59,7 @@ def trigger_state(sources: SystemSources, database: Database) -> pa.Table:
     why, or what is wrong with the plugin of one that is on. ``runs`` and ``failures`` count the runs that are kept.
     """
     summaries = run_summaries(sources, database.name)
-    reasons = _reasons(sources, database)
+    reasons = _reasons(sources, database, summaries)
     rows = [_row(sources, t, summaries.get(t.name), reasons.get(t.name)) for t in database.triggers]
     return pa.Table.from_pylist(rows, schema=TRIGGER_STATE)
 
@@ -106,8 +108,11 @@ def _row(
     return row | _lag_columns(lag) if lag else row
 
 
-def _reasons(sources: SystemSources, database: Database) -> dict[str, str]:
-    """Return why triggers that are off were switched off by their error behaviour, with the time, if that came last."""
+def _reasons(sources: SystemSources, database: Database, summaries: Mapping[str, RunSummary]) -> dict[str, str]:
+    """Return why triggers that are off were switched off by their error behaviour, with the time.
+
+    Who has run since then was enabled meanwhile, and is off for another reason.
+    """
     off = [trigger.name for trigger in database.triggers if not trigger.enabled]
     columns = ("trigger_name", "time", "log_text", "run_id")
     kept = sources.internal_rows("processing_engine_logs", database.name, columns) if off else None
@@ -115,9 +120,13 @@ def _reasons(sources: SystemSources, database: Database) -> dict[str, str]:
         return {}
     own = pc.and_(pc.equal(kept["run_id"], ""), pc.match_substring(kept["log_text"], _DISABLED_BY_ERROR))
     found = kept.filter(pc.and_(own, pc.is_in(kept["trigger_name"], pa.array(off)))).sort_by("time")
-    times = pc.strftime(found["time"].cast(pa.timestamp("s"), safe=False), "%Y-%m-%d %H:%M:%S").to_pylist()
+    times = found["time"].cast(TIMESTAMP).cast(pa.int64()).to_pylist()
     rows = zip(found["trigger_name"].to_pylist(), times, found["log_text"].to_pylist(), strict=True)
-    return {name: f"disabled at {time} UTC {_DISABLED_BY_ERROR}{_cause(text)}" for name, time, text in rows}
+    return {
+        name: f"disabled at {utc_text(time_ns)} {_DISABLED_BY_ERROR}{_cause(text)}"
+        for name, time_ns, text in rows
+        if name not in summaries or summaries[name].last_run_ns <= time_ns
+    }
 
 
 def _cause(text: str) -> str:

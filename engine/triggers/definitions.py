@@ -1,12 +1,13 @@
 """Makes, changes, switches and deletes triggers in the catalog, after a look at their plugins."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from engine.catalog.catalog import Catalog
 from engine.catalog.changes import CreateTrigger, DeleteTrigger, ReplaceTrigger, SetTriggerEnabled
 from engine.clock import Clock
-from engine.errors import DatabaseNotFound, InvalidRequest, NotFound
+from engine.errors import ChangedMeanwhile, DatabaseNotFound, InvalidRequest, NotFound
 from engine.model.trigger import TriggerDefinition
 from engine.model.trigger_spec import RunKind, plugin_type_name, reading_note, run_kind
 from engine.plugins.environments import OwnEnvironments
@@ -15,6 +16,8 @@ from engine.plugins.secrets import Secrets
 from engine.triggers.schedule import never_note
 
 Edit = Callable[[TriggerDefinition], TriggerDefinition]
+
+_MOST_TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +77,17 @@ class TriggerDefinitions:
     def update(self, database: str, name: str, edit: Edit, *, strict: bool) -> list[str]:
         """Make of a trigger what ``edit`` returns for it; return warnings.
 
+        If somebody else changes it this very moment, ``edit`` is called again with what they made of it.
+
         Raises:
-            EngineError: see ``create``; there is no such trigger; somebody else changed it just now.
+            EngineError: see ``create``; there is no such trigger; it changes all the time.
         """
+        for _ in range(_MOST_TRIES - 1):
+            with suppress(ChangedMeanwhile):
+                return self._update(database, name, edit, strict=strict)
+        return self._update(database, name, edit, strict=strict)
+
+    def _update(self, database: str, name: str, edit: Edit, *, strict: bool) -> list[str]:
         before = self.find(database, name)
         after = edit(before)
         is_new_plugin = after.plugin_filename != before.plugin_filename

@@ -91,6 +91,14 @@ def test_a_trigger_that_was_switched_off_by_an_error_says_why(node: Node) -> Non
     assert failed["reason"].startswith("disabled at 2023-11-14 22:13:20 UTC due to error: ")
     assert "ValueError: no" in failed["reason"]
     assert disabled == {"state": "disabled"}
+    node.engine.set_trigger_enabled(DATABASE, "t", True)
+    node.advance(1)
+    node.write("a v=2")
+    node.executor.next().succeed()
+    node.engine.set_trigger_enabled(DATABASE, "t", False)
+    node.advance(JOURNAL_S)
+    node.settle()
+    assert node.rows(STATE.format("state, reason")) == [{"state": "disabled"}] * 2  # by a person this time
 
 
 def test_a_schedule_tells_when_it_is_due(node: Node) -> None:

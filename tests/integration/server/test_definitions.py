@@ -1,11 +1,16 @@
 """Server API §12.4: databases, tables, triggers; and the catalog as a whole."""
 
-from collections.abc import Iterator
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.model.trigger import TriggerDefinition
 from engine.plugins.places import NO_PLUGIN_DIR
 from tests.support.web import TRIGGERS, Web, told, web
 
@@ -344,3 +349,24 @@ def test_the_cache_of_plugins_is_deleted(server: Web, parameters: str, status: i
     answer = server.delete(f"{TRIGGERS}/cache_state?{parameters}")
     assert answer.status_code == status
     assert answer.text.startswith(text)
+
+
+def test_changes_of_one_trigger_at_the_same_time_are_all_made(server: Web) -> None:
+    server.trigger("t", "all_tables", "w.py", WRITES)
+    met = threading.Barrier(2, timeout=5)
+
+    def change(name: str, value: str) -> Callable[[TriggerDefinition], TriggerDefinition]:
+        tries = itertools.count()
+
+        def edit(before: TriggerDefinition) -> TriggerDefinition:
+            if next(tries) == 0:
+                met.wait()  # both begin with the same definition
+            return replace(before, arguments={**(before.arguments or {}), name: value})
+
+        return edit
+
+    with ThreadPoolExecutor(2) as pool:
+        for name in ("a", "b"):
+            pool.submit(server.engine.update_trigger, "foo", "t", change(name, "1"))
+    (definition,) = server.engine.catalog.state.database("foo").triggers  # type: ignore[union-attr]
+    assert definition.arguments == {"a": "1", "b": "1"}
