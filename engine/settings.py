@@ -74,7 +74,10 @@ def _flag(text: str) -> bool:
 
 
 def _seconds(text: str) -> float:
-    return parse_duration(text) / NS_PER_SECOND
+    try:
+        return parse_duration(text) / NS_PER_SECOND
+    except ValueError as error:
+        raise ValueError(f"expected a time such as 10s or 1h 30m: {error}") from error
 
 
 def _positive_seconds(text: str) -> float:

@@ -148,7 +148,7 @@ def test_variables_have_the_names_of_the_product(variable, value, attribute, exp
     [
         pytest.param(
             {"options": {"plugin-timeout": "soon"}},
-            "invalid value 'soon' for --plugin-timeout: expected number at 0",
+            "invalid value 'soon' for --plugin-timeout: expected a time such as 10s or 1h 30m: expected number at 0",
             id="an option",
         ),
         pytest.param(
