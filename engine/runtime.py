@@ -50,6 +50,7 @@ from engine.settings import Settings
 from engine.storage.history import Histories
 from engine.storage.maintenance import Maintenance, MaintenanceConfig, TriggerSide
 from engine.storage.manifest import FileEntry
+from engine.storage.retention import Retention, internal_retention
 from engine.storage.store import Store, StoreConfig
 from engine.storage.truncation import LogRetention
 from engine.system_tables.registry import DatabaseSystemTables
@@ -143,7 +144,7 @@ class Engine:
         make_durable_folder(self._disk, self.paths.root)
         self._lock = self._disk.lock(self.paths.lock)
         try:
-            config = StoreConfig(self.settings.gen1_duration_ns, self._is_internal)
+            config = StoreConfig(self.settings.gen1_duration_ns, self._is_internal, _kept(self.settings))
             self.store = Store(self._disk, self.paths, config, self.clock)
             tail = self._replay_log()
             self.registry = PluginRegistry(
@@ -559,6 +560,13 @@ def _limit_defaults(settings: Settings) -> LimitDefaults:
     )
     isolation = Isolation.TRIGGER if settings.plugin_isolation == "trigger" else Isolation.SHARED
     return LimitDefaults(limits, isolation)
+
+
+def _kept(settings: Settings) -> Retention:
+    """Return what is kept of the engine's own tables."""
+    happened = Retention(int(settings.internal_retention_age_s * 1e9), settings.internal_retention_size_bytes)
+    letters = Retention(int(settings.dead_letter_retention_age_s * 1e9), settings.dead_letter_retention_size_bytes)
+    return internal_retention(happened, letters)
 
 
 class _StoredRows:

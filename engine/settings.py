@@ -347,6 +347,34 @@ SETTINGS: tuple[Setting, ...] = (
         unit="s",
     ),
     Setting(
+        "internal-retention-age",
+        _positive_seconds,
+        "7days",
+        "How long it is kept what plugins logged and how their runs went.",
+        unit="s",
+    ),
+    Setting(
+        "internal-retention-size",
+        _size_of_at_least(MEGABYTE),
+        "1gb",
+        "How much of that is kept; the oldest goes first.",
+        unit="bytes",
+    ),
+    Setting(
+        "dead-letter-retention-age",
+        _positive_seconds,
+        "30days",
+        "How long dead letters are kept.",
+        unit="s",
+    ),
+    Setting(
+        "dead-letter-retention-size",
+        _size_of_at_least(MEGABYTE),
+        "1gb",
+        "How much of them is kept; the oldest go first.",
+        unit="bytes",
+    ),
+    Setting(
         "force-snapshot-mem-size",
         _size_of_at_least(MEGABYTE, _memory_size),
         "128mb",
@@ -430,6 +458,10 @@ class Settings:
     wal_segment_size_bytes: int
     wal_retention_size_bytes: int
     wal_retention_age_s: float
+    internal_retention_age_s: float
+    internal_retention_size_bytes: int
+    dead_letter_retention_age_s: float
+    dead_letter_retention_size_bytes: int
     force_snapshot_mem_size_bytes: int
     gen1_duration_ns: int
     exec_mem_pool_size_bytes: int

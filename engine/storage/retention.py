@@ -1,7 +1,7 @@
 """Decides which Parquet files of the engine's own tables are too old, or too much."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.storage.manifest import FileEntry
 
@@ -23,10 +23,14 @@ class Retention:
     apart: Mapping[str, "Retention"] = field(default_factory=dict)
 
 
+FOR_EVER = Retention(2**63 - 1, 2**63 - 1)
+
 DEAD_LETTERS = "processing_engine_dead_letters"
 
-INTERNAL = Retention(7 * DAY_NS, 1 << 30, {DEAD_LETTERS: Retention(30 * DAY_NS, 1 << 30)})
-"""What is kept of log lines, runs and dead letters (architecture §3); no flood of log lines drives dead letters out."""
+
+def internal_retention(happened: Retention, letters: Retention) -> Retention:
+    """Return what is kept of log lines, runs and dead letters; no flood of log lines drives dead letters out."""
+    return replace(happened, apart={DEAD_LETTERS: letters})
 
 
 def expired_files(files: Mapping[str, Sequence[FileEntry]], retention: Retention, now_ns: int) -> list[FileEntry]:

@@ -13,7 +13,7 @@ from engine.paths import NodePaths
 from engine.storage.consumers import Consumers
 from engine.storage.filesets import FileSets
 from engine.storage.manifest import FileEntry, Manifest, decode_manifest, encode_manifest
-from engine.storage.retention import DEAD_LETTERS, INTERNAL, expired_files
+from engine.storage.retention import DEAD_LETTERS, FOR_EVER, Retention, expired_files
 from engine.storage.schemas import Schemas
 from engine.storage.snapshot import SnapshotFiles, write_chunks
 from engine.storage.table import SchemaSource, TableData, TableView
@@ -32,11 +32,13 @@ class StoreConfig:
 
     Attributes:
         window_ns: the length of a chunk's window.
-        bounded: tells for a schema whether ``INTERNAL`` bounds what is kept of its table.
+        bounded: tells for a schema whether ``bounds`` are those of its table.
+        bounds: what is kept of such tables.
     """
 
     window_ns: int
     bounded: Callable[[TableSchema], bool] = lambda schema: False
+    bounds: Retention = FOR_EVER
 
 
 class Store:
@@ -209,7 +211,7 @@ class Store:
         bounded = [s for s in self.schemas.all_tables() if self._config.bounded(s) and s.table_id in self._tables]
         files = {s.name: self._tables[s.table_id].files for s in bounded}
         names = {s.table_id: s.name for s in bounded}
-        for file in expired_files(files, INTERNAL, self._clock.now_ns()):
+        for file in expired_files(files, self._config.bounds, self._clock.now_ns()):
             if names[file.table_id] == DEAD_LETTERS:
                 logger.warning("old dead letters go, retried and deleted ones among them: rows=%d", file.row_count)
             replaced = written.replaced.setdefault(file.table_id, [])

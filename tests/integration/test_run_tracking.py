@@ -77,6 +77,27 @@ def test_state_survives_a_restart(tmp_path: Path) -> None:
     node.close()
 
 
+def test_what_happened_is_kept_as_long_as_the_options_say(tmp_path: Path) -> None:
+    node = Node(tmp_path, internal_retention_age_s=60.0, dead_letter_retention_age_s=3_600.0)
+    node.trigger("t", "every:30s", error_behavior="retry")
+    node.advance(30)
+    for wait_s in (0.1, 0.2, 0.4, 0.8, 0):
+        node.executor.next().fail()
+        node.advance(wait_s)
+    node.engine.set_trigger_enabled(DATABASE, "t", False)
+    node.settle()
+    node.engine.snapshot()
+    counts = "SELECT count(*) AS n FROM system.processing_engine_{}"
+    left = []
+    for wait_s in (0, 120, 3_600):
+        node.advance(wait_s)
+        node.settle()
+        node.engine.snapshot()
+        left.append([node.rows(counts.format(table))[0]["n"] for table in ("runs", "dead_letters")])
+    assert left == [[5, 1], [0, 1], [0, 0]]
+    node.close()
+
+
 def test_a_trigger_that_was_switched_off_by_an_error_says_why(node: Node) -> None:
     """Annex A: ``disable`` with reason and time in a state column."""
     node.trigger("t", "table:a", error_behavior="disable")
