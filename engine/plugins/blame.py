@@ -148,7 +148,7 @@ class Blame:
             if host.ready and (is_due or has_cpu_limit):
                 is_close = host.plan.max_memory_bytes is not None and bool(host.runs)
                 host.next_look_ns = now_ns + (0 if is_close else LOOK_NS)
-                wanted.append((host.number, has_cpu_limit))
+                wanted.append((host.number, has_cpu_limit or host.silent_ns >= LONGEST_BEAT_GAP_NS))
         return wanted
 
     def measured(self, number: int, usage: Usage, now_ns: int) -> list[Order]:
@@ -158,6 +158,9 @@ class Blame:
         if host is None:
             return orders
         used_cpu_ns, host.cpu_ns = max(0, usage.cpu_ns - host.cpu_ns), usage.cpu_ns
+        passed_ns, host.measured_ns = now_ns - (host.measured_ns or now_ns), now_ns
+        if usage.wants_cpu:  # silent for want of a core, not of life
+            host.silent_ns = max(0, host.silent_ns - max(0, passed_ns - used_cpu_ns))
         entered = [run for run in host.runs.values() if run.entered]
         for run in entered:
             run.charge_cpu(used_cpu_ns, usage.threads.get(run.thread_id, 0), is_alone=len(entered) == 1)
@@ -322,7 +325,7 @@ class Blame:
         return host
 
     def _is_suspect(self, host: HostRecord) -> bool:
-        return host.role is Role.TRIAL or host.subject in self._convicted or host.subject in self._suspected
+        return host.subject in self._convicted or host.subject in self._suspected
 
     def _assign(self, run: RunRecord, host: HostRecord, now_ns: int, orders: list[Order]) -> None:
         run.host = host

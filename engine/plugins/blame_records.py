@@ -124,6 +124,7 @@ class HostRecord:
     last_beat_ns: int = 0
     silent_ns: int = 0
     cpu_ns: int = 0
+    measured_ns: int | None = None
     next_look_ns: int = 0
     failures: int = 0
     restart_at_ns: int | None = None

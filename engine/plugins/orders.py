@@ -19,7 +19,7 @@ class Role(Enum):
 class StartHost:
     """Obtain a fresh process for ``host`` and tell when it is ready, or that it died before.
 
-    ``is_suspect``: what runs there may do harm, for it did so before, or was there when somebody did.
+    ``is_suspect``: what runs there may do harm, for it did so before, or was there each time when somebody did.
     """
 
     host: int

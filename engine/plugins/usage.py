@@ -23,12 +23,14 @@ class Usage:
         cpu_ns: CPU time so far, that of children which it has waited for included.
         processes: the host itself and its descendants.
         threads: CPU time of the threads of the host itself by thread id; empty unless asked for.
+        wants_cpu: whether one of these threads runs or waits for a core; false unless asked for.
     """
 
     memory_bytes: int
     cpu_ns: int
     processes: int
     threads: dict[int, int] = field(default_factory=dict)
+    wants_cpu: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,11 @@ class Gauge:
             return None
         self._strays = {p.pid: p for p in (*self._strays.values(), *found) if p.group != self._pid and _is_there(p)}
         pids = {p.pid for p in found} | set(self._strays)
-        threads = dict(_threads_of(self._pid)) if with_threads else {}
+        of_threads = list(_threads_of(self._pid)) if with_threads else []
+        threads = {number: cpu_ns for number, cpu_ns, _ in of_threads}
+        wants_cpu = any(state == "R" for _, _, state in of_threads)
         cpu_ns = sum(p.cpu_ns for p in found)
-        return Usage(sum(map(own_memory_bytes, pids)), cpu_ns, len(pids), threads)
+        return Usage(sum(map(own_memory_bytes, pids)), cpu_ns, len(pids), threads, wants_cpu)
 
     def fair_memory_bytes(self) -> int:
         """Return the memory in use with pages that processes share counted once; slower than ``read``."""
@@ -101,11 +105,11 @@ def _children_of(pid: int) -> list[int]:
     return [int(child) for text in texts for child in text.split()]
 
 
-def _threads_of(pid: int) -> Iterator[tuple[int, int]]:
+def _threads_of(pid: int) -> Iterator[tuple[int, int, str]]:
     for task in _tasks_of(pid):
         fields = _stat_fields(f"/proc/{pid}/task/{task}/stat")
         if fields:
-            yield int(task), (int(fields[11]) + int(fields[12])) * _TICK_NS
+            yield int(task), (int(fields[11]) + int(fields[12])) * _TICK_NS, fields[0]
 
 
 def _tasks_of(pid: int) -> list[str]:

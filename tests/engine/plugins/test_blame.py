@@ -795,7 +795,7 @@ def test_a_run_that_is_repeated_waits_for_nobody(stage: Stage) -> None:
     assert stage.interrupted == [("a", "timeout")]
 
 
-def test_hosts_of_culprits_and_of_repetitions_are_suspect_and_others_are_not(stage: Stage) -> None:
+def test_hosts_of_culprits_are_suspect_and_others_are_not(stage: Stage) -> None:
     stage.admit("a", plan=ALONE)
     stage.admit("culprit", "c@1", timeout_s=1)
     stage.enter("culprit")
@@ -804,4 +804,24 @@ def test_hosts_of_culprits_and_of_repetitions_are_suspect_and_others_are_not(sta
     stage.admit("again", "c@1")
     stage.admit("b")
     stage.die(stage.host_of("b"))
-    assert stage.suspects == {stage.host_of("again"), stage.host_of("b")}
+    assert stage.suspects == {stage.host_of("again")}
+
+
+@pytest.mark.parametrize(
+    ("wants_cpu", "cpu_share", "frozen"),
+    [
+        pytest.param(True, 0.01, False, id="waits-for-a-core"),
+        pytest.param(True, 1.0, True, id="computes-all-the-time"),
+        pytest.param(False, 0.0, True, id="sleeps"),
+    ],
+)
+def test_a_host_that_is_silent_for_want_of_a_core_is_not_frozen(
+    stage: Stage, wants_cpu: bool, cpu_share: float, frozen: bool
+) -> None:
+    stage.admit("a", "a@1", plan=ALONE)
+    stage.silent.add(1)
+    for tick in range(1, 16 * 20):
+        stage.wait(0.05)
+        if 1 in stage.alive:
+            stage.measure(1, Usage(0, int(tick * 0.05 * cpu_share * 1e9), 1, wants_cpu=wants_cpu))
+    assert ("a" in stage.failed) == frozen
