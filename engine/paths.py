@@ -21,6 +21,7 @@ class NodePaths:
         self.file_sets = self.root / "file-sets"
         self.plugin_cache = self.root / "plugin-cache"
         self.backfills = self.root / "backfills"
+        self.caches = self.root / "caches"
 
     def rejected_catalog(self, stamp: str) -> Path:
         """Return where a catalog file that was refused is kept, ``stamp`` telling when."""

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,6 +15,8 @@ from typing import Any, Self, TypeVar
 import pyarrow as pa
 
 from engine.auth.admin import Tokens
+from engine.caches.caches import Caches, CachesConfig
+from engine.caches.definitions import CacheDefinitions
 from engine.catalog.catalog import Catalog
 from engine.catalog.changes import (
     CreateDatabase,
@@ -26,7 +29,6 @@ from engine.errors import (
     DatabaseNotFound,
     EngineError,
     EngineOff,
-    PluginError,
 )
 from engine.host.protocol import RequestData
 from engine.model.backfill import BackfillRequest, BackfillStatus, StartPoint
@@ -44,12 +46,14 @@ from engine.plugins.processes import HostConfig
 from engine.plugins.registry import PluginRegistry
 from engine.plugins.secrets import SecretExecutor, Secrets
 from engine.plugins.updates import PluginUpdates, find_trigger
+from engine.query.cached import CachedRows
 from engine.query.executor import QueryExecutor, QueryResult
 from engine.query.stored import StoredTables
 from engine.settings import Settings
 from engine.storage.history import Histories
 from engine.storage.maintenance import Maintenance, MaintenanceConfig, TriggerSide
 from engine.storage.manifest import FileEntry
+from engine.storage.recent import rows_since
 from engine.storage.retention import Retention, internal_retention
 from engine.storage.store import Store, StoreConfig
 from engine.storage.truncation import LogRetention
@@ -59,6 +63,7 @@ from engine.triggers.answers import TriggerAnswers
 from engine.triggers.backfills import BackfillSide
 from engine.triggers.cache_state import CacheStates
 from engine.triggers.definitions import Edit, PluginSide, TriggerDefinitions
+from engine.triggers.edit_checks import RunningChecks
 from engine.triggers.ends import RetryResult
 from engine.triggers.figures import Figures, RunFigures
 from engine.triggers.journal import Journal, Stamps
@@ -146,12 +151,15 @@ class Engine:
         try:
             config = StoreConfig(self.settings.gen1_duration_ns, self._is_internal, _kept(self.settings))
             self.store = Store(self._disk, self.paths, config, self.clock)
+            self._caches = Caches(
+                self._disk, self.paths, self.clock, self.store.schemas, CachesConfig.of(self.settings)
+            )
             tail = self._replay_log()
             self.registry = PluginRegistry(
                 self.settings.plugin_dir, self.settings.plugin_repo, self.paths.plugin_cache, self.clock
             )
             self.registry.recover()
-            self.catalog = Catalog.open(self._disk, self.paths, self.clock, _Checks(self.store, self.registry))
+            self.catalog = Catalog.open(self._disk, self.paths, self.clock, RunningChecks(self.store, self.registry))
             self._open_log(tail)
         except BaseException:
             self._lock.release()
@@ -183,6 +191,7 @@ class Engine:
         self._executor.close(self.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
         if self._outside.in_background:
             self._timer_loop.stop()
+            self._caches.stop()
             self._maintenance.stop()
         self._journal.flush()
         try:
@@ -214,6 +223,7 @@ class Engine:
         """Do what the clock's time demands; for an engine that is not ``in_background``."""
         self.catalog.poll_edits()
         self._timers.tick()
+        self._caches.tick()
         self._maintenance.tick()
 
     def quiet(self) -> None:
@@ -239,7 +249,8 @@ class Engine:
         """
         found = self._database(database)
         tables = StoredTables(self.store, found.database_id)
-        return self._queries.sql(tables, DatabaseSystemTables(self._sources, found), sql, params)
+        system = DatabaseSystemTables(self._sources, found)
+        return self._queries.sql(tables, system, sql, params, CachedRows(self._caches, self.store.schemas, found))
 
     def plugin_query(self, database: str, sql: str, params: dict[str, str | int | float | bool | None]) -> bytes:
         """Return rows as an Arrow IPC stream; names of tables may be parameters (architecture §8.11)."""
@@ -393,9 +404,13 @@ class Engine:
 
     def _replay_log(self) -> LogTail:
         manifest = self.store.open()
-        self._replay = LogReplay(self._disk, self.paths.wal, after=min(manifest.rows_until, manifest.state_until))
+        stored_until = min(manifest.rows_until, manifest.state_until)
+        after = self._caches.recover(self.paths.wal, stored_until)
+        self._replay = LogReplay(self._disk, self.paths.wal, after=after)
         for batch in self._replay.batches():
-            self.store.apply(batch)
+            self._caches.on_durable(batch)
+            if batch[-1].position > stored_until:
+                self.store.apply([durable for durable in batch if durable.position > stored_until])
         return self._replay.finish()
 
     def _open_log(self, tail: LogTail) -> None:
@@ -411,7 +426,10 @@ class Engine:
         config = WalConfig(
             segment_bytes=self.settings.wal_segment_size_bytes, lazy_ns=int(self.settings.wal_flush_interval_s * 1e9)
         )
-        ports = WalPorts(self.store.schemas, (self._log_times, self.store, self._wake_ups))
+        ports = WalPorts(self.store.schemas, (self._log_times, self.store, self._caches, self._wake_ups))
+        self._caches.start(
+            self.catalog.state, partial(rows_since, self.store), max(start.next_position, tail.next_position)
+        )
         self.wal = Wal.open(self._disk, self.clock, config, start, ports)
 
     def _build(self) -> None:
@@ -420,6 +438,8 @@ class Engine:
         self._plugin_updates = PluginUpdates(self.registry)
         self._writes = WriteService(self.catalog, self.store.schemas, self.wal, self.clock)
         self._tables = Tables(self.catalog, self.store.schemas, self.wal)
+        self.catalog.subscribe(self._caches.on_catalog)
+        self.caches = CacheDefinitions(self.catalog, self.store.schemas, self._caches, self.clock)
         self._queries = QueryExecutor(settings.exec_mem_pool_size_bytes)
         self._timers = Timers(self.clock)
         self._timer_loop = TimerLoop(self._timers)
@@ -470,6 +490,7 @@ class Engine:
             MaintenanceConfig(settings.force_snapshot_mem_size_bytes, retention),
             TriggerSide(self.triggers.idle_low, self.triggers.readers, self.triggers.missed),
             self.clock,
+            before_snapshot=self._caches.save,
         )
         self._watcher = EditWatcher(self.catalog.poll_edits, self.paths.catalog)
         self.registry.fetch_missing(
@@ -478,6 +499,7 @@ class Engine:
         self.triggers.start()
         if self._outside.in_background:
             self._timer_loop.start()
+            self._caches.run()
             self._maintenance.start()
             self._watcher.start()
             threading.Thread(target=self._environment.resume, name="finish-installation", daemon=True).start()
@@ -582,25 +604,3 @@ class _StoredRows:
     def with_all_stored(self, use: Callable[[int], T]) -> T:
         """See ``StoredRows``."""
         return self._engine._maintenance.with_all_stored(use)
-
-
-class _Checks:
-    """What storage and plugins say about an edit of the catalog by hand (port ``EditChecks``)."""
-
-    def __init__(self, store: Store, registry: PluginRegistry) -> None:
-        self._store = store
-        self._registry = registry
-
-    def plugin_problem(self, trigger: TriggerDefinition) -> str | None:
-        """See ``EditChecks``."""
-        try:
-            self._registry.resolve(trigger.plugin_filename)
-        except EngineOff:
-            return None  # nothing runs here; a server with a plugin folder will look
-        except PluginError as problem:
-            return str(problem)
-        return None
-
-    def databases_with_data(self) -> frozenset[int]:
-        """See ``EditChecks``."""
-        return frozenset(s.database_id for s in self._store.schemas.all_tables())

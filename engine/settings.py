@@ -318,6 +318,26 @@ SETTINGS: tuple[Setting, ...] = (
         "Kinds of triggers that may be created: wal, schedule, request, separated by commas or blanks.",
     ),
     Setting(
+        "last-cache-eviction-interval",
+        _positive_seconds,
+        "10s",
+        "How often last-value caches let go of the memory of what has expired; it is not shown any more at once.",
+        unit="s",
+    ),
+    Setting(
+        "last-cache-max-rows",
+        _positive_count,
+        "1000000",
+        "Rows that a last-value cache holds at most; above that those go that came first.",
+    ),
+    Setting(
+        "distinct-cache-eviction-interval",
+        _positive_seconds,
+        "10s",
+        "How often distinct-value caches let go of the memory of what is too old; it is not shown any more at once.",
+        unit="s",
+    ),
+    Setting(
         "wal-flush-interval",
         _seconds,
         "100ms",
@@ -454,6 +474,9 @@ class Settings:
     plugin_cache_size_bytes: int
     async_trigger_concurrency_limit: int
     restrict_plugin_triggers_to: frozenset[RunKind]
+    last_cache_eviction_interval_s: float
+    last_cache_max_rows: int
+    distinct_cache_eviction_interval_s: float
     wal_flush_interval_s: float
     wal_segment_size_bytes: int
     wal_retention_size_bytes: int

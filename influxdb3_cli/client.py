@@ -135,6 +135,15 @@ class InfluxClient:
         """Delete the table ``name``."""
         self._call("DELETE", _TABLE, params={"db": database, "table": name}, headers=_JSON)
 
+    def create_cache(self, kind: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Create a cache, ``kind`` is ``last_cache`` or ``distinct_cache``; return its description, ``None`` = it was there."""
+        answer = self._call("POST", f"{_CONFIGURE}/{kind}", body=request)
+        return _decoded(answer) if answer else None
+
+    def delete_cache(self, kind: str, database: str, table: str, name: str) -> None:
+        """Delete a cache, ``kind`` is ``last_cache`` or ``distinct_cache``."""
+        self._call("DELETE", f"{_CONFIGURE}/{kind}", body={"db": database, "table": table, "name": name})
+
     def create_trigger(self, trigger: NewTrigger) -> list[str]:
         """Create a trigger; return what the server warns of."""
         with self._send("POST", _TRIGGER, body=trigger.as_request()) as response:

@@ -76,7 +76,7 @@ def token_failure(error: CommandFailed) -> None:
 
 
 def catalog(state: dict[str, Any]) -> None:
-    """Print the state of the catalog for people: its file, a refused edit, its databases with their triggers."""
+    """Print the state of the catalog for people: its file, a refused edit, its databases with triggers and caches."""
     line(f"catalog: {state['path']}")
     line(f"refused edit: {state['problem'] or 'none'}")
     for database in state["databases"]:
@@ -85,6 +85,8 @@ def catalog(state: dict[str, Any]) -> None:
             state_word = "enabled" if trigger.get("enabled") else "disabled"
             details = (trigger.get("trigger_specification"), trigger.get("plugin_filename"), state_word)
             line("  trigger " + ", ".join((quote(trigger["name"]), *(str(detail) for detail in details if detail))))
+        for cache in database.get("caches", ()):
+            line(f"  {cache['kind']} {quote(cache['name'])}, table {quote(cache['table'])}")
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from engine.catalog.state import INTERNAL_DATABASE, OPERATOR_TOKEN, CatalogState, Database, Token, by_name
+from engine.catalog.state import INTERNAL_DATABASE, OPERATOR_TOKEN, CatalogState, Database, Token, by_name, in_order
 from engine.errors import (
     AlreadyDeleted,
     AlreadyExists,
@@ -17,6 +17,7 @@ from engine.errors import (
     OperatorTokenNeeded,
     StillRunning,
 )
+from engine.model.caches import CacheDefinition, CacheKind
 from engine.model.durations import NS_PER_SECOND
 from engine.model.names import check_database_name
 from engine.model.trigger import TriggerDefinition
@@ -101,6 +102,32 @@ class SetTriggerEnabled:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateCache:
+    """Make a cache; it gets an id of its own, whatever ``cache`` says."""
+
+    database: str
+    cache: CacheDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteCache:
+    """Take a cache out."""
+
+    database: str
+    kind: CacheKind
+    table: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropCaches:
+    """Take all caches of a table out, which is deleted; nothing changes if it has none."""
+
+    database: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
 class CreateToken:
     """Make a token of which ``hash`` is the SHA-512 in hex; ``expires_ns`` ``None`` = it never expires."""
 
@@ -132,6 +159,9 @@ Change = (
     | ReplaceTrigger
     | DeleteTrigger
     | SetTriggerEnabled
+    | CreateCache
+    | DeleteCache
+    | DropCaches
     | CreateToken
     | ReplaceTokenHash
     | DeleteToken
@@ -163,6 +193,8 @@ def apply_change(state: CatalogState, change: Change, *, now_ns: int, draw_id: D
             return _delete_trigger(state, change)
         case SetTriggerEnabled():
             return _set_trigger_enabled(state, change)
+        case CreateCache() | DeleteCache() | DropCaches():
+            return _change_caches(state, change, draw_id)
         case CreateToken():
             return _create_token(state, change, now_ns, draw_id)
         case ReplaceTokenHash(name, token_hash):
@@ -258,6 +290,34 @@ def _set_trigger_enabled(state: CatalogState, change: SetTriggerEnabled) -> Cata
         return state
     changed = replace(trigger, enabled=change.enabled)
     return _with_database(state, replace(home, triggers=tuple(changed if t is trigger else t for t in home.triggers)))
+
+
+def _change_caches(
+    state: CatalogState, change: CreateCache | DeleteCache | DropCaches, draw_id: DrawId
+) -> CatalogState:
+    home = _changeable_database(state, change.database)
+    match change:
+        case CreateCache(_, cache):
+            return _create_cache(state, home, cache, draw_id)
+        case DeleteCache():
+            return _delete_cache(state, home, change)
+        case DropCaches(_, table):
+            kept = tuple(c for c in home.caches if c.table != table)
+            return state if len(kept) == len(home.caches) else _with_database(state, replace(home, caches=kept))
+
+
+def _create_cache(state: CatalogState, home: Database, cache: CacheDefinition, draw_id: DrawId) -> CatalogState:
+    if any(c.name == cache.name for c in home.caches_of(cache.table, type(cache))):
+        raise _taken()
+    own = replace(cache, cache_id=draw_id(state.known_ids))
+    return _with_database(state, replace(home, caches=in_order([*home.caches, own])))
+
+
+def _delete_cache(state: CatalogState, home: Database, change: DeleteCache) -> CatalogState:
+    gone = [c for c in home.caches_of(change.table, change.kind) if c.name == change.name]
+    if not gone:
+        raise _not_found(change.name)
+    return _with_database(state, replace(home, caches=tuple(c for c in home.caches if c not in gone)))
 
 
 def _create_token(state: CatalogState, change: CreateToken, now_ns: int, draw_id: DrawId) -> CatalogState:

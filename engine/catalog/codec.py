@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import tomli
 
+from engine.catalog.cache_entry import KINDS, cache_path, read_caches
 from engine.catalog.changes import is_token_hash
 from engine.catalog.layout import Document, TablePath, header, parse_document, statements
 from engine.catalog.reader import Source, TableReader
 from engine.catalog.revision import TOKENS, database_path, revise, token_path
-from engine.catalog.state import CatalogState, Database, Token, by_name
+from engine.catalog.state import CatalogState, Database, Token, by_name, in_order
 from engine.catalog.trigger_entry import DATABASES, TRIGGERS, read_trigger, trigger_path
 from engine.errors import CatalogEditRefused, InvalidRequest
 from engine.model.names import check_database_name
@@ -18,11 +19,11 @@ from engine.model.names import check_database_name
 FORMAT_VERSION = 1
 
 _TOP_KEYS = ("format_version", "cluster_uuid", DATABASES, TOKENS)
-_DATABASE_KEYS = ("id", "deleted", "hard_delete_at", TRIGGERS)
+_DATABASE_KEYS = ("id", "deleted", "hard_delete_at", TRIGGERS, *KINDS)
 _TOKEN_KEYS = ("id", "hash", "created", "expires")
 
 _GUIDE = """\
-# What this server holds: databases, their triggers, tokens. Made to be edited: comments and layout stay as they are.
+# What this server holds: databases, their triggers and caches, tokens. Made to be edited: comments and layout stay as they are.
 # The running server takes a good edit within a second and refuses a bad one as a whole; `influxdb3 show catalog` says why.
 #
 # A new trigger needs three lines; the id is added by the server, all other keys have a default:
@@ -38,6 +39,13 @@ _GUIDE = """\
 #
 # and may have max_memory = "512mb", max_cpu = "10s", max_rows_per_run = 1000, isolation = "trigger",
 # restore_state = "values"; a schedule also timezone = "Europe/Berlin", misfire = "once", misfire_window, jitter.
+#
+# A cache needs the columns; it begins empty:
+#
+#   [databases.NAME.last_caches.TABLE.CACHE]        # newest rows by key: SELECT * FROM last_cache('TABLE')
+#   key_columns = ["host"]              # value_columns: all others; count = 1; ttl = "4h"
+#   [databases.NAME.distinct_caches.TABLE.CACHE]    # values that occur: SELECT * FROM distinct_cache('TABLE')
+#   columns = ["region", "host"]        # max_cardinality = 100000; max_age = "1day"
 #
 # Databases are deleted by command (`influxdb3 delete database NAME`), not here.
 
@@ -114,20 +122,36 @@ def _check_version(top: TableReader) -> None:
 def _check_headers(source: Source) -> None:
     """Refuse entries without a header of their own, for the engine could not change their lines alone."""
     for block in source.document.blocks:
-        if len(block.path) < 2 or (block.path[0] == DATABASES and block.path[2:] in ((), (TRIGGERS,))):
+        if _holds_entries(block.path):
             for statement in statements(block.body):
                 if not statement.is_header and _is_entry(block.path, statement.key[0]):
-                    path = (*block.path, *statement.key, "NAME")
-                    wanted = header(path[: 4 if path[2:3] == (TRIGGERS,) else 2])
-                    reason = f"write this below a header of its own: {wanted}"
+                    reason = (
+                        f"write this below a header of its own: {header(_whole_path((*block.path, *statement.key)))}"
+                    )
                     raise source.refusal(reason, block.path, statement.key[0])
+
+
+def _holds_entries(path: TablePath) -> bool:
+    """Return whether below the header ``path`` an entry may begin, not only values of one stand."""
+    if len(path) < 2:
+        return True
+    return path[0] == DATABASES and (path[2:] in ((), (TRIGGERS,)) or (path[2] in KINDS and len(path) < 5))
 
 
 def _is_entry(path: TablePath, key: str) -> bool:
     """Return whether ``key`` below the header ``path`` is an entry, not a value of one."""
     if not path:
         return key in (DATABASES, TOKENS)
-    return len(path) != 2 or key == TRIGGERS
+    return len(path) != 2 or key in (TRIGGERS, *KINDS)
+
+
+def _whole_path(path: TablePath) -> TablePath:
+    """Return the header of the entry that is, or is to be, at ``path``."""
+    if path[2:3] == (TRIGGERS,):
+        return (*path, "NAME")[:4]
+    if len(path) > 2 and path[2] in KINDS:
+        return (*path, *("TABLE", "NAME")[max(len(path) - 3, 0) :])[:5]
+    return (*path, "NAME")[:2]
 
 
 def _tables(source: Source, path: TablePath, values: Mapping[str, object]) -> Iterator[tuple[str, object]]:
@@ -161,7 +185,8 @@ def _read_database(source: Source, name: str, values: object) -> Database:
         raise reader.refusal(f"database {name!r} is not deleted", "hard_delete_at")
     tables = values if isinstance(values, dict) else {}
     triggers = by_name(read_trigger(source, bare, n, v) for n, v in _tables(source, (*path, TRIGGERS), tables))
-    return Database(bare.database_id, name, bare.deleted_ns, triggers, bare.hard_delete_ns)
+    caches = in_order(read_caches(source, bare, values))
+    return Database(bare.database_id, name, bare.deleted_ns, triggers, bare.hard_delete_ns, caches)
 
 
 def _read_token(source: Source, name: str, values: object) -> Token:
@@ -192,5 +217,7 @@ def _ids(state: CatalogState) -> Iterator[tuple[TablePath, int]]:
         yield database_path(database), database.database_id
         for trigger in database.triggers:
             yield trigger_path(database, trigger), trigger.trigger_id
+        for cache in database.caches:
+            yield cache_path(database, cache), cache.cache_id
     for token in state.tokens:
         yield token_path(token), token.token_id

@@ -3,17 +3,19 @@
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from engine.catalog.cache_entry import cache_path
 from engine.catalog.changes import DrawId, whole_ms
 from engine.catalog.codec import CatalogFile
 from engine.catalog.revision import database_path
 from engine.catalog.state import INTERNAL_DATABASE, CatalogState, Database, Token, by_name
 from engine.catalog.trigger_entry import trigger_path
 from engine.errors import CatalogEditRefused
+from engine.model.caches import CacheDefinition
 from engine.model.trigger import TriggerDefinition
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,9 @@ class EditChecks(Protocol):
     def plugin_problem(self, trigger: TriggerDefinition) -> str | None:
         """Return why the plugin of ``trigger``, which is new or changed, cannot be used, ``None`` if it can."""
 
+    def cache_problem(self, database: Database, cache: CacheDefinition) -> str | None:
+        """Return why ``cache``, which is new or changed, cannot be in ``database``, ``None`` if it can."""
+
     def databases_with_data(self) -> frozenset[int]:
         """Return the ids of the databases of which log or files hold data."""
 
@@ -37,6 +42,10 @@ class NoChecks:
     """Knows of no data and trusts in every plugin."""
 
     def plugin_problem(self, trigger: TriggerDefinition) -> str | None:
+        """See ``EditChecks``."""
+        return None
+
+    def cache_problem(self, database: Database, cache: CacheDefinition) -> str | None:
         """See ``EditChecks``."""
         return None
 
@@ -57,6 +66,8 @@ def check_start(file: CatalogFile, checks: EditChecks) -> None:
     for database, trigger in _triggers(file.state):
         if not trigger.trigger_id:
             _check_plugin(file, database, trigger, checks)
+    for database in file.state.databases:
+        _check_caches(file, database, checks, known=[c for c in database.caches if c.cache_id])
 
 
 def check_edit(file: CatalogFile, old: CatalogState, checks: EditChecks) -> None:
@@ -77,6 +88,9 @@ def check_edit(file: CatalogFile, old: CatalogState, checks: EditChecks) -> None
     for database, trigger in _triggers(new):
         if _needs_plugin(trigger, old):
             _check_plugin(file, database, trigger, checks)
+    for database in new.databases:
+        before = old.database_by_id(database.database_id)
+        _check_caches(file, database, checks, known=before.caches if before else ())
 
 
 def check_data(name: str, new: CatalogState, checks: EditChecks, old: CatalogState | None) -> None:
@@ -105,7 +119,8 @@ def complete(state: CatalogState, *, now_ns: int, draw_id: DrawId) -> CatalogSta
 
     def completed(database: Database) -> Database:
         triggers = tuple(t if t.trigger_id else replace(t, trigger_id=own_id(0)) for t in database.triggers)
-        return replace(database, database_id=own_id(database.database_id), triggers=triggers)
+        caches = tuple(c if c.cache_id else replace(c, cache_id=own_id(0)) for c in database.caches)
+        return replace(database, database_id=own_id(database.database_id), triggers=triggers, caches=caches)
 
     databases = list(state.databases)
     if state.database(INTERNAL_DATABASE) is None:
@@ -189,6 +204,18 @@ def _check_plugin(file: CatalogFile, database: Database, trigger: TriggerDefinit
     if problem:
         reason = f"plugin {trigger.plugin_filename!r} of trigger {trigger.name!r}: {problem}"
         raise file.source.refusal(reason, trigger_path(database, trigger), "plugin")
+
+
+def _check_caches(
+    file: CatalogFile, database: Database, checks: EditChecks, known: Collection[CacheDefinition]
+) -> None:
+    for cache in database.caches:
+        problem = "its database is deleted" if database.is_deleted else None
+        if problem is None and cache not in known:
+            problem = checks.cache_problem(database, cache)
+        if problem:
+            reason = f"cache {cache.name!r} of table {cache.table!r}: {problem}"
+            raise file.source.refusal(reason, cache_path(database, cache))
 
 
 def _check_internal(file: CatalogFile, old: CatalogState) -> None:

@@ -89,6 +89,27 @@ class TableReader:
             raise self._wrong_type(key, "a whole number")
         return value
 
+    def integer_or(self, key: str, default: int, *, least: int, most: int) -> int:
+        """Return the integer ``key``, which must be in these bounds."""
+        if key not in self._values:
+            return default
+        value = self.integer(key)
+        if not least <= value <= most:
+            raise self.refusal(f"{key} {value} of {self.what} is not in {least} to {most}", key)
+        return value
+
+    def text_list(self, key: str) -> tuple[str, ...]:
+        """Return the list of strings ``key``, which must be there, with each of them once."""
+        if key not in self._values:
+            raise self.refusal(f"{self.what} needs the key {key!r}")
+        values = self._values[key]
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise self._wrong_type(key, 'a list of texts: ["host", "region"]')
+        if len(set(values)) < len(values):
+            twice = next(value for value in values if values.count(value) > 1)
+            raise self.refusal(f"{key} of {self.what} holds {twice!r} twice", key)
+        return tuple(values)
+
     def id_or_zero(self) -> int:
         """Return the entry's id, 0 where it has none yet."""
         if "id" not in self._values:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from engine.catalog.cache_entry import cache_fields, cache_path
 from engine.catalog.changes import NS_PER_MS, NS_PER_US
 from engine.catalog.layout import Document, TablePath, quote
 from engine.catalog.state import CatalogState, Database, Token
@@ -77,6 +78,20 @@ def _revise_database(document: Document, before: Database | None, after: Databas
         elif old is not trigger:
             fields = trigger_fields(old), trigger_fields(trigger)
             document = _put_fields(document, (*path, TRIGGERS, trigger.name), *fields)
+    return _revise_caches(document, before, after)
+
+
+def _revise_caches(document: Document, before: Database, after: Database) -> Document:
+    old_caches = {cache_path(after, c): c for c in before.caches}
+    for gone in old_caches.keys() - {cache_path(after, c) for c in after.caches}:
+        document = document.remove(gone)
+    for cache in after.caches:
+        path = cache_path(after, cache)
+        old = old_caches.get(path)
+        if old is None:
+            document = document.insert(document.end_of((DATABASES, after.name)) or 0, path, _lines(cache_fields(cache)))
+        elif old is not cache:
+            document = _put_fields(document, path, cache_fields(old), cache_fields(cache))
     return document
 
 

@@ -1,10 +1,11 @@
-"""What the catalog holds, as frozen values: databases with their triggers, tokens."""
+"""What the catalog holds, as frozen values: databases with their triggers and caches, tokens."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
+from engine.model.caches import CacheDefinition, CacheKind, LastCache
 from engine.model.trigger import TriggerDefinition
 
 INTERNAL_DATABASE = "_internal"
@@ -21,6 +22,7 @@ class Database:
             the time of its deletion, and no enabled trigger; it stays until log and files hold none of its data.
         triggers: by name.
         hard_delete_ns: when the data of a deleted database shall go, in ns since the epoch, ``None`` = never.
+        caches: last-value caches, then distinct-value caches, by table and name; a deleted database has none.
     """
 
     database_id: int
@@ -28,6 +30,7 @@ class Database:
     deleted_ns: int | None = None
     triggers: tuple[TriggerDefinition, ...] = ()
     hard_delete_ns: int | None = None
+    caches: tuple[CacheDefinition, ...] = ()
 
     @property
     def is_deleted(self) -> bool:
@@ -42,6 +45,10 @@ class Database:
     def trigger(self, name: str) -> TriggerDefinition | None:
         """Return the trigger called ``name``, ``None`` where there is none."""
         return next((t for t in self.triggers if t.name == name), None)
+
+    def caches_of(self, table: str, kind: CacheKind) -> list[CacheDefinition]:
+        """Return the caches of a kind that ``table`` feeds."""
+        return [c for c in self.caches if c.table == table and isinstance(c, kind)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +99,9 @@ class CatalogState:
 
     @cached_property
     def known_ids(self) -> frozenset[int]:
-        """Return the ids of all databases, triggers and tokens."""
-        return frozenset([*self._databases_by_id, *self._triggers_by_id, *(t.token_id for t in self.tokens)])
+        """Return the ids of all databases, triggers, caches and tokens."""
+        caches = (c.cache_id for d in self.databases for c in d.caches)
+        return frozenset([*self._databases_by_id, *self._triggers_by_id, *caches, *(t.token_id for t in self.tokens)])
 
     @cached_property
     def _databases_by_name(self) -> dict[str, Database]:
@@ -114,3 +122,8 @@ Named = TypeVar("Named", Database, TriggerDefinition, Token)
 def by_name(entries: Iterable[Named]) -> tuple[Named, ...]:
     """Return ``entries`` in the order of their names."""
     return tuple(sorted(entries, key=lambda entry: entry.name))
+
+
+def in_order(caches: Iterable[CacheDefinition]) -> tuple[CacheDefinition, ...]:
+    """Return ``caches`` as a database holds them: last-value caches first, by table and name."""
+    return tuple(sorted(caches, key=lambda c: (not isinstance(c, LastCache), c.table, c.name)))

@@ -5,17 +5,19 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
+from engine.errors import QueryError
 from engine.query.deep_stack import call_with_deep_stack
 from engine.query.failures import executing, planning
 from engine.query.information_schema import NATIVE_VIEWS, VIEWS, InformationSchema, views_of_show
-from engine.query.namespaces import SYSTEM_SCHEMA, USER_SCHEMA
+from engine.query.namespaces import LAST_CACHE, SYSTEM_SCHEMA, USER_SCHEMA, Call
 from engine.query.parameters import ParameterValue, bind_parameters
-from engine.query.ports import SystemTables, TableSource
+from engine.query.ports import CacheSource, SystemTables, TableSource
 from engine.query.sql_text import EASY_LENGTH, bind_table_names, check_work, show_target
 
 if TYPE_CHECKING:
@@ -107,12 +109,17 @@ class QueryExecutor:
     def warm_up(self) -> None:
         """Load what the first query would otherwise wait for (some 0.2 s)."""
         session = self._open_session()
-        session.plan("SELECT 1", {}, lambda schema, name: None).collect()
+        session.plan("SELECT 1", {}, lambda schema, name: None, _no_caches).collect()
 
     def sql(
-        self, tables: TableSource, system: SystemTables, sql: str, params: Mapping[str, ParameterValue]
+        self,
+        tables: TableSource,
+        system: SystemTables,
+        sql: str,
+        params: Mapping[str, ParameterValue],
+        caches: CacheSource | None = None,
     ) -> QueryResult:
-        """Return the rows of ``sql``, which may only read; to be closed.
+        """Return the rows of ``sql``, which may only read; to be closed. Without ``caches`` there are none.
 
         Raises:
             QueryError: it cannot be planned, does more than read, or misses the value of a parameter.
@@ -124,9 +131,10 @@ class QueryExecutor:
         with ExitStack() as opened:
             query = _Lookup(session, tables, system, show_target(sql), opened)
             values = bind_parameters(params)
+            call = partial(_cached, session, caches) if caches else _no_caches
 
             def start() -> tuple[pa.Schema, _Stream]:
-                frame = session.plan(sql, values, query.find)
+                frame = session.plan(sql, values, query.find, call)
                 stream = _Stream(frame)
                 return stream.first.schema if stream.first else frame.schema(), stream
 
@@ -187,6 +195,15 @@ class _Lookup:
             return self._session.native_view(name)
         about = InformationSchema(self._tables, self._system, self._session.type_text)
         return self._session.table_of_rows(name, about.read(name))
+
+
+def _cached(session: "Session", caches: CacheSource, call: Call) -> "Table":
+    rows = caches.last if call.function == LAST_CACHE else caches.distinct
+    return session.table_of_rows(call.function, rows(call.table, call.cache))
+
+
+def _no_caches(call: Call) -> "Table":
+    raise QueryError(f"Error during planning: there are no caches here for {call.function}")
 
 
 def _as_told(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -8,7 +8,12 @@ that DataFusion calls; its own base classes are not needed for that.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from engine.errors import QueryError
 
 if TYPE_CHECKING:
     from datafusion.catalog import Table
@@ -18,7 +23,23 @@ USER_SCHEMA = "iox"
 SYSTEM_SCHEMA = "system"
 INFORMATION_SCHEMA = "information_schema"
 
+LAST_CACHE = "last_cache"
+DISTINCT_CACHE = "distinct_cache"
+TABLE_FUNCTIONS = (LAST_CACHE, DISTINCT_CACHE)
+
 FindTable = Callable[[str, str], "Table | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a table function: of a table's cache, ``None`` = the only one."""
+
+    function: str
+    table: str
+    cache: str | None
+
+
+CallTable = Callable[[Call], "Table"]
 
 
 class Namespace:
@@ -53,14 +74,40 @@ class Names:
 
     def __init__(self) -> None:
         self.schemas = {name: Namespace() for name in (USER_SCHEMA, SYSTEM_SCHEMA, INFORMATION_SCHEMA)}
+        self.results: dict[Call, Table] = {}
+        self.wanted_calls: set[Call] = set()
+        self.bad_call: QueryError | None = None
 
-    def learn(self, find: FindTable) -> bool:
-        """Look up with ``find(schema, name)`` what was asked for in vain; return whether there was anything."""
+    @property
+    def is_incomplete(self) -> bool:
+        """Return whether something was asked for in vain."""
+        return bool(self.wanted_calls) or any(schema.wanted for schema in self.schemas.values())
+
+    def call(self, function: str, arguments: tuple[Any, ...]) -> "Table":
+        """Return the table that a function gives.
+
+        Raises:
+            LookupError: it is not known yet, or ``bad_call`` says what is wrong.
+        """
+        try:
+            call = _parsed_call(function, arguments)
+        except QueryError as refusal:
+            self.bad_call = refusal
+            raise LookupError(function) from refusal
+        if call not in self.results:
+            self.wanted_calls.add(call)
+            raise LookupError(function)
+        return self.results[call]
+
+    def learn(self, find: FindTable, call: CallTable) -> bool:
+        """Look up with ``find(schema, name)`` and ``call`` what was asked for in vain; return whether there was anything."""
         asked = [(schema, name) for schema, names in self.schemas.items() for name in sorted(names.wanted)]
         for schema, name in asked:
             self.schemas[schema].tables[name] = find(schema, name)
             self.schemas[schema].wanted.discard(name)
-        return bool(asked)
+        called, self.wanted_calls = self.wanted_calls, set()
+        self.results |= {wanted: call(wanted) for wanted in called}
+        return bool(asked or called)
 
 
 class PlanningCatalog:
@@ -82,7 +129,37 @@ class PlanningCatalog:
         """Return the names of the schemas."""
         return {USER_SCHEMA, SYSTEM_SCHEMA, INFORMATION_SCHEMA}
 
+    def call(self, function: str, *arguments: Any) -> "Table":
+        """Return the table that a function gives, see ``Names.call``."""
+        names: Names = self._present.names
+        return names.call(function, arguments)
+
     def schema(self, name: str) -> Namespace | None:
         """Return the schema ``name``, ``None`` if there is none."""
         names: Names | None = getattr(self._present, "names", None)
         return names.schemas.get(name) if names else None
+
+
+def _parsed_call(function: str, arguments: tuple[Any, ...]) -> Call:
+    """Return the call of ``function`` with these expressions of DataFusion.
+
+    Raises:
+        QueryError: they are not one or two texts.
+    """
+    texts = [_text_of(argument) for argument in arguments]
+    if not texts or texts[0] is None:
+        raise QueryError("Error during planning: first argument must be the table name as a string")
+    if len(texts) > 2:
+        raise QueryError(
+            f"Error during planning: {function} takes a table name and a cache name, not {len(texts)} arguments"
+        )
+    if len(texts) == 2 and texts[1] is None:
+        raise QueryError("Error during planning: second argument, if passed, must be the cache name as a string")
+    return Call(function, texts[0], texts[1] if len(texts) == 2 else None)
+
+
+def _text_of(expression: Any) -> str | None:
+    """Return the text that an expression is, ``None`` if it is anything else."""
+    value = expression.python_value() if expression.variant_name() == "Literal" else None
+    plain = value.as_py() if isinstance(value, pa.Scalar) else value
+    return plain if isinstance(plain, str) else None

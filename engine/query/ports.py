@@ -39,6 +39,24 @@ class TableSource(Protocol):
         """Return the rows of the table ``name``; ``None`` if there is no such table."""
 
 
+class CacheSource(Protocol):
+    """The caches of one database; may be called from any thread."""
+
+    def last(self, table: str, name: str | None) -> pa.Table:
+        """Return what a last-value cache says; without ``name`` the only one of the table.
+
+        Raises:
+            QueryError: there is no such cache.
+        """
+
+    def distinct(self, table: str, name: str | None) -> pa.Table:
+        """Return what a distinct-value cache says; without ``name`` the only one of the table.
+
+        Raises:
+            QueryError: there is no such cache.
+        """
+
+
 class SystemTables(Protocol):
     """The tables of the schema ``system`` that queries of one database see; may be called from any thread."""
 

@@ -3,15 +3,15 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 
 import pyarrow as pa
-from datafusion import DataFrame, RuntimeEnvBuilder, SessionConfig, SessionContext, SQLOptions, col, functions
+from datafusion import DataFrame, RuntimeEnvBuilder, SessionConfig, SessionContext, SQLOptions, col, functions, udtf
 from datafusion.catalog import Table
 
 from engine.query.failures import planning
-from engine.query.namespaces import CATALOG, USER_SCHEMA, FindTable, Names, PlanningCatalog
+from engine.query.namespaces import CATALOG, TABLE_FUNCTIONS, USER_SCHEMA, CallTable, FindTable, Names, PlanningCatalog
 from engine.query.ports import TableSnapshot
 from engine.query.sql_text import quote_identifier
 
@@ -43,14 +43,16 @@ class Session:
         self._catalog = PlanningCatalog()
         self._queries = SessionContext(config.with_information_schema(False), runtime)
         self._queries.register_catalog_provider(CATALOG, self._catalog)  # type: ignore[arg-type]  # it has the methods
+        for function in TABLE_FUNCTIONS:
+            self._queries.register_udtf(udtf(partial(self._catalog.call, function), function))
         # Tables get their names here, out of the reach of queries.
         self._tables = SessionContext(config.with_information_schema(True), runtime)
         self._naming = threading.Lock()
         self._folders: OrderedDict[tuple[Path, pa.Schema], DataFrame] = OrderedDict()
         self._type_texts: dict[pa.DataType, str] = {}
 
-    def plan(self, sql: str, params: Mapping[str, pa.Scalar], find: FindTable) -> DataFrame:
-        """Return the plan of ``sql``, which may only read; ``find`` gives the tables that it names.
+    def plan(self, sql: str, params: Mapping[str, pa.Scalar], find: FindTable, call: CallTable) -> DataFrame:
+        """Return the plan of ``sql``, which may only read; ``find`` gives the tables that it names, ``call`` those of functions.
 
         Raises:
             QueryError: it cannot be planned, or does more than read.
@@ -64,10 +66,12 @@ class Session:
                     frame = self._queries.sql_with_options(sql, self._read_only, dict(params))
                 except Exception:
                     # Names that were not known yet are the reason, or the same error comes once more.
-                    if not any(schema.wanted for schema in names.schemas.values()):
+                    if names.bad_call is None and not names.is_incomplete:
                         raise
                     frame = None
-            if not names.learn(find) and frame is not None:
+            if names.bad_call is not None:
+                raise names.bad_call
+            if not names.learn(find, call) and frame is not None:
                 return frame
 
     def table_of_snapshot(self, name: str, snapshot: TableSnapshot) -> Table:

@@ -12,6 +12,7 @@ from engine.server.requests import Message, Receive, Request, Send
 from engine.server.routes import (
     backfills,
     cache_state,
+    caches,
     catalog,
     databases,
     dead_letters,
@@ -39,6 +40,7 @@ ROUTES: RouteTable = {
     **query.ROUTES,
     **databases.ROUTES,
     **tables.ROUTES,
+    **caches.ROUTES,
     **triggers.ROUTES,
     **backfills.ROUTES,
     **cache_state.ROUTES,

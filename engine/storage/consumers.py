@@ -9,7 +9,7 @@ import msgspec
 from engine.errors import ManifestCorrupt
 from engine.host.protocol import NamespaceChange, NamespaceSync, StateValue
 from engine.model.progress import Progress
-from engine.storage.sealed import open_sealed, seal
+from engine.sealed import open_sealed, seal
 from engine.storage.state import Namespace, NamespaceRecord, from_records, to_records
 from engine.wal.format import (
     NOBODY,

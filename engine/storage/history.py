@@ -18,8 +18,8 @@ from engine.disk import Disk, make_durable_folder
 from engine.errors import ManifestCorrupt
 from engine.model.backfill import Span
 from engine.model.schema import TIME_COLUMN, TableSchema
+from engine.sealed import open_sealed, seal
 from engine.storage.manifest import FileEntry
-from engine.storage.sealed import open_sealed, seal
 
 logger = logging.getLogger(__name__)
 

@@ -40,10 +40,27 @@ class TriggerSide:
     missed: Callable[[int, int], None]
 
 
-class Maintenance:
-    """Snapshots and truncates; ``tick`` decides, a thread calls it."""
+def _nothing() -> None:
+    """Have nothing to do before a snapshot."""
 
-    def __init__(self, store: Store, wal: Wal, config: MaintenanceConfig, side: TriggerSide, clock: Clock) -> None:
+
+class Maintenance:
+    """Snapshots and truncates; ``tick`` decides, a thread calls it.
+
+    ``before_snapshot`` is called first: others too may hold what the log need not hold any more.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        wal: Wal,
+        config: MaintenanceConfig,
+        side: TriggerSide,
+        clock: Clock,
+        *,
+        before_snapshot: Callable[[], None] = _nothing,
+    ) -> None:
+        self._before_snapshot = before_snapshot
         self._store = store
         self._wal = wal
         self._config = config
@@ -84,6 +101,7 @@ class Maintenance:
     def _snapshot(self) -> None:
         began_ns = self._clock.monotonic_ns()
         self._wal.rotate().result()
+        self._before_snapshot()  # what it saves covers at least the segments that may go after this snapshot
         manifest = self._store.snapshot(self._side.idle_low)
         removed = self._truncate(min(manifest.rows_until, manifest.state_until))
         took_ms = (self._clock.monotonic_ns() - began_ns) // 1_000_000

@@ -7,7 +7,7 @@ import msgspec
 
 from engine.errors import ManifestCorrupt
 from engine.model.schema import Column, ColumnType, TableSchema
-from engine.storage.sealed import open_sealed, seal
+from engine.sealed import open_sealed, seal
 
 MAGIC = b"I3MF"
 VERSION = 1

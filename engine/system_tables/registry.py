@@ -22,7 +22,9 @@ class SystemTable:
 
 SYSTEM_TABLES = (
     SystemTable("databases", storage.DATABASES, storage.databases, only_internal=True),
+    SystemTable("distinct_caches", storage.DISTINCT_CACHES, storage.distinct_caches),
     SystemTable("influxdb_schema", storage.INFLUXDB_SCHEMA, storage.influxdb_schema),
+    SystemTable("last_caches", storage.LAST_CACHES, storage.last_caches),
     SystemTable("parquet_files", storage.PARQUET_FILES, storage.parquet_files),
     SystemTable("plugin_files", processing_engine.PLUGIN_FILES, processing_engine.plugin_files, only_internal=True),
     SystemTable("processing_engine_cache_state", processing_engine.CACHE_STATE, processing_engine.cache_state),

@@ -1,12 +1,15 @@
-"""The system tables about what is stored: schemas, files, databases, tables, tokens."""
+"""The system tables about what is stored: schemas, files, databases, tables, caches, tokens."""
 
 import pyarrow as pa
 
 from engine.catalog.state import Database
+from engine.model.caches import DistinctCache, LastCache
 from engine.system_tables.ports import SystemSources
 
 TEXT = pa.string()
 COUNT = pa.uint64()
+IDS = pa.list_(pa.uint16())
+NAMES = pa.list_(TEXT)
 
 INFLUXDB_SCHEMA = pa.schema([("measurement", TEXT), ("key", TEXT), ("data_type", TEXT)])
 PARQUET_FILES = pa.schema(
@@ -21,7 +24,36 @@ PARQUET_FILES = pa.schema(
 )
 DATABASES = pa.schema([("database_name", TEXT), ("deleted", pa.bool_())])
 TABLES = pa.schema(
-    [("database_name", TEXT), ("table_name", TEXT), ("column_count", COUNT), ("series_key_columns", TEXT)]
+    [
+        ("database_name", TEXT),
+        ("table_name", TEXT),
+        ("column_count", COUNT),
+        ("series_key_columns", TEXT),
+        ("last_cache_count", COUNT),
+        ("distinct_cache_count", COUNT),
+    ]
+)
+LAST_CACHES = pa.schema(
+    [
+        ("table", TEXT),
+        ("name", TEXT),
+        ("key_column_ids", IDS),
+        ("key_column_names", NAMES),
+        ("value_column_ids", IDS),
+        ("value_column_names", NAMES),
+        ("count", COUNT),
+        ("ttl", COUNT),
+    ]
+)
+DISTINCT_CACHES = pa.schema(
+    [
+        ("table", TEXT),
+        ("name", TEXT),
+        ("column_ids", IDS),
+        ("column_names", NAMES),
+        ("max_cardinality", COUNT),
+        ("max_age_seconds", COUNT),
+    ]
 )
 TOKENS = pa.schema(
     [
@@ -78,11 +110,57 @@ def tables(sources: SystemSources, database: Database) -> pa.Table:
             "table_name": table.name,
             "column_count": len(table.columns),
             "series_key_columns": ", ".join(name for name, kind in table.columns if kind == "tag"),
+            "last_cache_count": len(d.caches_of(table.name, LastCache)),
+            "distinct_cache_count": len(d.caches_of(table.name, DistinctCache)),
         }
         for d in sources.catalog().databases
         for table in sources.stored_tables(d.database_id)
     ]
     return pa.Table.from_pylist(rows, schema=TABLES)
+
+
+def last_caches(sources: SystemSources, database: Database) -> pa.Table:
+    """Return the last-value caches of ``database``; no value columns = all but the keys."""
+    ids = _column_ids(sources, database)
+    rows = [
+        {
+            "table": c.table,
+            "name": c.name,
+            "key_column_ids": [ids.get((c.table, name)) for name in c.key_columns],
+            "key_column_names": c.key_columns,
+            "value_column_ids": c.value_columns and [ids.get((c.table, name)) for name in c.value_columns],
+            "value_column_names": c.value_columns,
+            "count": c.count,
+            "ttl": c.ttl_s,
+        }
+        for c in database.caches
+        if isinstance(c, LastCache)
+    ]
+    return pa.Table.from_pylist(rows, schema=LAST_CACHES)
+
+
+def distinct_caches(sources: SystemSources, database: Database) -> pa.Table:
+    """Return the distinct-value caches of ``database``."""
+    ids = _column_ids(sources, database)
+    rows = [
+        {
+            "table": c.table,
+            "name": c.name,
+            "column_ids": [ids.get((c.table, name)) for name in c.key_columns],
+            "column_names": c.key_columns,
+            "max_cardinality": c.max_cardinality,
+            "max_age_seconds": c.max_age_s,
+        }
+        for c in database.caches
+        if isinstance(c, DistinctCache)
+    ]
+    return pa.Table.from_pylist(rows, schema=DISTINCT_CACHES)
+
+
+def _column_ids(sources: SystemSources, database: Database) -> dict[tuple[str, str], int]:
+    """Return the number of each column in its table, from 0 in the order of first appearance."""
+    tables = sources.stored_tables(database.database_id) if database.caches else ()
+    return {(table.name, name): number for table in tables for number, (name, _) in enumerate(table.columns)}
 
 
 def tokens(sources: SystemSources, database: Database) -> pa.Table:

@@ -92,6 +92,15 @@ def read_chain(disk: Disk, folder: Path, after: int) -> Chain:
     return _ChainReader(disk, folder, after).read(found)
 
 
+def is_whole(disk: Disk, folder: Path, after: int) -> bool:
+    """Return whether the log in ``folder`` holds all records above ``after``, as far as names and headers tell."""
+    try:
+        read_chain(disk, folder, after)
+    except WalCorrupt:
+        return False
+    return True
+
+
 def walk(segment: Segment, view: memoryview) -> Iterator[Frame]:
     """Yield the frames of a segment whose end is known, or that was given up, from its mapped content.
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from engine.catalog.catalog import Catalog
-from engine.catalog.changes import CreateDatabase, DeleteDatabase
+from engine.catalog.changes import CreateDatabase, DeleteDatabase, DropCaches
 from engine.catalog.state import Database
 from engine.errors import (
     AlreadyExists,
@@ -75,6 +75,7 @@ class Tables:
         schema = self._schemas.find(owner.database_id, table)
         if schema is None:
             raise TableNotFound(f"Table {table} not in DB schema for {database}")
+        self._catalog.apply(DropCaches(database, table))
         self._drop(schema)
 
     def delete_database(self, database: str) -> None:

@@ -1,5 +1,6 @@
-"""``influxdb3 create``: databases, tables, triggers, tokens."""
+"""``influxdb3 create``: databases, tables, caches, triggers, tokens."""
 
+import json
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.model.caches import DEFAULT_MAX_AGE_S, DEFAULT_MAX_CARDINALITY, DEFAULT_TTL_S
 from influxdb3_cli import output
+from influxdb3_cli.cache_options import NewCacheName, OfTable, cardinality, row_count, seconds
 from influxdb3_cli.errors import CommandFailed
 from influxdb3_cli.options import (
     DEFAULT_HOST,
@@ -30,7 +33,7 @@ from influxdb3_cli.uploads import read_plugin
 if TYPE_CHECKING:
     from influxdb3_cli.client import InfluxClient, NewTrigger
 
-app = typer.Typer(help="Create a database, a table, a trigger or a token.", no_args_is_help=True)
+app = typer.Typer(help="Create a database, a cache, a table, a trigger or a token.", no_args_is_help=True)
 
 _FIELD_TYPES = ("int64", "uint64", "float64", "utf8", "bool")
 
@@ -48,6 +51,69 @@ def create_database(name: DatabaseName, host: Host = DEFAULT_HOST, token: Token 
     with connect(host, token) as client:
         client.create_database(name)
     output.line(f"Database {quote(name)} created successfully")
+
+
+@app.command("last_cache")
+def create_last_cache(
+    database: Database,
+    table: OfTable,
+    name: NewCacheName = None,
+    key_columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN,…",
+            help="Rows with equal values here are of one key; all tags by default.",
+            show_default=False,
+        ),
+    ] = None,
+    value_columns: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN,…", help="What is kept; all other columns by default.", show_default=False),
+    ] = None,
+    count: Annotated[int, typer.Option(parser=row_count, metavar="N", help="So many rows of each key.")] = 1,
+    ttl: Annotated[
+        int, typer.Option(parser=seconds, metavar="DURATION", show_default="4 hours", help="So long a row is kept.")
+    ] = DEFAULT_TTL_S,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Create a last-value cache, which SELECT … FROM last_cache('TABLE') reads; it begins empty."""
+    wanted = {
+        "name": name,
+        "key_columns": comma_list(key_columns) or None,
+        "value_columns": comma_list(value_columns) or None,
+        "count": count,
+        "ttl": ttl,
+    }
+    _create_cache("last_cache", database, table, wanted, host, token)
+
+
+@app.command("distinct_cache")
+def create_distinct_cache(
+    database: Database,
+    table: OfTable,
+    name: NewCacheName = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN,…", help="The columns, tags or strings, from general to special.", show_default=False
+        ),
+    ] = None,
+    max_cardinality: Annotated[
+        int, typer.Option(parser=cardinality, metavar="N", help="So many combinations at most.")
+    ] = DEFAULT_MAX_CARDINALITY,
+    max_age: Annotated[
+        int,
+        typer.Option(
+            parser=seconds, metavar="DURATION", show_default="1d", help="So old the latest row of a combination may be."
+        ),
+    ] = DEFAULT_MAX_AGE_S,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Create a distinct-value cache, which SELECT … FROM distinct_cache('TABLE') reads; it begins empty."""
+    wanted = {"name": name, "columns": comma_list(columns), "max_cardinality": max_cardinality, "max_age": max_age}
+    _create_cache("distinct_cache", database, table, wanted, host, token)
 
 
 @app.command("table")
@@ -154,6 +220,16 @@ def create_token(
         output.token_failure(error)
         raise typer.Exit(1) from error
     (output.token_json if fmt is TokenFormat.JSON else output.token_block)(new_token)
+
+
+def _create_cache(kind: str, database: str, table: str, wanted: dict[str, Any], host: str, token: str | None) -> None:
+    request = {"db": database, "table": table, **{key: value for key, value in wanted.items() if value is not None}}
+    with connect(host, token) as client:
+        made = client.create_cache(kind, request)
+    if made is None:
+        output.line("a cache already exists for the provided parameters")
+    else:
+        output.line(f"new cache created: {json.dumps(made, indent=2, ensure_ascii=False)}")
 
 
 def _field(text: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from influxdb3_cli import output
+from influxdb3_cli.cache_options import CacheName, OfTable
 from influxdb3_cli.errors import CommandFailed
 from influxdb3_cli.options import (
     DEFAULT_HOST,
@@ -35,6 +36,26 @@ def delete_database(name: DatabaseName, yes: Yes = False, host: Host = DEFAULT_H
     with connect(host, token) as client:
         client.delete_database(name)
     output.line(f"Database {quote(name)} deleted successfully")
+
+
+@app.command("last_cache")
+def delete_last_cache(
+    name: CacheName, database: Database, table: OfTable, host: Host = DEFAULT_HOST, token: Token = None
+) -> None:
+    """Delete a last-value cache."""
+    with connect(host, token) as client:
+        client.delete_cache("last_cache", database, table, name)
+    output.line("last cache deleted successfully")
+
+
+@app.command("distinct_cache")
+def delete_distinct_cache(
+    name: CacheName, database: Database, table: OfTable, host: Host = DEFAULT_HOST, token: Token = None
+) -> None:
+    """Delete a distinct-value cache."""
+    with connect(host, token) as client:
+        client.delete_cache("distinct_cache", database, table, name)
+    output.line("distinct cache deleted successfully")
 
 
 @app.command("table")

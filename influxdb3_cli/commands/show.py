@@ -122,7 +122,7 @@ def catalog(
     host: Host = DEFAULT_HOST,
     token: Token = None,
 ) -> None:
-    """Show the catalog: its file, the reason why an edit of it was refused, databases and triggers."""
+    """Show the catalog: its file, the reason why an edit of it was refused, databases, triggers and caches."""
     with connect(host, token) as client:
         state = client.catalog()
     (output.emit_json if fmt is CatalogFormat.JSON else output.catalog)(state)

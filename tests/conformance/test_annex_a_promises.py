@@ -460,3 +460,24 @@ def test_a_trigger_that_an_error_switched_off_tells_since_when_and_why(scene: Sc
     assert row["reason"].endswith(" UTC due to error: ValueError: no more")
     assert scene.switch("enable", "r").status_code == 200
     assert scene.rows(state) == [{"state": "enabled"}]
+
+
+@row("A: last and distinct values")
+def test_runs_read_caches_which_hold_the_rows_that_woke_them(scene: Scene) -> None:
+    code = (
+        WRITES
+        + """
+    last = influxdb3_local.query("SELECT v FROM last_cache('m') WHERE host = $host", {"host": "a"})
+    hosts = influxdb3_local.query("SELECT host FROM distinct_cache('m', 'hosts')")
+    influxdb3_local.info([row["v"] for row in last], [row["host"] for row in hosts])
+    """
+    )
+    scene.write("m,host=before v=0")
+    for kind, columns in (("last_cache", {"key_columns": ["host"]}), ("distinct_cache", {"columns": ["host"]})):
+        body = {"db": scene.database, "table": "m", "name": "hosts", **columns}
+        assert scene.web.post(f"/api/v3/configure/{kind}", json=body).status_code == 201
+    scene.trigger("table:m", code)
+    scene.write("m,host=a v=1 1\nm,host=b v=2 1")
+    assert scene.logged(1) == ["INFO [1.0] []"]  # rows of 1970 are too old to count as values in use
+    scene.write("m,host=a v=3")
+    assert scene.logged(2)[1] == "INFO [3.0] ['a']"

@@ -12,8 +12,9 @@ from engine.catalog.catalog import Catalog
 from engine.catalog.changes import Change, apply_change
 from engine.catalog.edits import EditChecks
 from engine.catalog.layout import header, quote, quote_key
-from engine.catalog.state import CatalogState, Database, Token, by_name
+from engine.catalog.state import CatalogState, Database, Token, by_name, in_order
 from engine.disk import Disk, RealDisk
+from engine.model.caches import CacheDefinition, DistinctCache, LastCache
 from engine.model.trigger import ErrorBehavior, TriggerDefinition
 from engine.model.trigger_options import LEAST_MEMORY_BYTES, OPTIONS, with_options
 from engine.model.trigger_spec import format_trigger_spec, parse_trigger_spec, run_kind
@@ -48,6 +49,9 @@ class Checks:
         self.asked.append(trigger.plugin_filename)
         return "not found" if trigger.plugin_filename in self.missing else None
 
+    def cache_problem(self, database: Database, cache: CacheDefinition) -> str | None:
+        return "no such column" if "missing" in cache.key_columns else None
+
     def databases_with_data(self) -> frozenset[int]:
         return self.with_data
 
@@ -60,14 +64,25 @@ def a_trigger(
 
 
 def a_state() -> CatalogState:
-    """Return a state with a little of everything: ``_internal``, a database with two triggers, a deleted one, two tokens."""
+    """Return a state with a little of everything: ``_internal``, a database with two triggers and three caches,
+    a deleted one, two tokens.
+    """
     return CatalogState(
         UUID,
         (
             Database(1, "_internal"),
             Database(3, "old-20261120T101112", NOON_NS, (a_trigger("gone", 13, enabled=False),), NOON_NS + 10**9),
             Database(
-                2, "sensors", None, (a_trigger("copy", 11), a_trigger("watch", 12, spec="every:90s", enabled=False))
+                2,
+                "sensors",
+                None,
+                (a_trigger("copy", 11), a_trigger("watch", 12, spec="every:90s", enabled=False)),
+                None,
+                (
+                    LastCache(31, "cpu", "cpu_host_last_cache", ("host",)),
+                    LastCache(32, "cpu", "temperatures", ("host", "room"), ("temp",), 5, 90),
+                    DistinctCache(33, "cpu", "cpu_host_distinct_cache", ("host",), 500, 3600),
+                ),
             ),
         ),
         (Token(21, "_admin", HASH, NOON_NS), Token(22, "ci", OTHER_HASH, NOON_NS, NOON_NS + 10**9)),
@@ -158,6 +173,18 @@ def _options_for(draw: st.DrawFn, kind: str) -> dict[str, object]:
 
 
 @st.composite
+def caches(draw: st.DrawFn) -> CacheDefinition:
+    """Draw a cache without id."""
+    table, name = draw(odd_texts), draw(odd_texts)
+    columns = st.lists(odd_texts, unique=True, min_size=1, max_size=3).map(tuple)
+    if draw(st.booleans()):
+        age_s = draw(st.integers(0, 10**9))
+        return DistinctCache(0, table, name, draw(columns), draw(st.integers(1, 10**6)), age_s)
+    values = draw(st.one_of(st.none(), columns, st.just(())))
+    return LastCache(0, table, name, draw(st.one_of(columns, st.just(()))), values, draw(st.integers(1, 9)))
+
+
+@st.composite
 def states(draw: st.DrawFn) -> CatalogState:
     """Draw a state with ``_internal``, some databases, triggers and tokens."""
     ids = itertools.count(1)
@@ -167,7 +194,9 @@ def states(draw: st.DrawFn) -> CatalogState:
         deleted_ns = draw(st.one_of(st.none(), st.just(NOON_NS)))
         drawn = draw(st.lists(triggers(enabled=False if deleted_ns else None), max_size=3, unique_by=lambda t: t.name))
         hard_delete_ns = draw(st.sampled_from([None, NOON_NS])) if deleted_ns else None
-        databases.append(Database(next(ids), name, deleted_ns, _numbered(drawn, ids), hard_delete_ns))
+        kept = draw(st.lists(caches(), max_size=0 if deleted_ns else 2, unique_by=lambda c: (type(c), c.table, c.name)))
+        numbered = in_order(replace(cache, cache_id=next(ids)) for cache in kept)
+        databases.append(Database(next(ids), name, deleted_ns, _numbered(drawn, ids), hard_delete_ns, numbered))
     expiry = st.one_of(st.none(), st.integers(0, 2 * 10**12).map(lambda ms: ms * 10**6))
     tokens = [
         Token(next(ids), name, draw(st.sampled_from([HASH, OTHER_HASH])), NOON_NS, draw(expiry))
@@ -196,6 +225,7 @@ def handwritten(draw: st.DrawFn, state: CatalogState) -> list[Piece]:
     """Draw a file that says ``state``, in the manner of people: comments, blank lines, any order, odd spelling."""
     entries = [_database_lines(d) for d in state.databases] + [_token_lines(t) for t in state.tokens]
     entries += [_trigger_lines(d, t) for d in state.databases for t in d.triggers]
+    entries += [_cache_lines(d, c) for d in state.databases for c in d.caches]
     newline = draw(st.sampled_from(["\n", "\n", "\r\n"]))
     head = Piece(-1, _text(draw, [f'cluster_uuid = "{UUID}"', "format_version = 1"], newline))
     pieces = [*_comments(draw, newline), head]
@@ -268,6 +298,28 @@ def _trigger_lines(database: Database, trigger: TriggerDefinition) -> tuple[int,
     if trigger.arguments is not None:
         lines += _argument_lines(database, trigger, trigger.arguments)
     return trigger.trigger_id, lines
+
+
+def _cache_lines(database: Database, cache: CacheDefinition) -> tuple[int, list[str]]:
+    columns = ",".join(map(quote, cache.key_columns))
+    if isinstance(cache, DistinctCache):
+        return cache.cache_id, [
+            header(("databases", database.name, "distinct_caches", cache.table, cache.name)),
+            f"id = {cache.cache_id}",
+            f"columns = [{columns},]" if columns else "columns = []",
+            f"max_cardinality = 0x{cache.max_cardinality:x}",
+            f"max_age = '{cache.max_age_s}s'",
+        ]
+    lines = [
+        header(("databases", database.name, "last_caches", cache.table, cache.name)),
+        f"id = {cache.cache_id}",
+        f"key_columns = [{columns}]",
+    ]
+    if cache.value_columns is not None:
+        lines.append(f"value_columns = [ {', '.join(map(quote, cache.value_columns))} ]")
+    if cache.count != 1:
+        lines.append(f"count = {cache.count}")
+    return cache.cache_id, lines
 
 
 def _argument_lines(database: Database, trigger: TriggerDefinition, arguments: Mapping[str, str]) -> list[str]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from engine.catalog.state import Database
+from engine.model.caches import CacheDefinition, LastCache
 from engine.model.trigger import TriggerDefinition
 from engine.model.trigger_options import OPTIONS
 from engine.model.trigger_spec import format_trigger_spec
@@ -28,6 +29,7 @@ def _database(database: Database) -> dict[str, Any]:
         "name": database.name,
         "deleted": database.is_deleted,
         "triggers": [_trigger(trigger) for trigger in database.triggers],
+        "caches": [_cache(cache) for cache in database.caches],
     }
 
 
@@ -42,6 +44,11 @@ def _trigger(trigger: TriggerDefinition) -> dict[str, Any]:
         "enabled": trigger.enabled,
         **{option.name: option.plain(trigger) for option in OPTIONS if option.of(trigger) is not None},
     }
+
+
+def _cache(cache: CacheDefinition) -> dict[str, Any]:
+    kind = "last_cache" if isinstance(cache, LastCache) else "distinct_cache"
+    return {"kind": kind, "table": cache.table, "name": cache.name, "key_columns": list(cache.key_columns)}
 
 
 ROUTES: RouteTable = {("GET", "/api/v3/configure/catalog"): Route(show_catalog)}

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from engine.model.caches import LastCache
 from engine.model.trigger import TriggerDefinition
 from engine.runtime import Engine
 from engine.server.replies import AnyReply, typed
@@ -51,6 +52,7 @@ class _Triggers:
         rows = self._engine.run_figures()
         yield from _of_runs(rows)
         yield from _of_triggers(rows, self._engine)
+        yield from _of_caches(self._engine)
 
 
 def _of_runs(rows: "Rows") -> "Iterator[Metric]":
@@ -103,6 +105,20 @@ def _of_triggers(rows: "Rows", engine: Engine) -> "Iterator[Metric]":
             behind.add_metric(names, progress.rows)
             missed.add_metric(names, progress.missed_rows)
     yield from (enabled, memory, behind, missed)
+
+
+def _of_caches(engine: Engine) -> "Iterator[Metric]":
+    from prometheus_client.core import GaugeMetricFamily
+
+    labels = ("db", "table", "cache", "kind")
+    rows = GaugeMetricFamily("influxdb3_cache_rows", "Rows, or combinations of values, in a cache.", labels=labels)
+    memory = GaugeMetricFamily("influxdb3_cache_size_bytes", "Memory that a cache takes, roughly.", labels=labels)
+    for size in engine.caches.sizes():
+        kind = "last" if isinstance(size.definition, LastCache) else "distinct"
+        names = (size.database, size.definition.table, size.definition.name, kind)
+        rows.add_metric(names, size.row_count)
+        memory.add_metric(names, size.size_bytes)
+    yield from (rows, memory)
 
 
 _SUMS: tuple[tuple[str, str, Callable[[RunFigures], float]], ...] = (

@@ -104,6 +104,60 @@ def test_noon_is_noon() -> None:
         pytest.param("format_version = true\n", 1, "format_version of the catalog must be a whole number", id="flag"),
         pytest.param("format_version = 1\ncluster_uuid = 'x'\n", 2, "cluster_uuid 'x' is not a UUID", id="uuid"),
         pytest.param(
+            HEAD + "[databases.d.last_caches.cpu.c]\ncount = 2\n",
+            3,
+            "last_cache 'c' of table 'cpu' in database 'd' needs the key 'key_columns'",
+            id="cache-without-keys",
+        ),
+        pytest.param(
+            HEAD + "[databases.d.last_caches.cpu.c]\nkey_columns = ['a', 'a']\n",
+            4,
+            "key_columns of last_cache 'c' of table 'cpu' in database 'd' holds 'a' twice",
+            id="cache-key-twice",
+        ),
+        pytest.param(
+            HEAD + "[databases.d.last_caches.cpu.c]\nkey_columns = []\ncount = 0\n",
+            5,
+            "count 0 of last_cache 'c' of table 'cpu' in database 'd' is not in 1 to 10000",
+            id="cache-count",
+        ),
+        pytest.param(
+            HEAD + "[databases.d.distinct_caches.cpu.c]\ncolumns = 'a'\n",
+            4,
+            "columns of distinct_cache 'c' of table 'cpu' in database 'd' must be a list of texts: [\"host\", \"region\"]",
+            id="cache-columns",
+        ),
+        pytest.param(
+            HEAD + "[databases.d.distinct_caches.cpu.c]\ncolumns = []\n",
+            4,
+            "columns of distinct_cache 'c' of table 'cpu' in database 'd' must name at least one column",
+            id="cache-no-columns",
+        ),
+        pytest.param(
+            HEAD + "[databases.d.distinct_caches.cpu.c]\ncolumns = ['a']\nmax_age = '1 fortnight'\n",
+            5,
+            "max_age '1 fortnight' of distinct_cache 'c' of table 'cpu' in database 'd' is not a duration such as 4h: ",
+            id="cache-age",
+        ),
+        pytest.param(
+            HEAD + "[databases._internal.last_caches.cpu.c]\nkey_columns = []\n",
+            3,
+            "cannot modify internal db",
+            id="cache-internal",
+        ),
+        pytest.param(
+            HEAD + "[databases.d.last_caches]\ncpu = 5\n",
+            4,
+            "write this below a header of its own: [databases.d.last_caches.cpu.NAME]",
+            id="cache-without-header",
+        ),
+        pytest.param(
+            HEAD + "[databases.d]\nid = 1\nlast_caches = {}\n",
+            5,
+            "write this below a header of its own: [databases.d.last_caches.TABLE.NAME]",
+            id="caches-without-header",
+        ),
+        pytest.param(
             HEAD + "[trigger.t]\n",
             3,
             "unknown key 'trigger' in the catalog; allowed are format_version, cluster_uuid, databases, tokens",
@@ -151,7 +205,7 @@ def test_noon_is_noon() -> None:
         pytest.param(
             HEAD + "[databases.d]\nname = 'x'\n",
             4,
-            "unknown key 'name' in database 'd'; allowed are id, deleted, hard_delete_at, triggers",
+            "unknown key 'name' in database 'd'; allowed are id, deleted, hard_delete_at, triggers, last_caches, distinct_caches",
             id="unknown-key-of-database",
         ),
         pytest.param(

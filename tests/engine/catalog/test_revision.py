@@ -3,12 +3,15 @@ from hypothesis import strategies as st
 
 from engine.catalog.changes import (
     Change,
+    CreateCache,
     CreateDatabase,
     CreateToken,
     CreateTrigger,
+    DeleteCache,
     DeleteDatabase,
     DeleteToken,
     DeleteTrigger,
+    DropCaches,
     ForgetDatabase,
     ReplaceTokenHash,
     SetTriggerEnabled,
@@ -26,6 +29,7 @@ from tests.support.catalog import (
     CountingIds,
     Piece,
     a_trigger,
+    caches,
     changed,
     handwritten,
     odd_texts,
@@ -55,10 +59,16 @@ def changes(draw: st.DrawFn, state: CatalogState) -> Change:
     if any(not d.is_deleted and not d.is_internal for d in state.databases):
         live = st.sampled_from([d.name for d in state.databases if not d.is_deleted and not d.is_internal])
         kinds.append(st.builds(CreateTrigger, live, triggers()))
+        kinds.append(st.builds(CreateCache, live, caches()))
     if known:
         home, trigger = draw(st.sampled_from(known))
         kinds.append(st.builds(SetTriggerEnabled, st.just(home.name), st.just(trigger.name), st.booleans()))
         kinds.append(st.just(DeleteTrigger(home.name, trigger.name, force=True)))
+    kept = [(d, c) for d in state.databases for c in d.caches]
+    if kept:
+        home, cache = draw(st.sampled_from(kept))
+        kinds.append(st.just(DeleteCache(home.name, type(cache), cache.table, cache.name)))
+        kinds.append(st.just(DropCaches(home.name, cache.table)))
     deleted = [d.database_id for d in state.databases if d.is_deleted]
     if deleted:
         kinds.append(st.builds(ForgetDatabase, st.sampled_from(deleted)))
@@ -98,6 +108,7 @@ def entries(state: CatalogState) -> dict[int, object]:
     for database in state.databases:
         said[database.database_id] = (database.name, database.deleted_ns, database.hard_delete_ns)
         said |= {trigger.trigger_id: (database.name, trigger) for trigger in database.triggers}
+        said |= {cache.cache_id: (database.name, cache) for cache in database.caches}
     return said
 
 

@@ -10,7 +10,7 @@ def test_things_are_found_by_name_and_by_id() -> None:
     assert state.token("ci") is state.tokens[1]
     assert (state.database("x"), state.database_by_id(9), state.trigger_by_id(9), state.token("x")) == (None,) * 4
     assert sensors.trigger("x") is None
-    assert state.known_ids == {1, 2, 3, 11, 12, 13, 21, 22}
+    assert state.known_ids == {1, 2, 3, 11, 12, 13, 21, 22, 31, 32, 33}
 
 
 def test_token_is_valid_until_it_expires() -> None:

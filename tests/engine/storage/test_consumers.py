@@ -6,8 +6,8 @@ import pytest
 
 from engine.errors import ManifestCorrupt
 from engine.model.progress import Progress
+from engine.sealed import seal
 from engine.storage.consumers import MAGIC, VERSION, Backfill, Consumer, Consumers
-from engine.storage.sealed import seal
 from engine.wal.format import BackfillPlan, BackfillRecord, CommitRecord, ConsumerRecord, Record, SkippedRecord
 
 GOLDEN = Path(__file__).parents[2] / "golden"

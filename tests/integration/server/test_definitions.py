@@ -259,7 +259,7 @@ def test_the_catalog_is_shown_with_a_refused_edit(server: Web) -> None:
     assert shown["path"] == str(path)
     assert "nonsense" in shown["problem"]
     internal, foo = shown["databases"]
-    assert internal == {"name": "_internal", "deleted": False, "triggers": []}
+    assert internal == {"name": "_internal", "deleted": False, "triggers": [], "caches": []}
     assert foo["triggers"] == [
         {
             "name": "t",
