@@ -60,7 +60,10 @@ def counter_differences(asking: Client, table: str) -> Iterator[str]:
     found = asking.rows(f"SELECT count(*) AS n, max(counted) AS high, count(DISTINCT counted) AS d FROM {table}")
     for row in found:
         if row["n"] and not row["n"] == row["high"] == row["d"]:
-            yield f"{table}: the counter has a gap or a repeat: {row['n']} effects, {row['d']} numbers up to {row['high']}"
+            following = f"SELECT counted, lead(counted) OVER (ORDER BY counted) AS next FROM {table}"
+            steps = asking.rows(f"SELECT counted, next FROM ({following}) WHERE next <> counted + 1 LIMIT {MOST_SHOWN}")
+            what = f"{row['n']} effects, {row['d']} numbers up to {row['high']}, no next one behind {steps}"
+            yield f"{table}: the counter has a gap or a repeat: {what}"
 
 
 def order_differences(asking: Client, table: str, *, has_label: bool) -> Iterator[str]:

@@ -311,7 +311,8 @@ class Story:
     # ---- what must hold
 
     def _check(self, differences: Iterator[str]) -> None:
-        found = list(differences) + [f"{t.name}: {t.problem}" for t in (*self._writers, *self._askers) if t.problem]
+        found = [*differences, *checks.alarms(self._folder / "server.log")]
+        found += [f"{t.name}: {t.problem}" for t in (*self._writers, *self._askers) if t.problem]
         assert not found, "\n".join([f"seed {self._seed}, {self.doing}", *self.figures, *found])
 
     def _differences_now(self) -> Iterator[str]:
@@ -346,7 +347,8 @@ class Story:
         self._process_a_last_row()
         found += [*self._differences_now(), *self._differences(written, odd)]
         self._stop()
-        return [*found, *checks.alarms(self._folder / "server.log")]
+        found += checks.alarms(self._folder / "server.log")
+        return found
 
     def _differences(self, written: dict[Key, int], odd: dict[Key, int]) -> Iterator[str]:
         asking = self._asking
