@@ -105,7 +105,13 @@ class Store:
             if durable.position > self._manifest.state_until:
                 self.consumers.apply(durable.position, record)
 
-    on_durable = apply
+    def on_durable(self, records: Sequence[DurableRecord]) -> None:
+        """See ``FlushObserver``; a record that cannot be taken over does not keep those behind it away."""
+        for durable in records:
+            try:
+                self.apply((durable,))
+            except Exception:  # it is durable all the same, and the next start tries again
+                logger.exception("a record of the log could not be taken over position=%d", durable.position)
 
     def view(self, schema: TableSchema) -> TableView:
         """Return all rows of a table, each key once; the caller calls ``release`` when it has read them.

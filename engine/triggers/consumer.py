@@ -117,6 +117,11 @@ class WriteConsumer:
             self._execute(work)
         self.pump()
 
+    def look_again(self) -> None:
+        """Take what comes next from the log itself, with all that stands before it."""
+        with self._lock:
+            self._is_dirty = True
+
     @property
     def has_history(self) -> bool:
         """Return whether a backfill goes on."""

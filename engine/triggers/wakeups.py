@@ -1,5 +1,6 @@
 """Tells which consumers a record of the log concerns, so that a record costs nothing to all others."""
 
+import logging
 import threading
 from collections.abc import Container, Sequence
 
@@ -7,6 +8,8 @@ from engine.storage.schemas import Schemas
 from engine.storage.store import rows_of
 from engine.triggers.consumer import WriteConsumer
 from engine.wal.ports import DurableRecord, RowsRef
+
+logger = logging.getLogger(__name__)
 
 
 class TablesOfTrigger:
@@ -63,7 +66,11 @@ class WakeUps:
                     for consumer in consumers:
                         concerned.setdefault(consumer, []).append(ref)
         for consumer, refs in concerned.items():
-            consumer.wake(refs)
+            try:
+                consumer.wake(refs)
+            except Exception:  # the others' rows are theirs all the same
+                logger.exception("a trigger could not be woken position=%d", refs[0].position)
+                consumer.look_again()
         if records:
             self.seen_until = records[-1].position
 

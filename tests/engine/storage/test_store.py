@@ -11,7 +11,8 @@ from engine.errors import ManifestCorrupt
 from engine.model.schema import Column, ColumnType, TableSchema
 from engine.paths import NodePaths
 from engine.storage.table import TableData
-from engine.wal.format import RowsPayload, SchemaRecord
+from engine.wal.format import CommitRecord, ConsumerRecord, RowsPayload, RowsRecord, SchemaRecord
+from engine.wal.ports import DurableRecord
 from tests.support.batches import batch_of, table_schema
 from tests.support.stores import FedStore
 
@@ -244,3 +245,17 @@ def test_a_snapshot_that_begins_while_a_query_looks_takes_nothing_away(tmp_path:
         view = table.view(frozen_meanwhile)
         assert sum(batch.num_rows for batch in view.batches) == 1
         view.release()
+
+
+def test_a_record_that_cannot_be_taken_over_keeps_no_other_away(tmp_path: Path, caplog: Any) -> None:
+    fed = FedStore(tmp_path)
+    fed.create(SCHEMA)
+    rows = [{"host": "x", "a": 1.0, "time": 1}]
+    encoding, data = encode_rows(batch_of(SCHEMA, rows))
+    written = RowsRecord(RowsPayload(SCHEMA.table_id, SCHEMA.version, 1, encoding, (), data))
+    backwards = CommitRecord(7, 2, "r", ((9, 5),), None, (), (), ())
+    told = (ConsumerRecord(7, opened=True), backwards, written)
+    records = [DurableRecord(position, record, ()) for position, record in enumerate(told, 2)]
+    fed.store.on_durable(records)
+    assert fed.rows(SCHEMA) == rows
+    assert "could not be taken over position=3" in caplog.text
