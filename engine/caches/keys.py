@@ -7,7 +7,8 @@ from typing import TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from engine.columns import compute as pc
 
 Numbers = npt.NDArray[np.int64]
 

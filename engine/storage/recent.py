@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from engine.columns import compute as pc
 from engine.columns.types import storage_schema
 from engine.model.schema import TIME_COLUMN, TableSchema
 from engine.storage.store import Store
