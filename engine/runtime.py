@@ -14,8 +14,9 @@ from typing import Any, Self, TypeVar
 
 import pyarrow as pa
 
+from engine import configuration
 from engine.auth.admin import Tokens
-from engine.caches.caches import Caches, CachesConfig
+from engine.caches.caches import Caches
 from engine.caches.definitions import CacheDefinitions
 from engine.catalog.catalog import Catalog
 from engine.catalog.changes import (
@@ -34,15 +35,14 @@ from engine.host.protocol import RequestData
 from engine.model.backfill import BackfillRequest, BackfillStatus, StartPoint
 from engine.model.progress import Lag
 from engine.model.schema import TableSchema
-from engine.model.trigger import Isolation, TriggerDefinition, TriggerLimits
+from engine.model.trigger import TriggerDefinition
 from engine.paths import NodePaths
 from engine.plugins.dry_run import DryRunPorts, DryRunRequest, DryRuns
-from engine.plugins.environment import EnvironmentPlaces, PluginEnvironment
-from engine.plugins.environments import EnvironmentsConfig, OwnEnvironments
-from engine.plugins.executors.host import ExecutorConfig, HostExecutor
+from engine.plugins.environment import PluginEnvironment
+from engine.plugins.environments import OwnEnvironments
+from engine.plugins.executors.host import HostExecutor
 from engine.plugins.places import NO_PLUGIN_DIR
 from engine.plugins.ports import Executor
-from engine.plugins.processes import HostConfig
 from engine.plugins.registry import PluginRegistry
 from engine.plugins.secrets import SecretExecutor, Secrets
 from engine.plugins.updates import PluginUpdates, find_trigger
@@ -51,12 +51,10 @@ from engine.query.executor import QueryExecutor, QueryResult
 from engine.query.stored import StoredTables
 from engine.settings import Settings
 from engine.storage.history import Histories
-from engine.storage.maintenance import Maintenance, MaintenanceConfig, TriggerSide
+from engine.storage.maintenance import Maintenance, TriggerSide
 from engine.storage.manifest import FileEntry
 from engine.storage.recent import rows_since
-from engine.storage.retention import Retention, internal_retention
-from engine.storage.store import Store, StoreConfig
-from engine.storage.truncation import LogRetention
+from engine.storage.store import Store
 from engine.system_tables.registry import DatabaseSystemTables
 from engine.system_tables.sources import EngineSources
 from engine.triggers.answers import TriggerAnswers
@@ -70,7 +68,6 @@ from engine.triggers.journal import Journal, Stamps
 from engine.triggers.lag import Backlogs, LogTimes
 from engine.triggers.letter_box import LetterBox
 from engine.triggers.letter_store import LetterStore
-from engine.triggers.limits import LimitDefaults
 from engine.triggers.manager import LogSide, TriggerManager
 from engine.triggers.records import DEAD_LETTERS
 from engine.triggers.replies import Answered
@@ -78,7 +75,6 @@ from engine.triggers.services import ServiceKit
 from engine.triggers.timers import Aside, TimerLoop, Timers
 from engine.triggers.toolbox import Toolbox
 from engine.triggers.wakeups import WakeUps
-from engine.wal.ports import WalConfig
 from engine.wal.replay import LogReplay, LogTail
 from engine.wal.wal import Wal, WalPorts, WalStart
 from engine.write.service import WriteOutcome, WriteParams, WriteService
@@ -87,12 +83,6 @@ from engine.write.tables import Tables
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-OWN_ENVIRONMENTS = ".venvs"
-"""In the plugin folder: the environments of single plugins."""
-
-DRY_RUN_TIMEOUT_S = 60.0
-"""So long a dry run may take where the server sets no limit to runs: somebody waits for it."""
 
 Params = Mapping[str, str | int | float | bool | None]
 
@@ -149,10 +139,10 @@ class Engine:
         make_durable_folder(self._disk, self.paths.root)
         self._lock = self._disk.lock(self.paths.lock)
         try:
-            config = StoreConfig(self.settings.gen1_duration_ns, self._is_internal, _kept(self.settings))
+            config = configuration.store(self.settings, self._is_internal)
             self.store = Store(self._disk, self.paths, config, self.clock)
             self._caches = Caches(
-                self._disk, self.paths, self.clock, self.store.schemas, CachesConfig.of(self.settings)
+                self._disk, self.paths, self.clock, self.store.schemas, configuration.caches(self.settings)
             )
             tail = self._replay_log()
             self.registry = PluginRegistry(
@@ -423,14 +413,11 @@ class Engine:
             open_generations={c.trigger_id: c.generation for c in self.store.consumers.open_ones()},
             live_tables=[s.table_id for s in self.store.schemas.all_tables()],
         )
-        config = WalConfig(
-            segment_bytes=self.settings.wal_segment_size_bytes, lazy_ns=int(self.settings.wal_flush_interval_s * 1e9)
-        )
         ports = WalPorts(self.store.schemas, (self._log_times, self.store, self._caches, self._wake_ups))
         self._caches.start(
             self.catalog.state, partial(rows_since, self.store), max(start.next_position, tail.next_position)
         )
-        self.wal = Wal.open(self._disk, self.clock, config, start, ports)
+        self.wal = Wal.open(self._disk, self.clock, configuration.wal(self.settings), start, ports)
 
     def _build(self) -> None:
         settings = self.settings
@@ -446,14 +433,9 @@ class Engine:
         self._secrets = Secrets(self._outside.environ, settings.plugin_dir)
         self._executor: Executor = SecretExecutor(self._outside.executor or self._make_executor(), self._secrets)
         self._environment = PluginEnvironment(
-            _environment_places(settings), settings.package_manager, self._executor.renew
+            configuration.environment_places(settings), settings.package_manager, self._executor.renew
         )
-        config = EnvironmentsConfig(
-            (settings.plugin_dir or self.paths.root) / OWN_ENVIRONMENTS,
-            settings.package_manager,
-            None if settings.plugin_isolation == "embedded" else self._host_config(),
-            self._plugins_in_use,
-        )
+        config = configuration.environments(settings, self.paths, self._outside.environ, self._plugins_in_use)
         self._environments = OwnEnvironments(config, self.clock)
         plugins = PluginSide(self.registry, self._environments, self._secrets)
         self._definitions = TriggerDefinitions(self.catalog, plugins, self.clock, settings.restrict_plugin_triggers_to)
@@ -462,7 +444,7 @@ class Engine:
         stamps = Stamps(self.clock)
         self._journal = Journal(self._writes, self.wal, self._timers, stamps, settings.node_id)
         self._aside = Aside()
-        dry_timeout_s = settings.plugin_timeout_s or DRY_RUN_TIMEOUT_S
+        dry_timeout_s = configuration.dry_run_timeout_s(settings)
         self._dry_runs = DryRuns(
             DryRunPorts(self._executor, self.registry, self._environments, self._writes, self, dry_timeout_s),
             self.clock,
@@ -483,11 +465,10 @@ class Engine:
         self._sources = EngineSources(self.catalog, self.store, self.paths, answers)
         letters = LetterStore(self, self._has_letters)
         self._letters = LetterBox(letters, self.triggers, self.store.schemas, self._writes, self.wal)
-        retention = LogRetention(settings.wal_retention_size_bytes, int(settings.wal_retention_age_s * 1e9))
         self._maintenance = Maintenance(
             self.store,
             self.wal,
-            MaintenanceConfig(settings.force_snapshot_mem_size_bytes, retention),
+            configuration.maintenance(settings),
             TriggerSide(self.triggers.idle_low, self.triggers.readers, self.triggers.missed),
             self.clock,
             before_snapshot=self._caches.save,
@@ -519,7 +500,7 @@ class Engine:
             services=ServiceKit(self._journal, self, self._writes, self.store.consumers),
             figures=self._figures,
             cache_bytes=self.settings.plugin_cache_size_bytes,
-            limits=_limit_defaults(self.settings),
+            limits=configuration.limit_defaults(self.settings),
             most_side_by_side=self.settings.async_trigger_concurrency_limit,
             aside=self._aside.submit,
         )
@@ -539,10 +520,7 @@ class Engine:
             from engine.plugins.executors.embedded import EmbeddedExecutor
 
             return EmbeddedExecutor(self.clock)
-        return HostExecutor(ExecutorConfig(self._host_config(), self.settings.plugin_freeze_timeout_s), self.clock)
-
-    def _host_config(self) -> HostConfig:
-        return HostConfig(self._outside.environ, self.settings.plugin_dir, self.settings.virtual_env_location)
+        return HostExecutor(configuration.hosts(self.settings, self._outside.environ), self.clock)
 
     def _plugins_in_use(self) -> Iterator[Path]:
         """Yield where the plugins of all triggers are, as far as that is known."""
@@ -565,30 +543,6 @@ class Engine:
     def _plugin_environment(self) -> PluginEnvironment:
         self._check_engine_on()
         return self._environment
-
-
-def _environment_places(settings: Settings) -> EnvironmentPlaces | None:
-    if settings.plugin_dir is None or settings.virtual_env_location is None:
-        return None
-    return EnvironmentPlaces(settings.virtual_env_location, settings.plugin_dir)
-
-
-def _limit_defaults(settings: Settings) -> LimitDefaults:
-    limits = TriggerLimits(
-        settings.plugin_timeout_s,
-        settings.plugin_max_memory_bytes,
-        settings.plugin_max_cpu_s,
-        settings.plugin_max_rows_per_run,
-    )
-    isolation = Isolation.TRIGGER if settings.plugin_isolation == "trigger" else Isolation.SHARED
-    return LimitDefaults(limits, isolation)
-
-
-def _kept(settings: Settings) -> Retention:
-    """Return what is kept of the engine's own tables."""
-    happened = Retention(int(settings.internal_retention_age_s * 1e9), settings.internal_retention_size_bytes)
-    letters = Retention(int(settings.dead_letter_retention_age_s * 1e9), settings.dead_letter_retention_size_bytes)
-    return internal_retention(happened, letters)
 
 
 class _StoredRows:

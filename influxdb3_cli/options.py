@@ -24,14 +24,6 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-class ErrorBehavior(StrEnum):
-    """What follows when a plugin fails."""
-
-    LOG = "log"
-    RETRY = "retry"
-    DISABLE = "disable"
-
-
 class FileFormat(StrEnum):
     """How rows are printed or written to a file."""
 

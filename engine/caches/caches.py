@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -19,7 +19,6 @@ from engine.model.caches import CacheDefinition, CacheKind, LastCache
 from engine.model.durations import NS_PER_SECOND
 from engine.model.schema import TableSchema
 from engine.paths import NodePaths
-from engine.settings import Settings
 from engine.wal.format import RowsPayload, SchemaRecord, payloads_of
 from engine.wal.ports import DurableRecord
 from engine.wal.segments import is_whole
@@ -47,15 +46,6 @@ class CachesConfig:
     last_evict_s: float
     distinct_evict_s: float
     most_rows: int
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """Return what ``settings`` say."""
-        return cls(
-            settings.last_cache_eviction_interval_s,
-            settings.distinct_cache_eviction_interval_s,
-            settings.last_cache_max_rows,
-        )
 
 
 @dataclass(frozen=True, slots=True)

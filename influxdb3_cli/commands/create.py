@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.model.caches import DEFAULT_MAX_AGE_S, DEFAULT_MAX_CARDINALITY, DEFAULT_TTL_S
+from engine.model.trigger import ErrorBehavior
 from influxdb3_cli import output
 from influxdb3_cli.cache_options import NewCacheName, OfTable, cardinality, row_count, seconds
 from influxdb3_cli.errors import CommandFailed
@@ -16,7 +17,6 @@ from influxdb3_cli.options import (
     DEFAULT_HOST,
     Database,
     DatabaseName,
-    ErrorBehavior,
     Host,
     TableName,
     Token,

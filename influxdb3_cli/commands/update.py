@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from engine.model.backfill import parse_start_point
+from engine.model.trigger import ErrorBehavior
 from influxdb3_cli import output
 from influxdb3_cli.options import (
     DEFAULT_HOST,
     Database,
-    ErrorBehavior,
     Host,
     Token,
     checked,
