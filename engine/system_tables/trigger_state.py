@@ -58,16 +58,16 @@ def trigger_state(sources: SystemSources, database: Database) -> pa.Table:
     ``state`` is ``enabled``, ``disabled``, or ``failed`` for one that its error behaviour switched off. ``reason`` says
     why, or what is wrong with the plugin of one that is on. ``runs`` and ``failures`` count the runs that are kept.
     """
-    summaries = run_summaries(sources, database.name)
+    summaries = run_summaries(sources, database)
     reasons = _reasons(sources, database, summaries)
     rows = [_row(sources, t, summaries.get(t.name), reasons.get(t.name)) for t in database.triggers]
     return pa.Table.from_pylist(rows, schema=TRIGGER_STATE)
 
 
-def run_summaries(sources: SystemSources, database: str) -> dict[str, RunSummary]:
-    """Return what is kept of the runs of each trigger, by name."""
-    kept = sources.internal_rows("processing_engine_runs", database, ("trigger_name", "started", "outcome"))
-    if kept is None or not len(kept):
+def run_summaries(sources: SystemSources, database: Database) -> dict[str, RunSummary]:
+    """Return what is kept of the runs of each trigger that there is now, by name."""
+    kept = _own_rows(sources, database, "processing_engine_runs", ("trigger_name", "started", "outcome"))
+    if kept is None:
         return {}
     kept = kept.sort_by("started")
     failed = pc.cast(pc.invert(pc.is_in(kept["outcome"], pa.array(_NO_FAILURES))), pa.int64())
@@ -115,8 +115,8 @@ def _reasons(sources: SystemSources, database: Database, summaries: Mapping[str,
     """
     off = [trigger.name for trigger in database.triggers if not trigger.enabled]
     columns = ("trigger_name", "time", "log_text", "run_id")
-    kept = sources.internal_rows("processing_engine_logs", database.name, columns) if off else None
-    if kept is None or not len(kept):
+    kept = _own_rows(sources, database, "processing_engine_logs", columns) if off else None
+    if kept is None:
         return {}
     own = pc.and_(pc.equal(kept["run_id"], ""), pc.match_substring(kept["log_text"], _DISABLED_BY_ERROR))
     found = kept.filter(pc.and_(own, pc.is_in(kept["trigger_name"], pa.array(off)))).sort_by("time")
@@ -127,6 +127,18 @@ def _reasons(sources: SystemSources, database: Database, summaries: Mapping[str,
         for name, time_ns, text in rows
         if name not in summaries or summaries[name].last_run_ns <= time_ns
     }
+
+
+def _own_rows(sources: SystemSources, database: Database, table: str, columns: tuple[str, ...]) -> pa.Table | None:
+    """Return the rows of ``table`` about triggers that ``database`` has now, not about older ones of their names.
+
+    Rows that do not tell the trigger's id were written by a version that did not know it yet: they count.
+    """
+    kept = sources.internal_rows(table, database.name, (*columns, "trigger_id"))
+    if kept is not None and "trigger_id" in kept.column_names:
+        ids = pa.array([trigger.trigger_id for trigger in database.triggers], pa.int64())
+        kept = kept.filter(pc.or_(pc.is_null(kept["trigger_id"]), pc.is_in(kept["trigger_id"], ids)))
+    return kept if kept is not None and len(kept) else None
 
 
 def _cause(text: str) -> str:

@@ -66,7 +66,9 @@ class Activation:
         """Put a line about the trigger itself into its log."""
         definition = self.subject.definition
         self.tools.journal.log(
-            Origin(self.subject.database, definition.name, definition.plugin_filename, ""), level, text
+            Origin(self.subject.database, definition.trigger_id, definition.name, definition.plugin_filename, ""),
+            level,
+            text,
         )
 
     def execute(self, work: Work, then: Callable[[Work], None]) -> None:

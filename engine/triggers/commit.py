@@ -171,7 +171,7 @@ class Commit:
 def origin_of(subject: Subject, work: Work) -> Origin:
     """Return what the rows about a run say of where they come from."""
     definition = subject.definition
-    return Origin(subject.database, definition.name, definition.plugin_filename, work.run_id)
+    return Origin(subject.database, definition.trigger_id, definition.name, definition.plugin_filename, work.run_id)
 
 
 def failure(done: Done) -> EngineError:

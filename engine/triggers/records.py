@@ -20,6 +20,7 @@ class Origin:
     """What each such row says of where it comes from."""
 
     database: str
+    trigger_id: int
     trigger_name: str
     plugin_filename: str
     run_id: str
@@ -55,7 +56,7 @@ class RunRecord:
 
 def log_line(origin: Origin, node_id: str, level: str, text: str, details: str, time_ns: int) -> Line:
     """Return a row of ``processing_engine_logs`` (processing-engine §6.3, the columns of 3.11)."""
-    fields = {
+    fields: dict[str, str | int] = {
         "database_name": origin.database,
         "trigger_name": origin.trigger_name,
         "plugin_filename": origin.plugin_filename,
@@ -64,6 +65,7 @@ def log_line(origin: Origin, node_id: str, level: str, text: str, details: str, 
         "log_level": level,
         "log_text": text,
         "error_details": details,
+        "trigger_id": origin.trigger_id,
     }
     return line(LOGS, fields, time_ns)
 
@@ -87,6 +89,7 @@ def run_line(origin: Origin, run: RunRecord, time_ns: int) -> Line:
         "outcome": run.outcome,
         "error": run.error,
         "traceback": run.details,
+        "trigger_id": origin.trigger_id,
     }
     if run.due_ns is not None:
         fields["due"] = run.due_ns

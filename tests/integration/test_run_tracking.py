@@ -122,6 +122,20 @@ def test_a_trigger_that_was_switched_off_by_an_error_says_why(node: Node) -> Non
     assert node.rows(STATE.format("state, reason")) == [{"state": "disabled"}] * 2  # by a person this time
 
 
+def test_a_trigger_made_anew_under_an_old_name_begins_with_nothing(node: Node) -> None:
+    """log-and-recovery, Identity: nothing old attaches."""
+    node.trigger("t", "table:a", error_behavior="disable")
+    node.write("a v=1")
+    node.executor.next().fail("ValueError: no")
+    node.engine.triggers.quiet()
+    node.advance(JOURNAL_S)
+    node.settle()
+    node.engine.delete_trigger(DATABASE, "t", force=True)
+    node.trigger("t", "table:a", enabled=False)
+    (row,) = node.rows(STATE.format("state, reason, runs, failures, last_outcome"))
+    assert row == {"state": "disabled", "runs": 0, "failures": 0}
+
+
 def test_a_schedule_tells_when_it_is_due(node: Node) -> None:
     node.trigger("s", "every:1h")
     node.trigger("t", "table:a")

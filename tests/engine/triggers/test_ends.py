@@ -37,7 +37,7 @@ def effect(*changes: NamespaceChange) -> dict[str, tuple[bool, dict[str, StateVa
 
 def end(*changes: NamespaceChange) -> RunEnd:
     return RunEnd(
-        Origin("db", "t", "p.py", "r"),
+        Origin("db", 7, "t", "p.py", "r"),
         RunRecord("wal", 0, 0, 0, 0, 1, 1, 1, "success"),
         Done("r", changes=list(changes)),
     )

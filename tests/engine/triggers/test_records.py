@@ -4,7 +4,7 @@ from engine.lineprotocol.lines import Line
 from engine.model.schema import ColumnType
 from engine.triggers.records import MOST_TEXT_BYTES, Origin, RunRecord, line, log_line, run_line
 
-ORIGIN = Origin("db", "t", "p.py", "run-1")
+ORIGIN = Origin("db", 7, "t", "p.py", "run-1")
 
 
 def fields_of(row: Line) -> dict[str, object]:
@@ -25,7 +25,8 @@ def test_a_text_that_a_line_could_not_hold_is_cut_and_says_so() -> None:
 def test_a_log_line_has_the_columns_of_the_product() -> None:
     fields = fields_of(log_line(ORIGIN, "node0", "ERROR", "boom", "trace", 1))
     assert set(fields) == {
-        "database_name", "trigger_name", "plugin_filename", "run_id", "node_id", "log_level", "log_text", "error_details"
+        "database_name", "trigger_name", "plugin_filename", "run_id", "node_id", "log_level", "log_text", "error_details",
+        "trigger_id",
     }  # fmt: skip
 
 
