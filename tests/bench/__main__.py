@@ -15,6 +15,7 @@ from tests.bench import (
     punctuality,
     replacement,
     requests,
+    sql,
     start_up,
 )
 from tests.bench.report import Figure, print_figures
@@ -41,6 +42,7 @@ def main() -> int:
         plugin_rates,
         many_triggers,
         requests,
+        sql,
     ):
         if options.only in section.__name__:
             figures += section.measure(options.rounds)
