@@ -19,9 +19,6 @@ from engine.auth.admin import Tokens
 from engine.caches.caches import Caches
 from engine.caches.definitions import CacheDefinitions
 from engine.catalog.catalog import Catalog
-from engine.catalog.changes import (
-    CreateDatabase,
-)
 from engine.catalog.edits import EditWatcher
 from engine.catalog.state import INTERNAL_DATABASE, Database
 from engine.clock import Clock, SystemClock
@@ -252,29 +249,6 @@ class Engine:
         data: bytes = sink.getvalue().to_pybytes()
         return data
 
-    # ---- databases and tables
-
-    def databases(self, show_deleted: bool) -> list[tuple[str, bool]]:
-        """Return (name, deleted) of all databases, live ones first, by name."""
-        found = [(d.name, d.is_deleted) for d in self.catalog.state.databases if show_deleted or not d.is_deleted]
-        return sorted(found, key=lambda entry: (entry[1], entry[0]))
-
-    def create_database(self, name: str) -> None:
-        """Make a database."""
-        self.catalog.apply(CreateDatabase(name))
-
-    def delete_database(self, name: str) -> None:
-        """Mark a database deleted and drop its rows."""
-        self._tables.delete_database(name)
-
-    def create_table(self, database: str, table: str, tags: Sequence[str], fields: Sequence[tuple[str, str]]) -> None:
-        """Make an empty table; see ``Tables.create``."""
-        self._tables.create(database, table, tags, fields)
-
-    def delete_table(self, database: str, table: str) -> None:
-        """Drop a table and its rows; see ``Tables.delete``."""
-        self._tables.delete(database, table)
-
     # ---- triggers and plugins
 
     def create_trigger(
@@ -424,7 +398,7 @@ class Engine:
         self.tokens = Tokens(self.catalog, self.clock, is_open=settings.without_auth)
         self._plugin_updates = PluginUpdates(self.registry)
         self._writes = WriteService(self.catalog, self.store.schemas, self.wal, self.clock)
-        self._tables = Tables(self.catalog, self.store.schemas, self.wal)
+        self.tables = Tables(self.catalog, self.store.schemas, self.wal)
         self.catalog.subscribe(self._caches.on_catalog)
         self.caches = CacheDefinitions(self.catalog, self.store.schemas, self._caches, self.clock)
         self._queries = QueryExecutor(settings.exec_mem_pool_size_bytes)

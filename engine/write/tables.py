@@ -38,6 +38,15 @@ class Tables:
         self._schemas = schemas
         self._wal = wal
 
+    def databases(self, show_deleted: bool) -> list[tuple[str, bool]]:
+        """Return (name, deleted) of all databases, live ones first, by name."""
+        found = [(d.name, d.is_deleted) for d in self._catalog.state.databases if show_deleted or not d.is_deleted]
+        return sorted(found, key=lambda entry: (entry[1], entry[0]))
+
+    def create_database(self, name: str) -> None:
+        """Make a database."""
+        self._catalog.apply(CreateDatabase(name))
+
     def create(self, database: str, table: str, tags: Sequence[str], fields: Sequence[tuple[str, str]]) -> None:
         """Make an empty table; the database too, if it is missing (server-api §3.4).
 

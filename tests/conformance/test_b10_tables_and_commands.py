@@ -194,7 +194,7 @@ def test_a_dry_run_shows_everything_and_stores_nothing(scene: Scene) -> None:
     }
     assert shown["errors"] == []
     assert scene.tables() == before == set()
-    assert other not in [name for name, _ in scene.web.engine.databases(True)]
+    assert other not in [name for name, _ in scene.web.engine.tables.databases(True)]
     assert scene.own_lines() == []
 
 
@@ -223,7 +223,7 @@ def test_a_dry_run_needs_no_database(scene: Scene) -> None:
     code = WRITES + "    influxdb3_local.write(LineBuilder('out').int64_field('n', len(table_batches)))\n"
     shown = dry_run(scene, "wal", filename=scene.plugin(code), input_lp="a v=1\nb v=2", database=name)
     assert (shown["database_writes"], shown["errors"]) == ({name: ["out n=2i"]}, [])
-    assert name not in [found for found, _ in scene.web.engine.databases(True)]
+    assert name not in [found for found, _ in scene.web.engine.tables.databases(True)]
 
 
 SCHEDULED = CALLS + "    influxdb3_local.info(f'args are {args}')\n    influxdb3_local.info('Successfully called')\n"

@@ -300,7 +300,7 @@ def test_a_file_from_a_folder_above_lands_in_the_plugin_folder(plain: Scene, con
 @row("B2.21")
 def test_an_upload_needs_a_plugin_folder(tmp_path: Path) -> None:
     with web(tmp_path, plugin_dir=None, virtual_env_location=None) as served:
-        served.engine.create_database("foo")
+        served.engine.tables.create_database("foo")
         calls = [
             served.post(FILES, json={"plugin_name": "p.py", "content": ""}),
             served.send("PUT", FILES, json={"plugin_name": "t", "content": ""}),

@@ -25,7 +25,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     for name, code in BLOCKS.items():
         (plugins / name).write_text(code)
     with open_engine(tmp_path, plugin_dir=plugins) as engine:
-        engine.create_database("home")
+        engine.tables.create_database("home")
         yield engine
 
 

@@ -144,7 +144,7 @@ local.write(LineBuilder("out").int64_field("v", 1).time_ns(5))
 local.write_arrow("out", pa.table({"h o": ["a b", None], "v": [2, 3], "s": ['"', None], "time": [6, 7]}), tags=["h o"])
 local.write_arrow("out", pa.table({"v": [1.5]}), time_column=None, database="elsewhere")
 """
-    engine.create_database("db")
+    engine.tables.create_database("db")
     answer: dict[str, Any] = engine.test_wal(plugin(tmp_path, body), "db", "m v=1 1", None, None)
     assert answer["database_writes"] == {
         "db": ["out v=1i 5", 'out,h\\ o=a\\ b v=2i,s="\\"" 6', "out v=3i 7"],

@@ -274,7 +274,7 @@ def test_a_table_that_is_deleted_meanwhile_is_passed_over(node: Node) -> None:
     node.trigger("t", "all_tables")
     backfill(node, batch_rows=1)
     begun = node.executor.next()
-    node.engine.delete_table(DATABASE, "a")
+    node.engine.tables.delete(DATABASE, "a")
     begun.succeed()
     got = []
     while len(got) < 4:

@@ -77,7 +77,7 @@ def test_what_a_cache_said_it_says_after_a_crash(tmp_path: Path, snapshots: tupl
 def test_rows_of_a_deleted_table_never_come_back(node: Node) -> None:
     create(node)
     node.write(line("a", 1))
-    node.engine.delete_table(DATABASE, "cpu")
+    node.engine.tables.delete(DATABASE, "cpu")
     home = node.engine.catalog.state.database(DATABASE)
     assert home is not None
     assert home.caches == ()
@@ -92,7 +92,7 @@ def test_rows_of_a_deleted_table_never_come_back(node: Node) -> None:
 
 def test_a_deleted_database_takes_its_caches_along(node: Node) -> None:
     create(node)
-    node.engine.delete_database(DATABASE)
+    node.engine.tables.delete_database(DATABASE)
     assert [d.caches for d in node.engine.catalog.state.databases] == [(), ()]
     assert list(node.engine.paths.caches.iterdir()) == []
     node.write(line("b", 2))

@@ -315,7 +315,7 @@ def test_a_schedule_that_is_over_says_so(node: Node) -> None:
     ],
 )
 def test_a_trigger_that_can_never_fire_is_made_with_a_warning(node: Node, spec: str, words: str | None) -> None:
-    node.engine.create_database("db")
+    node.engine.tables.create_database("db")
     warnings = node.engine.create_trigger("db", TriggerDefinition(0, "s", "p.py", parse_trigger_spec(spec)))
     told = [text for text in warnings if text.startswith("this trigger never runs")]
     assert len(told) == (words is not None)

@@ -91,7 +91,7 @@ def test_an_answer_with_an_error_has_no_secret(tmp_path: Path, plugins: Path) ->
 
 def test_a_dry_run_shows_no_secret_in_its_logs_and_errors(tmp_path: Path, plugins: Path) -> None:
     with open_engine(tmp_path, plugin_dir=plugins) as engine:
-        engine.create_database("db")
+        engine.tables.create_database("db")
         answer = engine.test_wal("p.py", "db", "cpu v=2", None, {"key": "file:key"})
         assert "INFO: the key is ***" in answer["log_lines"]
         assert "cannot log in with ***" in answer["errors"][0]

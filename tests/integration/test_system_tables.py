@@ -15,7 +15,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 
 def test_each_table_can_be_read_and_has_the_columns_it_announces(node: Node) -> None:
-    node.engine.create_database(DATABASE)
+    node.engine.tables.create_database(DATABASE)
     for table in SYSTEM_TABLES:
         database = "_internal" if table.only_internal else DATABASE
         with node.engine.query(database, f"SELECT * FROM system.{table.name}", {}) as result:
@@ -65,7 +65,7 @@ def test_logs_frame_each_run_and_carry_errors_with_their_traceback(node: Node) -
 
 def test_a_database_sees_only_its_own_logs_and_runs(node: Node) -> None:
     node.trigger("t", "table:a")
-    node.engine.create_database("other")
+    node.engine.tables.create_database("other")
     node.write("a v=1")
     node.executor.next().succeed()
     node.settle()

@@ -262,7 +262,7 @@ def test_a_table_made_anew_under_the_same_name_is_another_one(node: Node) -> Non
     node.write("a v=1")
     first = node.executor.next()
     node.write("a v=2")
-    node.engine.delete_table(DATABASE, "a")
+    node.engine.tables.delete(DATABASE, "a")
     node.write("a v=3")
     first.succeed()
     assert delivered(node.executor.next().run) == [("a", 3.0)]

@@ -64,7 +64,7 @@ def test_a_run_of_an_older_generation_leaves_nothing(node: Node) -> None:
 def test_a_database_made_anew_under_the_same_name_has_no_old_rows(node: Node) -> None:
     node.write("a v=1 1")
     node.engine.snapshot()
-    node.engine.delete_database(DATABASE)
+    node.engine.tables.delete_database(DATABASE)
     node.write("a v=2 2")
     node.engine.snapshot()
     again = node.restarted()

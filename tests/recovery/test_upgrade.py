@@ -54,7 +54,7 @@ def test_rows_of_files_and_log_are_there(node: Node) -> None:
 
 def test_what_was_deleted_stays_deleted(node: Node) -> None:
     assert "gone" not in {row["table_name"] for row in node.rows("SHOW TABLES")}
-    deleted = [database for database, is_deleted in node.engine.databases(True) if is_deleted]
+    deleted = [database for database, is_deleted in node.engine.tables.databases(True) if is_deleted]
     assert [database.startswith("dropped") for database in deleted] == [True]
 
 

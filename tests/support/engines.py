@@ -68,7 +68,7 @@ def create_trigger(
 ) -> TriggerDefinition:
     """Make a trigger, and its database if need be; ``options`` are those of ``TriggerDefinition``."""
     if engine.catalog.state.database(database) is None:
-        engine.create_database(database)
+        engine.tables.create_database(database)
     behavior = ErrorBehavior(options.pop("error_behavior", "log"))
     definition = TriggerDefinition(0, name, plugin, parse_trigger_spec(spec), error_behavior=behavior, **options)
     engine.create_trigger(database, definition)

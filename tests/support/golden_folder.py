@@ -72,9 +72,9 @@ def _before_the_snapshot(node: Node) -> None:
 
 
 def _behind_the_snapshot(node: Node) -> None:
-    node.engine.create_database("dropped")
-    node.engine.delete_database("dropped")
-    node.engine.delete_table(DATABASE, "gone")
+    node.engine.tables.create_database("dropped")
+    node.engine.tables.delete_database("dropped")
+    node.engine.tables.delete(DATABASE, "gone")
     node.write(f"home,room=kitchen temp=22 {START_NS}\nhome,room=attic humidity=40i {START_NS + MINUTE_NS}")
     node.write("\n".join(f'long,n=n{n} v={n}i,text="t{n}" {n}' for n in range(40)))
     node.trigger("hourly", f"every:{HOUR_S}s")

@@ -48,7 +48,7 @@ class Node:
         """Make a trigger."""
         behavior = ErrorBehavior(options.pop("error_behavior", "log"))
         if self.engine.catalog.state.database(DATABASE) is None:
-            self.engine.create_database(DATABASE)
+            self.engine.tables.create_database(DATABASE)
         definition = TriggerDefinition(0, name, "p.py", parse_trigger_spec(spec), error_behavior=behavior, **options)
         self.engine.create_trigger(DATABASE, definition)
 

@@ -37,7 +37,7 @@ class Scene:
         self.web = web
         self.database = database or f"scene{next(_numbers)}"
         if web.engine.catalog.state.database(self.database) is None:
-            web.engine.create_database(self.database)
+            web.engine.tables.create_database(self.database)
 
     # ---- plugins and triggers
 

@@ -37,7 +37,7 @@ async def list_databases(context: Context, request: Request) -> AnyReply:
 
     wanted = from_query(request.query, _Listing)
     format_ = parse_format(wanted.format)
-    rows = sorted(context.engine.databases(wanted.show_deleted))
+    rows = sorted(context.engine.tables.databases(wanted.show_deleted))
     columns = {NAME_COLUMN: pa.array([name for name, _ in rows], pa.string())}
     if wanted.show_deleted:
         columns[DELETED_COLUMN] = pa.array([deleted for _, deleted in rows], pa.bool_())
@@ -54,7 +54,7 @@ async def create_database(context: Context, request: Request) -> AnyReply:
             "leave retention_period out"
         )
     check_database_name(wanted.db)
-    await context.workers.change(lambda: context.engine.create_database(wanted.db))
+    await context.workers.change(lambda: context.engine.tables.create_database(wanted.db))
     return EMPTY
 
 
@@ -62,7 +62,7 @@ async def delete_database(context: Context, request: Request) -> AnyReply:
     """Delete a database."""
     gone = from_query(request.query, _OldDatabase)
     check_hard_delete(gone.hard_delete_at)
-    await context.workers.change(lambda: context.engine.delete_database(gone.db))
+    await context.workers.change(lambda: context.engine.tables.delete_database(gone.db))
     return EMPTY
 
 

@@ -34,7 +34,7 @@ async def create_table(context: Context, request: Request) -> AnyReply:
     wanted = from_json(await read_json(request), _NewTable)
     check_database_name(wanted.db)
     fields = [(field.name, field.type) for field in wanted.fields]
-    await context.workers.change(lambda: context.engine.create_table(wanted.db, wanted.table, wanted.tags, fields))
+    await context.workers.change(lambda: context.engine.tables.create(wanted.db, wanted.table, wanted.tags, fields))
     return EMPTY
 
 
@@ -42,7 +42,7 @@ async def delete_table(context: Context, request: Request) -> AnyReply:
     """Delete a table with its rows."""
     gone = from_query(request.query, _OldTable)
     check_hard_delete(gone.hard_delete_at)
-    await context.workers.change(lambda: context.engine.delete_table(gone.db, gone.table))
+    await context.workers.change(lambda: context.engine.tables.delete(gone.db, gone.table))
     return EMPTY
 
 

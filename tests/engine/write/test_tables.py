@@ -35,10 +35,10 @@ def test_bad_columns_are_refused(tags: list[str], fields: list[tuple[str, str]],
 
 def test_a_created_table_is_empty_and_takes_rows(tmp_path: Path) -> None:  # facts 119 to 121
     node = Node(tmp_path)
-    node.engine.create_table(DATABASE, "t", ["host"], [("v", "float64")])
+    node.engine.tables.create(DATABASE, "t", ["host"], [("v", "float64")])
     assert node.rows("SELECT * FROM t") == []
     with pytest.raises(AlreadyExists):
-        node.engine.create_table(DATABASE, "t", [], [])
+        node.engine.tables.create(DATABASE, "t", [], [])
     node.write("t,host=a v=1 1")
     again = node.restarted()
     assert again.rows("SELECT host, v FROM t") == [{"host": "a", "v": 1.0}]
@@ -48,23 +48,23 @@ def test_a_created_table_is_empty_and_takes_rows(tmp_path: Path) -> None:  # fac
 def test_what_is_not_there_cannot_be_dropped(tmp_path: Path) -> None:  # fact 122
     node = Node(tmp_path)
     with pytest.raises(DatabaseNotFound, match="Database not found db"):
-        node.engine.delete_table(DATABASE, "t")
-    node.engine.create_database(DATABASE)
+        node.engine.tables.delete(DATABASE, "t")
+    node.engine.tables.create_database(DATABASE)
     with pytest.raises(TableNotFound, match="Table t not in DB schema for db"):
-        node.engine.delete_table(DATABASE, "t")
+        node.engine.tables.delete(DATABASE, "t")
     with pytest.raises(InternalDatabase):
-        node.engine.delete_table("_internal", "t")
+        node.engine.tables.delete("_internal", "t")
     node.close()
 
 
 def test_a_deleted_database_leaves_its_name_and_no_rows(tmp_path: Path) -> None:
     node = Node(tmp_path)
     node.write("t v=1 1")
-    node.engine.delete_database(DATABASE)
-    assert node.engine.databases(show_deleted=False) == [("_internal", False)]
+    node.engine.tables.delete_database(DATABASE)
+    assert node.engine.tables.databases(show_deleted=False) == [("_internal", False)]
     node.write("t v=2 2")
     assert node.rows("SELECT v FROM t") == [{"v": 2.0}]
     again = node.restarted()
     assert again.rows("SELECT v FROM t") == [{"v": 2.0}]
-    assert len(again.engine.databases(show_deleted=True)) == 3
+    assert len(again.engine.tables.databases(show_deleted=True)) == 3
     again.close()

@@ -22,7 +22,7 @@ def process_writes(influxdb3_local, table_batches, args=None):
 def server(tmp_path: Path) -> Iterator[Web]:
     with web(tmp_path) as served:
         (served.plugins / "copy.py").write_text(COPY)
-        served.engine.create_database("foo")
+        served.engine.tables.create_database("foo")
         served.write("\n".join(f"a v={v} {1_700_000_000_000_000_000 + v}" for v in range(20)))
         settings = {"run_async": False, "error_behavior": "log"}
         body = {"db": "foo", "trigger_name": "t", "plugin_filename": "copy.py", "disabled": False}

@@ -129,7 +129,7 @@ def test_what_cannot_be_created(
 
 def test_a_deleted_database_takes_no_caches(server: Web) -> None:
     server.delete("/api/v3/configure/database?db=foo")
-    name = server.engine.databases(show_deleted=True)[-1][0]
+    name = server.engine.tables.databases(show_deleted=True)[-1][0]
     answer = create(server, LAST, db=name)
     assert told(answer) == (409, f"attempted to modify resource that was already deleted: {name}")
 

@@ -22,7 +22,7 @@ def process_writes(influxdb3_local, table_batches, args=None):
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Web]:
     with web(tmp_path) as served:
-        served.engine.create_database("foo")
+        served.engine.tables.create_database("foo")
         answer = served.trigger("t", "table:a", "w.py", PLUGIN, trigger_settings=SETTINGS)
         assert told(answer) == (200, "")
         yield served

@@ -24,7 +24,7 @@ FIELDS = [{"name": f"f_{kind}", "type": kind} for kind in ("utf8", "int64", "uin
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Web]:
     with web(tmp_path) as served:
-        served.engine.create_database("foo")
+        served.engine.tables.create_database("foo")
         yield served
 
 
@@ -221,7 +221,7 @@ def test_what_an_author_may_not_have_meant_comes_in_headers(server: Web) -> None
 
 def test_kinds_of_triggers_can_be_refused(tmp_path: Path) -> None:  # B1.17
     with web(tmp_path, restrict_plugin_triggers_to=frozenset({"schedule"})) as server:
-        server.engine.create_database("foo")
+        server.engine.tables.create_database("foo")
         for spec, name in (("all_tables", "WalRows"), ("request:a", "Request")):
             text = f"invalid request: server is configured to reject {name} plugin triggers"
             assert told(server.trigger("t", spec, "w.py", WRITES)) == (400, text)
@@ -230,7 +230,7 @@ def test_kinds_of_triggers_can_be_refused(tmp_path: Path) -> None:  # B1.17
 
 def test_without_plugin_dir_the_engine_is_off(tmp_path: Path) -> None:
     with web(tmp_path, plugin_dir=None, virtual_env_location=None) as server:
-        server.engine.create_database("foo")
+        server.engine.tables.create_database("foo")
         test = {"filename": "w.py", "database": "foo", "input_lp": "a b=1"}
         off = f"Plugin error: {NO_PLUGIN_DIR}"
         assert told(server.trigger("t", "all_tables", "w.py")) == (500, off)

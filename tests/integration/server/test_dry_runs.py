@@ -24,7 +24,7 @@ ECHO = REQUEST + (
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     with web(tmp_path_factory.mktemp("dry"), plugin_timeout_s=0.5) as served:
-        served.engine.create_database("foo")
+        served.engine.tables.create_database("foo")
         assert served.write("m v=1i").status_code == 204
         yield served
 

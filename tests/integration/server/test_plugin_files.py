@@ -29,7 +29,7 @@ def answers(value: str) -> str:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Web]:
     with web(tmp_path, plugin_repo=f"file://{tmp_path}/repository") as served:
-        served.engine.create_database("foo")
+        served.engine.tables.create_database("foo")
         yield served
 
 
@@ -95,7 +95,7 @@ def test_code_that_is_gone_goes_on(server: Web, is_moved: bool) -> None:
 
 def test_code_that_was_not_there_since_the_start_is_named(tmp_path: Path) -> None:
     with web(tmp_path) as server:
-        server.engine.create_database("foo")
+        server.engine.tables.create_database("foo")
         server.trigger("t", "request:r", "r.py", answers("1"))
     (tmp_path / "plugins" / "r.py").unlink()
     with web(tmp_path) as server:
@@ -162,7 +162,7 @@ def test_triggers_that_are_not_there_are_not_updated(
     server: Web, trigger: str, parameters: str, status: int, text: str
 ) -> None:
     """B2.22"""
-    server.engine.create_database("empty")
+    server.engine.tables.create_database("empty")
     server.trigger("t", "request:r", "r.py", answers("1"))
     assert told(put(server, trigger, "", parameters)) == (status, text)
     assert told(put_folder(server, trigger, {"__init__.py": ""}, parameters)) == (status, text)
@@ -171,7 +171,7 @@ def test_triggers_that_are_not_there_are_not_updated(
 
 def test_a_name_in_several_databases_must_be_told_apart(server: Web) -> None:
     """Processing engine §10.2, 13"""
-    server.engine.create_database("bar")
+    server.engine.tables.create_database("bar")
     server.trigger("t", "request:r", "r.py", answers("1"))
     server.trigger("t", "request:s", "s.py", answers("1"), db="bar")
     text = "several databases have a trigger t, each with another plugin: bar, foo; name one of them, as in ?db=bar"
@@ -338,7 +338,7 @@ def test_the_table_of_files_tells_versions_and_users(tmp_path: Path) -> None:
     """B10.3, B10.4, P11, P12, P13"""
     clock = ManualClock()
     with web(tmp_path, clock=clock) as server:
-        server.engine.create_database("foo")
+        server.engine.tables.create_database("foo")
         server.trigger("t", "request:r", "r.py", answers("1"))
         server.trigger("u", "all_tables", "r.py")
         package(server, "pack", {"__init__.py": answers("2"), "models/__init__.py": "", "models/bad.py": "def (:\n"})
@@ -376,7 +376,7 @@ def test_what_a_killed_server_left_is_tidied_up(tmp_path: Path) -> None:
         (plugins / name / "__init__.py").write_text(answers(f"'{name[:5]}'"))
     (plugins / f"deep/.x.py.{mark}.tmp").write_text("half")
     with web(tmp_path) as server:
-        server.engine.create_database("foo")
+        server.engine.tables.create_database("foo")
         assert server.trigger("t", "request:r", "pack").status_code == 200
         assert ask(server, "r") == ".pack"
     assert sorted(p.name for p in plugins.rglob("*") if p.is_dir()) == [".part", ".venv", "deep", "done", "pack"]
@@ -391,7 +391,7 @@ def test_a_plugin_of_a_repository_survives_without_it(tmp_path: Path) -> None:
     with serving_site() as site:
         site.pages |= {"/x/r.py": answers("1").encode()}
         with web(tmp_path, plugin_repo=site.base) as server:
-            server.engine.create_database("foo")
+            server.engine.tables.create_database("foo")
             assert told(server.trigger("t", "request:r", "gh:x/r.py")) == (200, "")
             assert ask(server, "r") == "1"
             (row,) = server.rows("SELECT * FROM system.plugin_files", "_internal")
@@ -427,7 +427,7 @@ def test_a_lost_copy_is_fetched_at_the_start_and_while_running(tmp_path: Path) -
     with serving_site() as site:
         site.pages |= {"/r.py": answers("1").encode()}
         with web(tmp_path, plugin_repo=site.base) as server:
-            server.engine.create_database("foo")
+            server.engine.tables.create_database("foo")
             server.trigger("t", "request:r", "gh:r.py")
             cache = server.engine.paths.plugin_cache
         shutil.rmtree(cache)

@@ -42,7 +42,7 @@ SLOW = (
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     with web(tmp_path_factory.mktemp("requests")) as served:
-        served.engine.create_database("foo")
+        served.engine.tables.create_database("foo")
         for name, code in (("echo", ECHO), ("writer", WRITER), ("slow", SLOW)):
             assert served.trigger(name, f"request:{name}", f"{name}.py", code).status_code == 200
         yield served
@@ -221,7 +221,7 @@ def test_a_dry_run_shows_logs_and_writes_and_stores_nothing(server: Web) -> None
     assert shown["log_lines"][1] == "INFO: rows 2 {'a': 'b'}"
     assert shown["database_writes"] == {"absent": ["out n=2i"]}
     assert shown["errors"] == []
-    assert "absent" not in [name for name, _ in server.engine.databases(False)]
+    assert "absent" not in [name for name, _ in server.engine.tables.databases(False)]
 
 
 def test_a_dry_run_of_a_schedule_tells_its_time(server: Web) -> None:  # B10.10, B10.11
@@ -251,7 +251,7 @@ def test_a_dry_run_must_be_described(server: Web, kind: str) -> None:
 
 def test_the_path_of_the_server_is_not_told(tmp_path: Path) -> None:
     with web(tmp_path) as server:
-        server.engine.create_database("foo")
+        server.engine.tables.create_database("foo")
         server.trigger("x", "request:x", "x.py", FUNCTION + "    raise RuntimeError\n")
         assert str(tmp_path) not in server.get("/api/v3/engine/x").text
 

@@ -247,7 +247,7 @@ def test_a_new_tag_is_null_in_older_rows(server: Web) -> None:  # fact 51
 def test_a_deleted_database_cannot_be_written_to(server: Web) -> None:  # fact 65
     server.write(OK)
     server.delete("/api/v3/configure/database?db=foo")
-    (name,) = [n for n, deleted in server.engine.databases(True) if deleted]
+    (name,) = [n for n, deleted in server.engine.tables.databases(True) if deleted]
     text = f'{{"error":"cannot write to soft-deleted database \'{name}\' - it is marked for deletion"}}'
     assert told(server.write(OK, f"db={name}")) == (400, text)
     assert server.post(f"/api/v2/write?bucket={name}", content=OK).json()["code"] == "invalid"
