@@ -62,6 +62,10 @@ class ContentTypeRefused(EngineError):
         super().__init__("unacceptable content-type, expected: application/json")
 
 
+class ParameterRefused(InvalidRequest):
+    """A parameter of an endpoint of version 1 is missing or wrong."""
+
+
 class PartialWrite(InvalidRequest):
     """The good lines of a write are in, these are not.
 
@@ -126,7 +130,7 @@ def body_for(error: EngineError) -> bytes:
 
 
 @body_for.register
-def _(error: DatabaseNameError | LimitExceeded | PluginFailed) -> bytes:
+def _(error: DatabaseNameError | LimitExceeded | ParameterRefused | PluginFailed) -> bytes:
     return compact_json({"error": str(error)})
 
 

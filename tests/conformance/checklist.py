@@ -1,4 +1,4 @@
-"""What the suite has to cover: every row of the checklist of the Processing engine, and every promise.
+"""What the suite has to cover: every row of the checklists of the Processing engine and of the API, and every promise.
 
 The titles are only for finding one's way; what a row demands stands in its test.
 """
@@ -170,6 +170,60 @@ ROWS = {
     "B10.20": "update trigger",
 }
 
+API_ROWS = {
+    "S16": "an unknown content encoding",
+    "S17": "gzip with several members",
+    "S18": "gzip that is none",
+    "S19": "a body over the limit",
+    "S20": "a body over the limit once unpacked",
+    "S21": "a body that is not UTF-8",
+    "S22": "version 3 without parameters",
+    "S23": "version 3 without database",
+    "S24": "an unknown precision",
+    "S25": "a boolean that is none",
+    "S26": "a good line",
+    "S27": "no_sync",
+    "S28": "an empty body",
+    "S29": "only a comment",
+    "S30": "a name with a retention policy",
+    "S31": "a name that begins with an underscore",
+    "S32": "an empty name",
+    "S33": "a name with an odd character",
+    "S34": "a name with odd slashes",
+    "S35": "a name that is too long",
+    "S36": "some lines bad",
+    "S37": "some lines bad, all or nothing",
+    "S38": "a value of another type",
+    "S39": "integer and unsigned",
+    "S40": "a field twice",
+    "S41": "a column called time",
+    "S42": "a field called as a tag",
+    "S43": "carriage return before the line break",
+    "S44": "what is no line",
+    "S45": "values of all types",
+    "S46": "escapes",
+    "S47": "a line break in a string",
+    "S48": "the unit of a timestamp is guessed",
+    "S49": "a timestamp out of range",
+    "S50": "a row written again",
+    "S51": "a new tag",
+    "S52": "version 1 without parameters",
+    "S53": "version 1 without database",
+    "S54": "version 1, autogen",
+    "S55": "version 1, a retention policy",
+    "S56": "version 1, an unknown precision",
+    "S57": "version 1, parameters of others",
+    "S58": "version 2 without parameters",
+    "S59": "version 2 without bucket",
+    "S60": "version 2, a bad line",
+    "S61": "version 2, an empty body",
+    "S62": "version 2, a good line",
+    "S63": "one database too many",
+    "S64": "one column too many",
+    "S65": "a database that was deleted",
+}
+"""Rows of the checklist of the server's API (§12), by their numbers there."""
+
 PROMISES = (
     "zero-copy data access",
     "isolated execution contexts",
@@ -216,5 +270,5 @@ PROMISE = "A: {}"
 
 
 def row(*names: str) -> pytest.MarkDecorator:
-    """Name a test by the rows (``B3.6``) and promises (``A: retry``) that it covers."""
+    """Name a test by the rows (``B3.6``, ``S36``) and promises (``A: retry``) that it covers."""
     return pytest.mark.parametrize("row", [pytest.param(names, id=" ".join(names))], indirect=True)

@@ -1,4 +1,4 @@
-"""Line protocol, in the spellings of versions 3 and 2."""
+"""Line protocol, in the spellings of versions 3, 2 and 1."""
 
 import asyncio
 from concurrent.futures import Future
@@ -10,7 +10,7 @@ from engine.errors import InvalidRequest
 from engine.model.names import check_bucket_name, check_database_name
 from engine.model.precision import Precision
 from engine.server.body import check_utf8, decompressed
-from engine.server.errors import PartialWrite, v2_body_for
+from engine.server.errors import ParameterRefused, PartialWrite, v2_body_for
 from engine.server.params import QUERY_PREFIX, from_query
 from engine.server.replies import NO_CONTENT, AnyReply
 from engine.server.requests import Request
@@ -18,6 +18,10 @@ from engine.server.routing import Context, Route, RouteTable
 from engine.write.service import LinesRejected, WriteOutcome, WriteParams
 
 V2_PREFIX = "failed to deserialize org/bucket/precision in request: "
+V1_PREFIX = "failed to deserialize db/rp/precision in request: "
+
+NO_RETENTION_POLICY = frozenset({"", "autogen", "default"})
+"""These name no retention policy, which means the database itself."""
 
 MOST_SMALL_BYTES = 2048
 """A body up to this size is taken in on the event loop: that is quicker than to wake a thread."""
@@ -36,6 +40,12 @@ class _V3Params(msgspec.Struct):
 
 class _V2Params(msgspec.Struct):
     bucket: str = ""
+    precision: str = "nanosecond"
+
+
+class _V1Params(msgspec.Struct):
+    db: str
+    rp: str = ""
     precision: str = "nanosecond"
 
 
@@ -63,6 +73,14 @@ async def write_v2(context: Context, request: Request) -> AnyReply:
     return NO_CONTENT
 
 
+async def write_v1(context: Context, request: Request) -> AnyReply:
+    """Take line protocol, all lines or none; where it goes is told in the words of version 1."""
+    if not request.query:
+        raise ParameterRefused("no db destination provided")
+    await _written(context, request, v1_params(request.query))
+    return NO_CONTENT
+
+
 @lru_cache(KNOWN_QUERIES)
 def v3_params(query: bytes) -> WriteParams:
     """Return what a query string of version 3 asks for.
@@ -86,6 +104,27 @@ def v2_params(query: bytes) -> WriteParams:
     check_bucket_name(params.bucket)
     check_database_name(params.bucket)
     return WriteParams(params.bucket, precision, accept_partial=False)
+
+
+@lru_cache(KNOWN_QUERIES)
+def v1_params(query: bytes) -> WriteParams:
+    """Return what a query string of version 1 asks for: all lines or none; see ``v3_params``."""
+    try:
+        params = from_query(query, _V1Params, V1_PREFIX)
+        precision = _precision(params.precision, V1_PREFIX, auto_allowed=False)
+    except InvalidRequest as error:
+        raise ParameterRefused(str(error)) from error
+    policy = _unquoted(params.rp).lower()
+    database = params.db if policy in NO_RETENTION_POLICY else f"{params.db}/{policy}"
+    check_bucket_name(database)
+    check_database_name(database)
+    return WriteParams(database, precision, accept_partial=False)
+
+
+def _unquoted(text: str) -> str:
+    """Return ``text`` without the quotes, of either kind, in which some clients put the name of a retention policy."""
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    return text[1:-1] if is_quoted else text
 
 
 def _precision(word: str, prefix: str, *, auto_allowed: bool = True) -> Precision:
@@ -123,4 +162,5 @@ async def _written(context: Context, request: Request, params: WriteParams, refu
 ROUTES: RouteTable = {
     ("POST", "/api/v3/write_lp"): Route(write_lp),
     ("POST", "/api/v2/write"): Route(write_v2, v2_body_for),
+    ("POST", "/write"): Route(write_v1),
 }

@@ -110,6 +110,18 @@ def test_a_token_in_the_query_string_does_not_count_here(server: Web, admin: str
     assert told(server.get(f"/api/v3/query_sql?db=foo&q=SELECT 1&p={admin}")) == REFUSED
 
 
+def test_a_token_is_the_password_of_version_1(server: Web, admin: str) -> None:  # fact 143
+    def status(target: str, headers: dict[str, str]) -> int:
+        return server.post(target, content="cpu v=1", headers=headers).status_code
+
+    assert status(f"/write?db=foo&u=me&p={admin}", {}) == 204
+    assert status(f"/write?db=foo&p={admin}", {"Authorization": "Bearer wrong"}) == 204
+    assert status("/write?db=foo", bearer(admin)) == 204
+    assert told(server.post("/write?db=foo&p=wrong", headers=bearer(admin))) == REFUSED
+    assert told(server.post("/write?db=foo")) == REFUSED
+    assert status(f"/api/v2/write?bucket=foo&p={admin}", {}) == 401
+
+
 def test_named_tokens_are_made_and_deleted(server: Web, admin: str) -> None:  # facts 146, 148
     def make() -> tuple[int, str]:
         return told(server.post(f"{TOKEN}/named_admin", json={"token_name": "n1"}, headers=bearer(admin)))

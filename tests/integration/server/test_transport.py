@@ -12,9 +12,8 @@ from engine.server.replies import AnyReply, StreamedReply
 from engine.server.requests import Request
 from engine.server.routing import Context, Handler, Route
 from tests.support.asgi import Wire, scope
-from tests.support.web import Web, told, web, zipped
+from tests.support.web import Web, told, web
 
-LINE = "cpu,host=a usage=0.5"
 JSON = {"Content-Type": "application/json"}
 
 
@@ -105,25 +104,6 @@ def test_the_cluster_uuid_survives_a_restart(tmp_path: Path) -> None:  # fact 12
 )
 def test_bodies_of_json(server: Web, content: str, headers: dict[str, str], status: int, text: str) -> None:
     assert told(server.post("/api/v3/configure/database", content=content, headers=headers)) == (status, text)
-
-
-@pytest.mark.parametrize(
-    ("content", "encoding", "status", "text"),
-    [
-        pytest.param(LINE.encode(), "br", 400, "unacceptable content-encoding: br", id="16"),
-        pytest.param(zipped(b"cpu usage=1 1\n", b"cpu usage=2 2"), "gzip", 204, "", id="17"),
-        pytest.param(b"abc", "gzip", 400, "error decoding gzip stream: ", id="18"),
-        pytest.param(b"x" * 10485761, "identity", 413, "max request size (10485760 bytes) exceeded", id="19"),
-        pytest.param(zipped(b"\n" * 10485761), "gzip", 413, "max request size (10485760 bytes) exceeded", id="20"),
-        pytest.param(b"\xff\xfe", "identity", 400, "body content is not valid utf8: ", id="21"),
-    ],
-)
-def test_bodies_of_writes(server: Web, content: bytes, encoding: str, status: int, text: str) -> None:
-    answer = server.write(content, **{"Content-Encoding": encoding})
-    assert answer.status_code == status
-    assert answer.text.startswith(text)
-    assert ("access-control-allow-origin" in answer.headers) is (status == 204)
-    assert "content-type" not in answer.headers
 
 
 def test_the_limit_for_bodies_is_an_option(tmp_path: Path) -> None:

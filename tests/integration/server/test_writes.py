@@ -1,25 +1,21 @@
-"""Server API §12.2: writes in the spellings of versions 3 and 2."""
+"""Writes in the spellings of versions 3, 2 and 1, beyond the rows of §12.2 (``tests/conformance/test_api_writes.py``)."""
 
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from engine.server.routes.write import MOST_SMALL_BYTES
+from tests.support.asgi import Wire, scope
 from tests.support.web import Web, told, web, zipped
 
 OK = "cpu,host=a usage=0.5"
-EMPTY = "incoming write was empty"
-RETENTION = (
-    "db name with invalid retention policy, if providing a retention policy name, must be of form '<db_name>/<rp_name>'"
-)
-BAD_CHARACTER = (
-    "invalid character in database or rp name: must be ASCII, containing only letters, numbers, underscores, or hyphens"
-)
-THREE_LINES = "cpu,host=b val=2 155\ncpu,host=a val= 123\ncpu,host=b val=5 199"
-LONG_NAME = "a" * 512
+BAD = "cpu,host=b usage=2 155\ncpu,host=a usage= 123\ncpu,host=b usage=5 199"
+OWN = "db name did not start with a number or letter"
+V3 = "/api/v3/write_lp?db=foo"
+V2 = "/api/v2/write?bucket=foo"
+V1 = "/write?db=foo"
 
 
 @pytest.fixture(scope="module")
@@ -35,110 +31,165 @@ def server(tmp_path: Path) -> Iterator[Web]:
 
 
 @pytest.mark.parametrize(
-    ("target", "content", "status", "body"),
+    ("target", "status", "body"),
     [
-        pytest.param("", OK, 400, "missing query parameter 'db'", id="22"),
-        pytest.param("?precision=s", OK, 400, "serde error: missing field `db`", id="23"),
         pytest.param(
-            "?db=foo&precision=fake",
-            OK,
+            "/api/v3/write_lp?db=foo&db=foo", 400, "serde error: duplicate field `db`", id="version 3: duplicate"
+        ),
+        pytest.param("/api/v3/write_lp?db=_internal", 400, f'{{"error":"{OWN}"}}', id="version 3: own"),
+        pytest.param(
+            "/api/v2/write?bucket=&org=o",
             400,
-            "serde error: unknown variant `fake`, expected one of `auto`, `s`, `second`, `millisecond`, `ms`, "
-            "`microsecond`, `u`, `us`, `n`, `nanosecond`, `ns`",
-            id="24",
+            '{"code":"invalid","message":"missing bucket value"}',
+            id="version 2: empty",
         ),
         pytest.param(
-            "?db=foo&accept_partial=1", OK, 400, "serde error: provided string was not `true` or `false`", id="25"
+            "/api/v2/write?bucket=foo&precision=auto",
+            400,
+            '{"code":"invalid","message":"failed to deserialize org/bucket/precision in request: unknown variant '
+            "`auto`, expected one of `s`, `second`, `millisecond`, `ms`, `microsecond`, `u`, `us`, `n`, `nanosecond`, "
+            '`ns`"}',
+            id="version 2: auto",
         ),
-        pytest.param("?db=foo", OK, 204, "", id="26"),
-        pytest.param("?db=foo&no_sync=true", OK, 204, "", id="27"),
-        pytest.param("?db=foo", "", 400, EMPTY, id="28"),
-        pytest.param("?db=foo", "# only a comment", 400, EMPTY, id="29"),
-        pytest.param("?db=this/_is_fine", OK, 204, "", id="30"),
-        pytest.param("?db=_foo", OK, 400, '{"error":"db name did not start with a number or letter"}', id="31"),
-        pytest.param("?db=_internal", OK, 400, '{"error":"db name did not start with a number or letter"}', id="own"),
-        pytest.param("?db=", OK, 400, '{"error":"db name cannot be empty"}', id="32"),
-        pytest.param("?db=a!b", OK, 400, f'{{"error":"{BAD_CHARACTER}"}}', id="33"),
-        pytest.param("?db=a/b/c", OK, 400, f'{{"error":"{RETENTION}"}}', id="34"),
-        pytest.param("?db=a/", OK, 400, f'{{"error":"{RETENTION}"}}', id="34 end"),
-        pytest.param(f"?db={LONG_NAME}", OK, 400, '{"error":"db name too long: max 511"}', id="35"),
-        pytest.param("?db=foo&db=foo", OK, 400, "serde error: duplicate field `db`", id="duplicate"),
+        pytest.param(
+            "/api/v2/write?bucket=a b",
+            400,
+            '{"code":"invalid","message":"namespace name \'a b\' contains invalid character, character number 1 is not '
+            'allowed"}',
+            id="version 2: name",
+        ),
+        pytest.param(
+            "/api/v2/write?bucket=_internal", 400, f'{{"code":"invalid","message":"{OWN}"}}', id="version 2: own"
+        ),
+        pytest.param("/api/v2/write?bucket=foo&accept_partial=nonsense&no_sync=7", 204, "", id="version 2: others"),
+        pytest.param(
+            "/write?db=foo&db=foo",
+            400,
+            '{"error":"failed to deserialize db/rp/precision in request: duplicate field `db`"}',
+            id="version 1: duplicate",
+        ),
+        pytest.param(
+            "/write?db=",
+            400,
+            '{"error":"namespace name  length must be between 1 and 64 characters"}',
+            id="version 1: empty",
+        ),
+        pytest.param(
+            f"/write?db={'a' * 60}&rp=abcd",
+            400,
+            f'{{"error":"namespace name {"a" * 60}/abcd length must be between 1 and 64 characters"}}',
+            id="version 1: name and retention policy are too long",
+        ),
+        pytest.param(
+            "/write?db=a!b",
+            400,
+            '{"error":"namespace name \'a!b\' contains invalid character, character number 1 is not allowed"}',
+            id="version 1: name",
+        ),
+        pytest.param("/write?db=_internal", 400, f'{{"error":"{OWN}"}}', id="version 1: own"),
+        pytest.param("/write?db=foo&u=me&org=x&accept_partial=1", 204, "", id="version 1: others"),
     ],
 )
-def test_parameters_of_version_3(shared: Web, target: str, content: str, status: int, body: str) -> None:
-    assert told(shared.post(f"/api/v3/write_lp{target}", content=content)) == (status, body)
+def test_parameters(shared: Web, target: str, status: int, body: str) -> None:
+    assert told(shared.post(target, content=OK)) == (status, body)
 
 
 @pytest.mark.parametrize(
-    ("target", "content", "status", "message"),
+    ("rp", "database"),
     [
-        pytest.param("", OK, 400, "no org/bucket destination provided", id="58"),
-        pytest.param("?org=o", OK, 400, "missing bucket value", id="59"),
-        pytest.param("?bucket=&org=o", OK, 400, "missing bucket value", id="59 empty"),
-        pytest.param(
-            "?bucket=foo&precision=auto",
-            OK,
-            400,
-            "failed to deserialize org/bucket/precision in request: unknown variant `auto`, expected one of `s`, "
-            "`second`, `millisecond`, `ms`, `microsecond`, `u`, `us`, `n`, `nanosecond`, `ns`",
-            id="precision",
-        ),
-        pytest.param(
-            "?bucket=a b",
-            OK,
-            400,
-            "namespace name 'a b' contains invalid character, character number 1 is not allowed",
-            id="name",
-        ),
-        pytest.param("?bucket=_internal", OK, 400, "db name did not start with a number or letter", id="own"),
-        pytest.param("?bucket=foo", "", 400, f"write buffer error: {EMPTY}", id="61"),
-        pytest.param("?bucket=foo&org=o&precision=ns", OK, 204, None, id="62"),
-        pytest.param("?bucket=foo&accept_partial=nonsense&no_sync=7", OK, 204, None, id="others are ignored"),
+        ("", "foo"),
+        ("autogen", "foo"),
+        ("DEFAULT", "foo"),
+        ('"autogen"', "foo"),
+        ("''", "foo"),
+        ("Week", "foo/week"),
+        ('"week"', "foo/week"),
+        ("'", None),
+        ("a/b", None),
     ],
 )
-def test_parameters_of_version_2(shared: Web, target: str, content: str, status: int, message: str | None) -> None:
-    answer = shared.post(f"/api/v2/write{target}", content=content)
-    assert answer.status_code == status
-    assert answer.text == "" if message is None else answer.json() == {"code": "invalid", "message": message}
+def test_a_retention_policy_of_version_1_is_part_of_the_name(server: Web, rp: str, database: str | None) -> None:
+    answer = server.send("POST", "/write", params={"db": "foo", "rp": rp}, content=OK)
+    assert answer.status_code == (204 if database else 400)
+    assert [name for name, _ in server.engine.tables.databases(False) if name != "_internal"] == (
+        [database] if database else []
+    )
 
 
-def test_version_2_refuses_all_lines_for_a_bad_one(shared: Web) -> None:  # fact 60
-    answer = shared.post("/api/v2/write?bucket=v2", content="invalid_line_protocol_syntax")
-    assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
-    assert answer.json()["message"].startswith("write buffer error: line protocol parse failed: ")
-    answer = shared.post("/api/v2/write?bucket=v2&precision=ns", content=THREE_LINES)
-    text = '{"code":"invalid","message":"write buffer error: line protocol parse failed: No fields were provided"}'
-    assert told(answer) == (400, text)
-    assert shared.rows("SELECT * FROM information_schema.tables WHERE table_schema = 'iox'", "v2") == []
+@pytest.mark.parametrize(
+    ("target", "body"),
+    [
+        (
+            f"{V3}&accept_partial=false",
+            '{"error":"line protocol parsing error","data":{"error_message":"No fields were provided",'
+            '"line_number":2,"original_line":"cpu,host=a usage= 12"}}',
+        ),
+        (
+            f"{V1}&accept_partial=true",
+            '{"error":"line protocol parsing error","data":{"error_message":"No fields were provided",'
+            '"line_number":2,"original_line":"cpu,host=a usage= 12"}}',
+        ),
+        (
+            V2,
+            '{"code":"invalid","message":"write buffer error: line protocol parse failed: No fields were provided"}',
+        ),
+    ],
+)
+def test_all_lines_or_none(server: Web, target: str, body: str) -> None:
+    assert told(server.post(target, content=BAD)) == (400, body)
+    assert server.rows("SELECT * FROM information_schema.tables WHERE table_schema = 'iox'") == []
 
 
-def test_version_2_tells_a_body_that_is_too_large(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("target", "content", "headers", "status", "body"),
+    [
+        (V3, "", {}, 400, "incoming write was empty"),
+        (V1, "\n \n# x\n", {}, 400, "incoming write was empty"),
+        (V2, "#", {}, 400, '{"code":"invalid","message":"write buffer error: incoming write was empty"}'),
+        (V1, "m f=1", {"Content-Encoding": "br"}, 400, "unacceptable content-encoding: br"),
+        (
+            V2,
+            "m f=1",
+            {"Content-Encoding": "br"},
+            400,
+            '{"code":"invalid","message":"unacceptable content-encoding: br"}',
+        ),
+        (V1, b"m f=\xff", {}, 400, "body content is not valid utf8: invalid utf-8 sequence of 1 bytes from index 4"),
+        (V3, b"m,t=\xe2\x82", {}, 400, "body content is not valid utf8: incomplete utf-8 byte sequence from index 4"),
+    ],
+)
+def test_bodies_that_are_refused(
+    shared: Web, target: str, content: str | bytes, headers: dict[str, str], status: int, body: str
+) -> None:
+    assert told(shared.post(target, content=content, headers=headers)) == (status, body)
+
+
+@pytest.mark.parametrize(
+    ("target", "body"),
+    [
+        (V3, "max request size (10 bytes) exceeded"),
+        (V1, "max request size (10 bytes) exceeded"),
+        (V2, '{"code":"request too large","message":"max request size (10 bytes) exceeded"}'),
+    ],
+)
+def test_the_limit_for_bodies_is_an_option(tmp_path: Path, target: str, body: str) -> None:
     with web(tmp_path, max_http_request_size_bytes=10) as server:
-        answer = server.post("/api/v2/write?bucket=foo", content=OK)
-        text = '{"code":"request too large","message":"max request size (10 bytes) exceeded"}'
-        assert told(answer) == (413, text)
+        assert told(server.post(target, content=OK)) == (413, body)
+        assert told(server.post(target, content=zipped(OK.encode()), headers={"Content-Encoding": "gzip"}))[0] == 413
+        assert server.post(target, content="m f=1 1234").status_code == 204
 
 
-def test_good_lines_are_kept_and_bad_ones_told(server: Web) -> None:  # fact 36
-    answer = server.write(THREE_LINES, "db=foo&precision=nanosecond")
-    assert told(answer) == (
-        400,
-        '{"error":"partial write of line protocol occurred","data":[{"error_message":"No fields were provided",'
-        '"line_number":2,"original_line":"cpu,host=a val= 123"}]}',
-    )
-    assert "content-type" not in answer.headers
-    rows = server.rows("SELECT val, time::bigint AS t FROM cpu ORDER BY time")
-    assert rows == [{"val": 2.0, "t": 155}, {"val": 5.0, "t": 199}]
+def test_an_endless_body_ends_at_the_limit(tmp_path: Path) -> None:  # §13, item 12
+    async def ask(served: Web) -> Wire:
+        wire = Wire([b"m f=1\n" * 1000] * 100, is_complete=False)
+        await served.app(scope("POST", V3, {"Transfer-Encoding": "chunked"}), wire.receive, wire.send)
+        return wire
 
-
-def test_without_accept_partial_nothing_is_kept(server: Web) -> None:  # fact 37
-    answer = server.write("cpu,host=a val= 123\ncpu,host=b val=5 199", "db=foo&accept_partial=false")
-    assert told(answer) == (
-        400,
-        '{"error":"line protocol parsing error","data":{"error_message":"No fields were provided","line_number":1,'
-        '"original_line":"cpu,host=a val= 123"}}',
-    )
-    assert server.sql("SELECT * FROM cpu").status_code == 400
+    with web(tmp_path, max_http_request_size_bytes=30_000) as served:
+        answer = served.run(ask(served))
+    assert (answer.status, answer.body) == (413, b"max request size (30000 bytes) exceeded")
+    assert answer.headers[b"connection"] == b"close"
+    assert answer.received < 20
 
 
 def test_when_all_lines_are_bad_they_are_told_as_a_partial_write(shared: Web) -> None:
@@ -147,110 +198,12 @@ def test_when_all_lines_are_bad_they_are_told_as_a_partial_write(shared: Web) ->
     assert [line["line_number"] for line in answer.json()["data"]] == [1, 2]
 
 
-def test_a_value_of_another_type_is_told_with_its_line(server: Web) -> None:  # fact 38
-    lines = 'home,room=Sunroom temp=96 1735545600\nhome,room=Sunroom temp="hi" 1735549200'
-    (line,) = server.write(lines).json()["data"]
-    assert line == {
-        "error_message": "invalid column type for column 'temp', expected iox::column_type::field::float, "
-        "got iox::column_type::field::string",
-        "line_number": 2,
-        "original_line": lines.splitlines()[1][:20],
-    }
-
-
-@pytest.mark.parametrize(
-    ("first", "line", "message"),
-    [
-        pytest.param(
-            "n v=1i",
-            "n v=1u",
-            "invalid column type for column 'v', expected iox::column_type::field::integer, "
-            "got iox::column_type::field::uinteger",
-            id="39",
-        ),
-        pytest.param(OK, "cpu,host=a usage=0.5,usage=0.6", "multiple instances of 'usage' field found", id="40"),
-        pytest.param(OK, "t time=1", "'time' is a reserved column", id="41"),
-        pytest.param(
-            OK,
-            "cpu host=1",
-            "expected iox::column_type::tag, got iox::column_type::field::float",
-            id="42",
-        ),
-        pytest.param(OK, "cpu,host=a usage=1\r\n", "Could not parse entire line. Found trailing content: ", id="43"),
-        *[
-            pytest.param(OK, bad, "", id=f"44: {bad}")
-            for bad in ("m f=.5", "m f=1.", "m f=+1", "m f=NaN", "m,t= f=1", "m,t f=1", ",t=a f=1", "m")
-        ],
-    ],
-)
-def test_lines_that_are_refused(shared: Web, first: str, line: str, message: str) -> None:
-    assert shared.write(first).status_code == 204
-    answer = shared.write(line)
-    assert answer.status_code == 400
-    assert message in answer.json()["data"][0]["error_message"]
-
-
-@pytest.mark.parametrize(
-    ("line", "table", "row"),
-    [
-        pytest.param(
-            'm45 f=-1e-3,i=-5i,u=7u,b=T,c=FALSE,s="a \\"q\\" \\\\ b"',
-            "m45",
-            {"f": -0.001, "i": -5, "u": 7, "b": True, "c": False, "s": 'a "q" \\ b'},
-            id="45",
-        ),
-        pytest.param("m\\ x\\,y,t\\ k=v\\=1 f\\,g=1 1", '"m x,y"', {"t k": "v=1", "f,g": 1.0}, id="46"),
-        pytest.param('m47 s="a\nb" 1', "m47", {"s": "a\nb"}, id="47"),
-    ],
-)
-def test_lines_that_are_accepted(shared: Web, line: str, table: str, row: dict[str, Any]) -> None:
-    assert shared.write(line).status_code == 204
-    (found,) = shared.rows(f"SELECT * FROM {table}")
-    del found["time"]
-    assert found == row
-
-
-@pytest.mark.parametrize(
-    ("timestamp", "nanoseconds"),
-    [
-        (1, 10**9),
-        (4999999999, 4999999999 * 10**9),
-        (5000000000, 5000000000 * 10**6),
-        (1708976567000000, 1708976567000000000),
-        (1708976567000000000, 1708976567000000000),
-    ],
-)
-def test_the_unit_of_a_timestamp_is_guessed(shared: Web, timestamp: int, nanoseconds: int) -> None:  # fact 48
-    table = f"guess{timestamp}"
-    assert shared.write(f"{table} v=1 {timestamp}", "db=foo&precision=auto").status_code == 204
-    assert shared.rows(f"SELECT time::bigint AS t FROM {table}") == [{"t": nanoseconds}]
-
-
-def test_a_timestamp_out_of_range_is_refused(shared: Web) -> None:  # fact 49
-    answer = shared.write("m f=1 9223372037", "db=foo&precision=second")
-    message = "timestamp, 9223372037, out of range for precision: Second"
-    assert (answer.status_code, answer.json()["data"][0]["error_message"]) == (400, message)
-
-
-def test_fields_of_the_same_row_are_merged(server: Web) -> None:  # fact 50
-    for fields in ("f1=1", "f2=2", "f1=3"):
-        server.write(f"m,t=a {fields} 7")
-    assert server.rows("SELECT f1, f2 FROM m") == [{"f1": 3.0, "f2": 2.0}]
-
-
-def test_a_new_tag_is_null_in_older_rows(server: Web) -> None:  # fact 51
-    server.write("m,a=1 f=1 1")
-    server.write("m,a=1,b=2 f=1 2")
-    assert server.rows("SELECT b, f FROM m ORDER BY time") == [{"f": 1.0}, {"b": "2", "f": 1.0}]
-
-
-def test_a_deleted_database_cannot_be_written_to(server: Web) -> None:  # fact 65
-    server.write(OK)
-    server.delete("/api/v3/configure/database?db=foo")
-    (name,) = [n for n, deleted in server.engine.tables.databases(True) if deleted]
-    text = f'{{"error":"cannot write to soft-deleted database \'{name}\' - it is marked for deletion"}}'
-    assert told(server.write(OK, f"db={name}")) == (400, text)
-    assert server.post(f"/api/v2/write?bucket={name}", content=OK).json()["code"] == "invalid"
+def test_a_body_that_is_refused_whole_leaves_tables_readable(server: Web) -> None:  # §13, items 3 and 5
+    assert server.write("t,a=1,a=2 f=1").status_code == 400
+    assert server.write("u f=1,f=2").status_code == 400
+    assert server.write("t,a=1 f=1 1\nu f=1 1").status_code == 204
+    assert server.rows("SELECT a, f FROM t") == [{"a": "1", "f": 1.0}]
+    assert server.rows("SELECT f FROM u") == [{"f": 1.0}]
 
 
 def test_large_compressed_and_small_bodies_take_the_same_way(server: Web) -> None:
