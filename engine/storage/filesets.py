@@ -13,6 +13,7 @@ import pyarrow as pa
 from engine.disk import Disk
 from engine.model.schema import TableSchema
 from engine.storage.manifest import FileEntry
+from engine.storage.objects import FileSet
 from engine.storage.parquet import decode_parquet, no_rows
 
 logger = logging.getLogger(__name__)
@@ -44,8 +45,8 @@ class FileSets:
         self._prefix = uuid.uuid4().hex[:8]
         self.losses: dict[str, str] = {}
 
-    def open_set(self, table_id: int, files: Sequence[FileEntry]) -> tuple[Path, Callable[[], None]] | None:
-        """Return a folder of exactly ``files`` and what to call when it is not read any more; ``None`` if there are none."""
+    def open_set(self, table_id: int, files: Sequence[FileEntry]) -> FileSet | None:
+        """Return a folder of exactly those of ``files`` that are intact; ``None`` if there are none."""
         names = tuple(sorted(f.name for f in files if self.is_intact(f)))
         if not names:
             return None
@@ -54,7 +55,7 @@ class FileSets:
             if present is None or present.names != names:
                 present = self._replace(table_id, names)
             present.users += 1
-        return present.folder, lambda: self._release(present)
+        return FileSet(present.folder, lambda: self._release(present))
 
     def read(self, file: FileEntry, schema: TableSchema, columns: list[str] | None = None) -> pa.RecordBatch:
         """Return the rows of ``file`` (all columns, or those that ``columns`` names), none if it is missing or damaged."""
@@ -75,6 +76,17 @@ class FileSets:
             gone = self._current.pop(table_id, None)
             if gone is not None:
                 self._retire(gone)
+
+    def let_go(self, file: FileEntry) -> bool:
+        """See ``LocalSets``."""
+        with self._lock:
+            present = self._current.get(file.table_id)
+            if present is not None and file.name in present.names:
+                if present.users:
+                    return False
+                self._retire(self._current.pop(file.table_id))
+            self._checked.pop((file.table_id, file.name), None)
+            return True
 
     def _replace(self, table_id: int, names: tuple[str, ...]) -> _Set:
         self._next += 1

@@ -7,6 +7,7 @@ import pyarrow as pa
 from engine.columns import compute as pc
 from engine.columns.types import storage_schema
 from engine.model.schema import TIME_COLUMN, TableSchema
+from engine.storage.objects import each_file
 from engine.storage.store import Store
 
 
@@ -21,8 +22,8 @@ def rows_since(store: Store, schema: TableSchema, since_ns: int) -> Iterator[pa.
     wanted = pc.field(TIME_COLUMN) >= pa.scalar(since_ns, pa.timestamp("ns"))
     view = store.view(schema)
     try:
-        files = [path for folder in view.folders for path in folder.iterdir()]
-        for path in sorted(files, key=lambda path: (int(path.name.split(".")[0]), path.name)):
+        absent = [file for file in view.absent if file.max_time >= since_ns]
+        for path in each_file(view.folders, absent):
             yield from ds.dataset(path, schema=arrow, format="parquet").to_table(filter=wanted).to_batches()
         if view.batches:
             rows = pa.Table.from_batches(view.batches, schema=arrow).filter(wanted).sort_by(TIME_COLUMN)

@@ -13,6 +13,7 @@ from engine.paths import NodePaths
 from engine.storage.consumers import Consumers
 from engine.storage.filesets import FileSets
 from engine.storage.manifest import FileEntry, Manifest, decode_manifest, encode_manifest
+from engine.storage.objects import LocalObjects, Objects
 from engine.storage.retention import DEAD_LETTERS, FOR_EVER, Retention, expired_files
 from engine.storage.schemas import Schemas
 from engine.storage.snapshot import SnapshotFiles, write_chunks
@@ -49,14 +50,18 @@ class Store:
     need not hold any more.
     """
 
-    def __init__(self, disk: Disk, paths: NodePaths, config: StoreConfig, clock: Clock) -> None:
+    def __init__(
+        self, disk: Disk, paths: NodePaths, config: StoreConfig, clock: Clock, objects: Objects | None = None
+    ) -> None:
         self.schemas = Schemas()
         self.consumers = Consumers()
         self._disk = disk
         self._paths = paths
         self._config = config
         self._clock = clock
+        self.objects = objects or LocalObjects(paths.table_folder)
         self.file_sets = FileSets(disk, paths.file_sets, paths.table_folder)
+        self._reader = self.objects.reader(self.file_sets)
         self._apply_lock = threading.Lock()
         self._snapshot_lock = threading.Lock()
         self._tables: dict[int, TableData] = {}
@@ -83,6 +88,7 @@ class Store:
         """
         for folder in (self._paths.root, self._paths.parquet, self._paths.checkpoints, self._paths.file_sets):
             make_durable_folder(self._disk, folder)
+        self.objects.open()
         if self._disk.exists(self._paths.manifest):
             self._load(decode_manifest(self._disk.read(self._paths.manifest), str(self._paths.manifest)))
         else:
@@ -127,7 +133,7 @@ class Store:
 
     def intact_files(self, table_id: int) -> tuple[FileEntry, ...]:
         """Return the Parquet files of a table that are what the manifest says."""
-        return tuple(file for file in self.files(table_id) if self.file_sets.is_intact(file))
+        return tuple(file for file in self.files(table_id) if self._reader.is_intact(file))
 
     def snapshot(self, idle_low: Callable[[int], int | None]) -> Manifest:
         """Write the buffer to Parquet, progress and state to a checkpoint, and a manifest that names them.
@@ -148,6 +154,7 @@ class Store:
                 table.stored(written.added.get(table_id, ()), written.replaced.get(table_id, ()))
             self._frozen_until = None
             self._remove_old(before, written)
+            self.objects.tidy(self._manifest)
             return self._manifest
 
     def _load(self, manifest: Manifest) -> None:
@@ -156,7 +163,7 @@ class Store:
         self.schemas.load(manifest.schemas)
         for schema in manifest.schemas:
             files = [f for f in manifest.files if f.table_id == schema.table_id]
-            self._tables[schema.table_id] = TableData(self.file_sets, self._config.window_ns, files)
+            self._tables[schema.table_id] = TableData(self._reader, self._config.window_ns, files)
         if manifest.checkpoint is not None:
             path = self._paths.checkpoints / manifest.checkpoint
             if not self._disk.exists(path):
@@ -176,7 +183,7 @@ class Store:
         if record.deleted:
             with self._apply_lock:
                 self._tables.pop(record.table_id, None)
-            self.file_sets.forget(record.table_id)
+            self._reader.forget(record.table_id)
 
     def _present(self, schema: TableSchema) -> SchemaSource:
         return lambda: self.schemas.by_id(schema.table_id) or schema
@@ -185,7 +192,7 @@ class Store:
         table = self._tables.get(table_id)
         if table is None:
             with self._apply_lock:
-                table = self._tables.setdefault(table_id, TableData(self.file_sets, self._config.window_ns))
+                table = self._tables.setdefault(table_id, TableData(self._reader, self._config.window_ns))
         return table
 
     def _add(self, rows: RowsPayload) -> None:
@@ -193,7 +200,7 @@ class Store:
             return  # the table was deleted meanwhile
         table = self._tables.get(rows.table_id)
         if table is None:
-            table = self._tables[rows.table_id] = TableData(self.file_sets, self._config.window_ns)
+            table = self._tables[rows.table_id] = TableData(self._reader, self._config.window_ns)
         table.add(rows)
         self._live_bytes += len(rows.data) + OVERHEAD_BYTES
 
@@ -243,7 +250,9 @@ class Store:
         return Manifest(until, state_until, checkpoint, files, schemas)
 
     def _replace_manifest(self, manifest: Manifest) -> None:
-        replace_file(self._disk, self._paths.manifest, encode_manifest(manifest))
+        encoded = encode_manifest(manifest)
+        self.objects.publish(manifest, encoded)
+        replace_file(self._disk, self._paths.manifest, encoded)
         self._manifest = manifest
 
     def _remove_old(self, before: Manifest, written: SnapshotFiles) -> None:

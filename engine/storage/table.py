@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import pyarrow as pa
 
@@ -13,6 +12,7 @@ from engine.columns.merge import conform, merge_rows
 from engine.model.schema import TableSchema
 from engine.storage.buffer import BufferedChunk, TableBuffer
 from engine.storage.manifest import FileEntry
+from engine.storage.objects import AbsentFile, FileReader
 from engine.storage.parquet import key_columns
 from engine.wal.format import RowsPayload
 
@@ -20,27 +20,18 @@ MOST_FILES_OF_WINDOW = 8
 """From this many files of one window on, a snapshot makes them one."""
 
 
-class FileReader(Protocol):
-    """Reads a table's Parquet files."""
-
-    def read(self, file: FileEntry, schema: TableSchema, columns: list[str] | None = None) -> pa.RecordBatch:
-        """Return the rows of ``file``, an empty batch if it is missing or damaged."""
-
-    def is_intact(self, file: FileEntry) -> bool:
-        """Return whether the file is what the manifest says."""
-
-    def open_set(self, table_id: int, files: Sequence[FileEntry]) -> tuple[Path, Callable[[], None]] | None:
-        """Return a folder of ``files`` for a query and what to call afterwards."""
-
-
 @dataclass(frozen=True, slots=True)
 class TableView:
-    """What a query of a table reads; no two rows in it have one key. All batches have the columns of ``schema``."""
+    """What a query of a table reads; no two rows in it have one key. All batches have the columns of ``schema``.
+
+    Besides the files in ``folders`` there are those that are ``absent`` from this machine.
+    """
 
     schema: TableSchema
     folders: tuple[Path, ...]
     batches: tuple[pa.RecordBatch, ...]
     release: Callable[[], None]
+    absent: tuple[AbsentFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +93,10 @@ class TableData:
             self._merged = {w: m for w, m in self._merged.items() if w in crowded}
             files = [f for f in self._files if f.window not in crowded]
             opened = self._reader.open_set(files[0].table_id, files) if files else None
-        folders = (opened[0],) if opened else ()
-        return TableView(schema, folders, tuple(batches), opened[1] if opened else _nothing)
+        if opened is None:
+            return TableView(schema, (), tuple(batches), _nothing)
+        folders = (opened.folder,) if opened.folder else ()
+        return TableView(schema, folders, tuple(batches), opened.release, opened.absent)
 
     def to_store(self, schema_now: SchemaSource) -> tuple[TableSchema, list[ChunkToStore]]:
         """Return what a snapshot has to write for the frozen buffer, and the schema that it has."""

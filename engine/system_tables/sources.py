@@ -1,6 +1,7 @@
 """Reads what system tables show from catalog and storage."""
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Protocol
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from engine.model.backfill import BackfillStatus
 from engine.model.progress import Lag
 from engine.model.schema import TableSchema
 from engine.paths import NodePaths
+from engine.storage.objects import each_file
 from engine.storage.state import CacheValue
 from engine.storage.store import Store
 from engine.system_tables.ports import PluginFile, StoredFile, StoredTable
@@ -65,9 +67,11 @@ class EngineSources:
         view = self._store.view(schema)
         try:
             arrow = storage_schema(view.schema)
-            parts = [ds.dataset(folder, schema=arrow, format="parquet") for folder in view.folders]
             names = arrow.names if columns is None else [name for name in columns if name in arrow.names]
-            tables = [part.to_table(columns=names, filter=wanted) for part in parts]
+            tables = [
+                ds.dataset(place, schema=arrow, format="parquet").to_table(columns=names, filter=wanted)
+                for place in chain(view.folders, each_file((), view.absent))
+            ]
             in_memory = pa.Table.from_batches(view.batches, schema=arrow)
         finally:
             view.release()

@@ -1,0 +1,137 @@
+"""The port to where a node's durable files are: Parquet files, checkpoints and the manifest; the log stays in its folder.
+
+Whoever reads rows reads local files. A store of objects elsewhere makes the folder of the node a cache: a file may be
+absent from it, and ``held`` brings it while somebody reads it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from engine.model.schema import TableSchema
+from engine.storage.manifest import FileEntry, Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentFile:
+    """A Parquet file of a table that is not on this machine now; ``held`` fetches it.
+
+    Attributes:
+        min_time, max_time: of its rows, in ns, so that nobody fetches it for other times.
+        held: the file is at the path that this gives until its context ends.
+    """
+
+    min_time: int
+    max_time: int
+    held: Callable[[], AbstractContextManager[Path]]
+
+
+@dataclass(frozen=True, slots=True)
+class FileSet:
+    """Files that a query reads: those in ``folder`` (``None``: none), and those that are ``absent``.
+
+    ``release`` is to be called once when they are not read any more.
+    """
+
+    folder: Path | None
+    release: Callable[[], None]
+    absent: tuple[AbsentFile, ...] = ()
+
+
+class FileReader(Protocol):
+    """Reads a table's Parquet files; may be called from any thread."""
+
+    def read(self, file: FileEntry, schema: TableSchema, columns: list[str] | None = None) -> pa.RecordBatch:
+        """Return the rows of ``file``, an empty batch if it is missing or damaged.
+
+        Raises:
+            Unavailable: it is kept elsewhere, and cannot be fetched now.
+        """
+
+    def is_intact(self, file: FileEntry) -> bool:
+        """Return whether the file is what the manifest says, as far as that can be told without fetching it."""
+
+    def open_set(self, table_id: int, files: Sequence[FileEntry]) -> FileSet | None:
+        """Return those of ``files`` that are intact, for a query; ``None`` if there are none."""
+
+    def forget(self, table_id: int) -> None:
+        """Let go of what is kept for queries of a deleted table."""
+
+
+class LocalSets(FileReader, Protocol):
+    """The folders of files that queries read, and what a cache needs of them."""
+
+    def let_go(self, file: FileEntry) -> bool:
+        """Give up the folder that links to ``file``; return whether the file may go, for no query uses it."""
+
+
+class Objects(Protocol):
+    """Where the durable files of one node are. Methods but those of ``reader`` are called by one thread at a time."""
+
+    def open(self) -> None:
+        """Bring the manifest and the checkpoint that it names into the folder; called before they are read.
+
+        Raises:
+            StorageError: the files are kept elsewhere, or are not ours; the text says how to go on.
+            Unavailable: they cannot be reached.
+        """
+
+    def reader(self, sets: LocalSets) -> FileReader:
+        """Return what reads Parquet files, by way of the ``sets`` of those that are in the folder; called once."""
+
+    def publish(self, manifest: Manifest, encoded: bytes) -> None:
+        """Make everything that ``manifest`` names durable where it is kept, and then ``manifest`` itself.
+
+        Called when the new files are synced, before the manifest in the folder is replaced.
+
+        Raises:
+            EngineError: that failed; what was kept before is still kept.
+        """
+
+    def tidy(self, manifest: Manifest) -> None:
+        """Let go of what ``manifest``, which is durable everywhere, does not name any more."""
+
+    def held(self, file: FileEntry) -> AbstractContextManager[Path]:
+        """Return a context in which ``file`` is at the path that it gives.
+
+        Raises:
+            Unavailable: it cannot be fetched.
+        """
+
+
+class LocalObjects:
+    """Everything is in the folder of the node, and nowhere else (``--object-store file`` and ``memory``)."""
+
+    def __init__(self, table_folder: Callable[[int], Path]) -> None:
+        self._table_folder = table_folder
+
+    def open(self) -> None:
+        """See ``Objects``."""
+
+    def reader(self, sets: LocalSets) -> FileReader:
+        """See ``Objects``."""
+        return sets
+
+    def publish(self, manifest: Manifest, encoded: bytes) -> None:
+        """See ``Objects``."""
+
+    def tidy(self, manifest: Manifest) -> None:
+        """See ``Objects``."""
+
+    @contextmanager
+    def held(self, file: FileEntry) -> Iterator[Path]:
+        """See ``Objects``."""
+        yield self._table_folder(file.table_id) / file.name
+
+
+def each_file(folders: Sequence[Path], absent: Sequence[AbsentFile]) -> Iterator[Path]:
+    """Yield the files of a view one by one, the oldest windows first; each is there until the next one is asked for."""
+    here = [path for folder in folders for path in folder.iterdir()]
+    yield from sorted(here, key=lambda path: (int(path.name.split(".")[0]), path.name))
+    for file in sorted(absent, key=lambda file: file.min_time):
+        with file.held() as path:
+            yield path
