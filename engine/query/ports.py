@@ -18,12 +18,14 @@ class TableSnapshot:
             lives, so another set of files needs another path: listings and statistics are kept by path.
         batches: further rows; a batch may lack columns and have its own order of them.
         release: to be called once when the rows are not read any more.
+        live: an object that stands for exactly these ``batches``: what is made of them may be kept as long as it lives.
     """
 
     schema: pa.Schema
     folders: tuple[Path, ...]
     batches: tuple[pa.RecordBatch, ...]
     release: Callable[[], None]
+    live: object | None = None
 
 
 class TableSource(Protocol):

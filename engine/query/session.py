@@ -1,6 +1,7 @@
 """The one DataFusion session of a server: plans queries, keeps what it learnt about files, bounds the memory of all."""
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 from functools import partial, reduce
@@ -49,6 +50,7 @@ class Session:
         self._tables = SessionContext(config.with_information_schema(True), runtime)
         self._naming = threading.Lock()
         self._folders: OrderedDict[tuple[Path, pa.Schema], DataFrame] = OrderedDict()
+        self._live: weakref.WeakKeyDictionary[object, tuple[object, DataFrame]] = weakref.WeakKeyDictionary()
         self._type_texts: dict[pa.DataType, str] = {}
 
     def plan(self, sql: str, params: Mapping[str, pa.Scalar], find: FindTable, call: CallTable) -> DataFrame:
@@ -76,11 +78,10 @@ class Session:
 
     def table_of_snapshot(self, name: str, snapshot: TableSnapshot) -> Table:
         """Return all rows of ``snapshot`` as a table; projections and filters reach files and batches."""
-        batches = [_aligned(batch, snapshot.schema) for batch in snapshot.batches]
         with planning():
             parts = [self._files(name, folder, snapshot.schema) for folder in snapshot.folders]
-            if batches or not parts:
-                parts.append(self._rows(name, batches, snapshot.schema))
+            if snapshot.batches or not parts:
+                parts.append(self._live_rows(name, snapshot))
             return reduce(DataFrame.union, parts).into_view()
 
     def table_of_rows(self, name: str, rows: pa.Table) -> Table:
@@ -115,6 +116,17 @@ class Session:
                     self._folders.popitem(last=False)
             self._folders.move_to_end(key)
             return frame
+
+    def _live_rows(self, name: str, snapshot: TableSnapshot) -> DataFrame:
+        key = (name, snapshot.schema)
+        known = self._live.get(snapshot.live) if snapshot.live is not None else None
+        if known is not None and known[0] == key:
+            return known[1]
+        batches = [_aligned(batch, snapshot.schema) for batch in snapshot.batches]
+        frame = self._rows(name, batches, snapshot.schema)
+        if snapshot.live is not None:
+            self._live[snapshot.live] = (key, frame)
+        return frame
 
     def _rows(self, name: str, batches: list[pa.RecordBatch], schema: pa.Schema) -> DataFrame:
         with self._naming:

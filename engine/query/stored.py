@@ -31,4 +31,4 @@ class StoredTables:
         if found is None:
             return None
         view = self._store.view(found)
-        return TableSnapshot(query_schema(view.schema), view.folders, view.batches, view.release)
+        return TableSnapshot(query_schema(view.schema), view.folders, view.batches, view.release, view.live)

@@ -11,6 +11,7 @@ from engine.columns.keys import KeySet, hash_keys
 from engine.columns.merge import conform, merge_rows
 from engine.model.schema import TableSchema
 from engine.storage.buffer import BufferedChunk, TableBuffer
+from engine.storage.live_rows import LiveRows
 from engine.storage.manifest import FileEntry
 from engine.storage.objects import AbsentFile, FileReader
 from engine.storage.parquet import key_columns
@@ -29,9 +30,14 @@ class TableView:
 
     schema: TableSchema
     folders: tuple[Path, ...]
-    batches: tuple[pa.RecordBatch, ...]
+    live: LiveRows
     release: Callable[[], None]
     absent: tuple[AbsentFile, ...] = ()
+
+    @property
+    def batches(self) -> tuple[pa.RecordBatch, ...]:
+        """Return the rows that are not read from ``folders``."""
+        return self.live.batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ class TableData:
         self._buffers = _Buffers()
         self._file_keys: dict[int, KeySet] = {}
         self._merged: dict[int, tuple[object, pa.RecordBatch]] = {}
+        self._live: tuple[object, LiveRows] | None = None
 
     @property
     def files(self) -> tuple[FileEntry, ...]:
@@ -88,15 +95,23 @@ class TableData:
             schema = self._settle(buffers, schema_now)
             chunks = list(buffers.chunks())
             crowded = {w for w, c in chunks if c.repeats_itself or c.repeats_older}
-            batches = [conform(b, schema) for w, c in chunks if w not in crowded for b in c.batches]
-            batches += [self._merge(w, [c for at, c in chunks if at == w], schema) for w in sorted(crowded)]
-            self._merged = {w: m for w, m in self._merged.items() if w in crowded}
+            live = self._live_rows(chunks, crowded, schema)
             files = [f for f in self._files if f.window not in crowded]
             opened = self._reader.open_set(files[0].table_id, files) if files else None
         if opened is None:
-            return TableView(schema, (), tuple(batches), _nothing)
+            return TableView(schema, (), live, _nothing)
         folders = (opened.folder,) if opened.folder else ()
-        return TableView(schema, folders, tuple(batches), opened.release, opened.absent)
+        return TableView(schema, folders, live, opened.release, opened.absent)
+
+    def settle(self, schema_now: SchemaSource) -> None:
+        """Sort in what came, so that whoever looks next finds it done."""
+        with self._lock:
+            self._settle(self._buffers, schema_now)
+
+    @property
+    def waiting_rows(self) -> int:
+        """Return how many rows wait to be sorted in."""
+        return sum(buffer.waiting_rows for buffer in self._buffers.present)
 
     def to_store(self, schema_now: SchemaSource) -> tuple[TableSchema, list[ChunkToStore]]:
         """Return what a snapshot has to write for the frozen buffer, and the schema that it has."""
@@ -119,6 +134,7 @@ class TableData:
             gone = {f.name for f in replaced}
             self._files = (*(f for f in self._files if f.name not in gone), *added)
             self._buffers = _Buffers(live=self._buffers.live)
+            self._live = None
 
     def _keys_after(self, frozen: dict[int, BufferedChunk]) -> Iterator[tuple[int, KeySet]]:
         """Yield the keys of windows that were just written; those of others are read from their files when needed."""
@@ -134,6 +150,8 @@ class TableData:
         """Sort new rows into chunks, note which of them have keys of older sources; return a schema with all columns."""
         taken = [(buffer, buffer.take()) for buffer in buffers.present]
         schema = schema_now()
+        if any(pending for _, pending in taken):
+            self._live = None  # or it would hold what becomes larger batches now
         for buffer, pending in taken:
             older = buffers.frozen_chunks if buffer is buffers.live else {}
             for window, chunk, hashes in buffer.settle(pending, schema, self._window_ns):
@@ -155,6 +173,17 @@ class TableData:
 
     def _files_of(self, window: int) -> tuple[FileEntry, ...]:
         return tuple(sorted((f for f in self._files if f.window == window), key=lambda f: f.low))
+
+    def _live_rows(
+        self, chunks: Sequence[tuple[int, BufferedChunk]], crowded: set[int], schema: TableSchema
+    ) -> LiveRows:
+        state = (schema.version, tuple(c.version for _, c in chunks), self._files if crowded else ())
+        if self._live is None or self._live[0] != state:
+            batches = [conform(b, schema) for w, c in chunks if w not in crowded for b in c.batches]
+            batches += [self._merge(w, [c for at, c in chunks if at == w], schema) for w in sorted(crowded)]
+            self._merged = {w: m for w, m in self._merged.items() if w in crowded}
+            self._live = (state, LiveRows(tuple(batches)))
+        return self._live[1]
 
     def _merge(self, window: int, chunks: Sequence[BufferedChunk], schema: TableSchema) -> pa.RecordBatch:
         files = self._files_of(window)

@@ -53,6 +53,7 @@ class MemoryTables:
         self.opened: list[str] = []
         self.released: list[str] = []
         self._tables: dict[str, tuple[pa.Schema, tuple[Path, ...], tuple[pa.RecordBatch, ...]]] = {}
+        self.live: dict[str, object] = {}
 
     def add(
         self, name: str, schema: pa.Schema, batches: Sequence[pa.RecordBatch] = (), folders: Sequence[Path] = ()
@@ -70,7 +71,7 @@ class MemoryTables:
         if name not in self._tables:
             return None
         self.opened.append(name)
-        return TableSnapshot(*self._tables[name], release=lambda: self.released.append(name))
+        return TableSnapshot(*self._tables[name], release=lambda: self.released.append(name), live=self.live.get(name))
 
 
 class MemorySystemTables:

@@ -1,3 +1,5 @@
+import gc
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +9,7 @@ import pytest
 from engine.errors import EngineError, QueryError, QueryFailed, QueryNotSupported
 from engine.query.format_choice import Format
 from engine.query.formats import encode_all
-from tests.support.tables import CPU, LARGE_ID, TIMES, QueryBench, sample_database
+from tests.support.tables import CPU, LARGE_ID, TIMES, MemoryTables, QueryBench, rows_batch, sample_database
 
 
 @pytest.fixture(scope="module")
@@ -212,3 +214,22 @@ def test_filters_and_projections_reach_files_and_batches(bench: QueryBench) -> N
     assert len(scans) == 3
     assert all("TableScan: cpu projection=[host, time], partial_filters=[cpu.time > " in scan for scan in scans[:2])
     assert "VIEW" not in plan
+
+
+class Live:
+    """Something that stands for rows."""
+
+
+def test_live_rows_are_taken_over_once() -> None:
+    tables = MemoryTables().add("m", CPU, [rows_batch(CPU, [{"host": "a", "time": 1}])])
+    tables.live["m"] = first = Live()
+    bench = QueryBench(tables)
+    assert bench.values("SELECT host FROM m") == ["a"]
+    tables.add("m", CPU, [rows_batch(CPU, [{"host": "b", "time": 1}])])
+    assert bench.values("SELECT host FROM m") == ["a"], "they are still what stands for them"
+    tables.live["m"] = Live()
+    assert bench.values("SELECT host FROM m") == ["b"]
+    gone = weakref.ref(first)
+    del first
+    gc.collect()
+    assert gone() is None

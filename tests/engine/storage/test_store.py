@@ -1,3 +1,5 @@
+import gc
+import weakref
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -259,3 +261,28 @@ def test_a_record_that_cannot_be_taken_over_keeps_no_other_away(tmp_path: Path, 
     fed.store.on_durable(records)
     assert fed.rows(SCHEMA) == rows
     assert "could not be taken over position=3" in caplog.text
+
+
+def test_live_rows_are_the_same_object_until_something_comes(tmp_path: Path) -> None:
+    fed = FedStore(tmp_path)
+    fed.create(SCHEMA)
+    fed.write(SCHEMA, [{"host": "x", "time": 1, "a": 1.0}, {"host": "x", "time": 150, "a": 1.0}])
+    first = fed.store.view(SCHEMA).live
+    assert fed.store.view(SCHEMA).live is first
+    fed.write(SCHEMA, [{"host": "x", "time": 1, "a": 2.0}])
+    assert fed.store.view(SCHEMA).live is not first
+    gone = weakref.ref(fed.store.view(SCHEMA).live)
+    fed.snapshot()
+    gc.collect()
+    assert gone() is None
+
+
+def test_small_records_of_a_window_become_few_batches(tmp_path: Path) -> None:
+    fed = FedStore(tmp_path)
+    fed.create(SCHEMA)
+    for number in range(40):  # above the largest compact record, so that each is a batch of its own
+        fed.write(SCHEMA, [{"host": f"h{i}", "time": number, "a": 1.0} for i in range(40)])
+        fed.store.view(SCHEMA)
+    assert len(fed.store.view(SCHEMA).batches) <= 6
+    fed.write(SCHEMA, [{"host": "x", "time": 150}])
+    assert len(fed.store.view(SCHEMA).batches) == 2
