@@ -18,6 +18,7 @@ from engine.storage.store import StoreConfig
 from engine.storage.truncation import LogRetention
 from engine.triggers.limits import LimitDefaults
 from engine.wal.ports import WalConfig
+from engine.write.ceilings import Ceilings
 
 OWN_ENVIRONMENTS = ".venvs"
 """In the plugin folder: the environments of single plugins."""
@@ -42,6 +43,11 @@ def maintenance(settings: Settings) -> MaintenanceConfig:
     """Return when the buffer is written to files, and how much of the log is kept."""
     retention = LogRetention(settings.wal_retention_size_bytes, int(settings.wal_retention_age_s * 1e9))
     return MaintenanceConfig(settings.force_snapshot_mem_size_bytes, retention)
+
+
+def ceilings(settings: Settings) -> Ceilings:
+    """Return how many databases, tables and columns there may be."""
+    return Ceilings(settings.max_databases, settings.max_tables, settings.max_columns)
 
 
 def caches(settings: Settings) -> CachesConfig:

@@ -397,8 +397,9 @@ class Engine:
         settings = self.settings
         self.tokens = Tokens(self.catalog, self.clock, is_open=settings.without_auth)
         self._plugin_updates = PluginUpdates(self.registry)
-        self._writes = WriteService(self.catalog, self.store.schemas, self.wal, self.clock)
-        self.tables = Tables(self.catalog, self.store.schemas, self.wal)
+        ceilings = configuration.ceilings(settings)
+        self._writes = WriteService(self.catalog, self.store.schemas, self.wal, self.clock, ceilings)
+        self.tables = Tables(self.catalog, self.store.schemas, self.wal, ceilings)
         self.catalog.subscribe(self._caches.on_catalog)
         self.caches = CacheDefinitions(self.catalog, self.store.schemas, self._caches, self.clock)
         self._queries = QueryExecutor(settings.exec_mem_pool_size_bytes)

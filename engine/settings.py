@@ -208,6 +208,27 @@ SETTINGS: tuple[Setting, ...] = (
         unit="bytes",
     ),
     Setting(
+        "max-databases",
+        _count_or_off,
+        None,
+        "Most databases; a write or command that needs one more is refused. `off` sets no limit.",
+        unset="no limit",
+    ),
+    Setting(
+        "max-tables",
+        _count_or_off,
+        None,
+        "Most tables in all databases together; lines that need one more are refused. `off` sets no limit.",
+        unset="no limit",
+    ),
+    Setting(
+        "max-columns",
+        _count_or_off,
+        None,
+        "Most tags and fields of a table; lines that need one more are refused. `off` sets no limit.",
+        unset="no limit",
+    ),
+    Setting(
         "without-auth",
         _flag,
         "false",
@@ -459,6 +480,9 @@ class Settings:
     data_dir: Path
     http_bind: Bind
     max_http_request_size_bytes: int
+    max_databases: int | None
+    max_tables: int | None
+    max_columns: int | None
     without_auth: bool
     tcp_listener_file_path: Path | None
     plugin_dir: Path | None

@@ -13,6 +13,7 @@ from engine.errors import (
     DatabaseNotFound,
     InternalDatabase,
     InvalidRequest,
+    LimitExceeded,
     NotFound,
     OperatorTokenNeeded,
     StillRunning,
@@ -36,9 +37,10 @@ DrawId = Callable[[Container[int]], int]
 
 @dataclass(frozen=True, slots=True)
 class CreateDatabase:
-    """Make a database."""
+    """Make a database, unless there are ``most`` already (``None``: there may be any number)."""
 
     name: str
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +179,11 @@ def apply_change(state: CatalogState, change: Change, *, now_ns: int, draw_id: D
         InvalidRequest: a name or value that is not allowed, or the database is ``_internal``.
         NotFound: what the change names does not exist.
         AlreadyExists: the name is taken; the database was deleted before; the trigger is enabled, or was changed.
+        LimitExceeded: there are as many databases as there may be.
     """
     match change:
-        case CreateDatabase(name):
-            return _create_database(state, name, draw_id)
+        case CreateDatabase(name, most):
+            return _create_database(state, name, most, draw_id)
         case DeleteDatabase():
             return _delete_database(state, change, now_ns)
         case ForgetDatabase(database_id):
@@ -218,10 +221,12 @@ def time_stamp(time_ns: int) -> str:
     return (_EPOCH + timedelta(seconds=time_ns // NS_PER_SECOND)).strftime("%Y%m%dT%H%M%S")
 
 
-def _create_database(state: CatalogState, name: str, draw_id: DrawId) -> CatalogState:
+def _create_database(state: CatalogState, name: str, most: int | None, draw_id: DrawId) -> CatalogState:
     check_database_name(name)
     if state.database(name):
         raise _taken()
+    if most is not None and sum(not d.is_internal and not d.is_deleted for d in state.databases) >= most:
+        raise LimitExceeded(f"Adding a new database would exceed limit of {most} databases")
     return replace(state, databases=by_name([*state.databases, Database(draw_id(state.known_ids), name)]))
 
 

@@ -27,6 +27,7 @@ from engine.errors import (
 )
 from engine.lineprotocol.groups import RejectedLine
 from engine.server.texts import compact_json
+from engine.write.ceilings import tells_ceiling
 from engine.write.service import LinesRejected
 
 
@@ -78,6 +79,16 @@ class PartialWrite(InvalidRequest):
         self.rejected = tuple(rejected)
 
 
+class PartialWriteOverLimit(PartialWrite):
+    """The same, where a line was refused because of a limit that the operator configured."""
+
+
+def partial_write(rejected: Sequence[RejectedLine]) -> PartialWrite:
+    """Return what is told of lines that are not in, while others are or may be."""
+    over_limit = any(tells_ceiling(line.message) for line in rejected)
+    return PartialWriteOverLimit(rejected) if over_limit else PartialWrite(rejected)
+
+
 STATUS: Mapping[type[EngineError], int] = {
     EngineError: 500,
     InvalidRequest: 400,
@@ -89,6 +100,7 @@ STATUS: Mapping[type[EngineError], int] = {
     NotFound: 404,
     AlreadyExists: 409,
     LimitExceeded: 422,
+    PartialWriteOverLimit: 422,
     Unavailable: 503,
     PluginTimedOut: 504,
     TokensOff: 405,

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from engine.catalog.catalog import Catalog
 from engine.catalog.changes import CreateDatabase
+from engine.catalog.state import INTERNAL_DATABASE
 from engine.clock import Clock
 from engine.errors import AlreadyExists, DatabaseNameError, EngineError, InvalidRequest, Unavailable
 from engine.host.protocol import Written
@@ -22,6 +23,7 @@ from engine.storage.schemas import SchemaMoved, Schemas
 from engine.wal.format import RowsPayload, RowsRecord
 from engine.wal.ports import Entry, TableGone
 from engine.wal.wal import Wal
+from engine.write.ceilings import ANY_ROOM, Ceilings, room_of
 from engine.write.validator import TablePlan, WritePlan, assemble, encode, plan_write
 from engine.write.written import gathered, parse_written
 
@@ -62,7 +64,9 @@ class LinesRejected(InvalidRequest):
 class WriteService:
     """Writes line protocol; thread-safe, and waits for nothing itself."""
 
-    def __init__(self, catalog: Catalog, schemas: Schemas, wal: Wal, clock: Clock) -> None:
+    def __init__(self, catalog: Catalog, schemas: Schemas, wal: Wal, clock: Clock, ceilings: Ceilings) -> None:
+        self._ceilings = ceilings
+        self._room = room_of(ceilings, catalog, schemas)
         self._catalog = catalog
         self._schemas = schemas
         self._wal = wal
@@ -76,6 +80,7 @@ class WriteService:
         Raises:
             InvalidRequest: a bad name, an empty body, or lines that do not parse (all of them, or any of them
                 without ``accept_partial``); the last as ``LinesRejected``.
+            LimitExceeded: there are as many databases as there may be.
         """
         check_database_name(params.database)
         parsed = parse_body(body, params.precision, self._clock.now_ns())
@@ -114,8 +119,9 @@ class WriteService:
         self, database: str, parsed: ParsedBody, chain: tuple[int, ...], *, are_lines: bool
     ) -> tuple[RowsPayload, ...]:
         database_id = self._database_id(database)
+        room = ANY_ROOM if database == INTERNAL_DATABASE else self._room
         for _ in range(MOST_RACES):
-            plan = plan_write(parsed, lambda name: self._schemas.find(database_id, name), tells_all=False)
+            plan = plan_write(parsed, lambda name: self._schemas.find(database_id, name), room=room, tells_all=False)
             if plan.rejected and not are_lines:
                 first = plan.rejected[0]
                 raise InvalidRequest(f"{first.message}: {first.original_line}")
@@ -137,7 +143,9 @@ class WriteService:
         if parsed.line_count == 0:
             raise InvalidRequest("incoming write was empty")
         found = self._catalog.state.database(database)
-        plan = plan_write(parsed, lambda name: self._schemas.find(found.database_id, name) if found else None)
+        plan = plan_write(
+            parsed, lambda name: self._schemas.find(found.database_id, name) if found else None, room=self._room
+        )
         if plan.rejected:
             raise LinesRejected(plan.rejected)
         written = []
@@ -151,7 +159,7 @@ class WriteService:
         params = write.params
         database_id = self._database_id(params.database)
         while races < MOST_RACES:
-            plan = plan_write(write.parsed, lambda name: self._schemas.find(database_id, name))
+            plan = plan_write(write.parsed, lambda name: self._schemas.find(database_id, name), room=self._room)
             if plan.rejected and (not params.accept_partial or not plan.tables):
                 raise LinesRejected(plan.rejected)
             payloads = self._reserve(database_id, plan, write.chain)
@@ -195,7 +203,7 @@ class WriteService:
         found = self._catalog.state.database(name)
         if found is None:
             try:
-                found = self._catalog.apply(CreateDatabase(name)).database(name)
+                found = self._catalog.apply(CreateDatabase(name, self._ceilings.databases)).database(name)
             except AlreadyExists:
                 found = self._catalog.state.database(name)
         if found is None or found.deleted_ns is not None:

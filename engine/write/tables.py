@@ -11,6 +11,7 @@ from engine.errors import (
     EngineError,
     InternalDatabase,
     InvalidRequest,
+    LimitExceeded,
     TableNotFound,
 )
 from engine.model.schema import TIME_COLUMN, Column, ColumnType, TableSchema
@@ -18,6 +19,7 @@ from engine.storage.schemas import SchemaMoved, Schemas
 from engine.wal.format import SchemaRecord
 from engine.wal.ports import Entry
 from engine.wal.wal import Wal
+from engine.write.ceilings import Ceilings, room_of
 from engine.write.validator import RESERVED
 
 FIELD_TYPES = {
@@ -33,7 +35,9 @@ FIELD_TYPES = {
 class Tables:
     """Tables and databases as commands change them; each call returns when the change is durable."""
 
-    def __init__(self, catalog: Catalog, schemas: Schemas, wal: Wal) -> None:
+    def __init__(self, catalog: Catalog, schemas: Schemas, wal: Wal, ceilings: Ceilings) -> None:
+        self._ceilings = ceilings
+        self._room = room_of(ceilings, catalog, schemas)
         self._catalog = catalog
         self._schemas = schemas
         self._wal = wal
@@ -45,7 +49,7 @@ class Tables:
 
     def create_database(self, name: str) -> None:
         """Make a database."""
-        self._catalog.apply(CreateDatabase(name))
+        self._catalog.apply(CreateDatabase(name, self._ceilings.databases))
 
     def create(self, database: str, table: str, tags: Sequence[str], fields: Sequence[tuple[str, str]]) -> None:
         """Make an empty table; the database too, if it is missing (server-api §3.4).
@@ -53,16 +57,19 @@ class Tables:
         Raises:
             AlreadyExists: the table is there.
             InvalidRequest: a column is reserved or named twice, or its type is unknown.
+            LimitExceeded: there are as many databases, tables or columns as there may be.
         """
         if not table:
             raise InvalidRequest("table name cannot be empty")
         columns = table_columns(tags, fields)
-        owner = self._catalog.state.database(database) or self._catalog.apply(CreateDatabase(database)).database(
-            database
-        )
+        owner = self._catalog.state.database(database) or self._made_database(database)
         if owner is None:
             raise DatabaseNotFound(f"Database not found {database}")
         _check_own(owner)
+        if self._schemas.find(owner.database_id, table) is None:
+            refusal = self._room.refuses_table() or self._room.refuses_columns(len(columns) - 1)
+            if refusal is not None:
+                raise LimitExceeded(refusal)
         try:
             schema = self._schemas.reserve(None, owner.database_id, table, columns)
         except SchemaMoved as there:
@@ -97,6 +104,9 @@ class Tables:
         self._catalog.apply(DeleteDatabase(database))
         for schema in self._schemas.tables_of(owner.database_id) if owner else []:
             self._drop(schema)
+
+    def _made_database(self, name: str) -> Database | None:
+        return self._catalog.apply(CreateDatabase(name, self._ceilings.databases)).database(name)
 
     def _drop(self, schema: TableSchema) -> None:
         self._schemas.hide(schema)

@@ -11,6 +11,7 @@ from engine.columns.payload import MOST_COMPACT_ROWS, Encoding, encode_rows, enc
 from engine.columns.types import storage_schema
 from engine.lineprotocol.groups import Group, LineGroup, ParsedBody, RejectedLine, RowGroup
 from engine.model.schema import TIME_COLUMN, Column, ColumnType, TableSchema
+from engine.write.ceilings import ANY_ROOM, Room
 
 RESERVED = (TIME_COLUMN, "__chunk_order")
 
@@ -44,19 +45,25 @@ class WritePlan:
     rejected: tuple[RejectedLine, ...]
 
 
-def plan_write(parsed: ParsedBody, find: Callable[[str], TableSchema | None], *, tells_all: bool = True) -> WritePlan:
+def plan_write(
+    parsed: ParsedBody, find: Callable[[str], TableSchema | None], *, room: Room = ANY_ROOM, tells_all: bool = True
+) -> WritePlan:
     """Hold parsed lines against the schemas that ``find`` knows (server-api §2.8).
 
     A column's type is that of its first appearance; lines that come later and do not fit are rejected, all others stay.
+    So are lines that need a table or columns for which ``room`` is not left.
     Without ``tells_all`` only the first of several lines that are rejected for the same reason is told.
     """
     drafts: dict[str, _Draft] = {}
     rejected = list(parsed.rejected)
+    made = 0
     for group in parsed.groups:
         draft = drafts.get(group.table)
         if draft is None:
-            draft = drafts[group.table] = _Draft(group.table, find(group.table))
-        problem = draft.take(group)
+            draft = drafts[group.table] = _Draft(group.table, find(group.table), room)
+        makes_table = draft.base is None and not draft.groups
+        problem = (room.refuses_table(made) if makes_table else None) or draft.take(group)
+        made += makes_table and problem is None
         if problem is not None:
             numbers = group.numbers if tells_all else group.numbers[:1]
             rejected += [RejectedLine(n, problem, parsed.original_line(n)) for n in numbers]
@@ -68,9 +75,10 @@ def plan_write(parsed: ParsedBody, find: Callable[[str], TableSchema | None], *,
 class _Draft:
     """A table's plan in the making."""
 
-    def __init__(self, name: str, base: TableSchema | None) -> None:
+    def __init__(self, name: str, base: TableSchema | None, room: Room) -> None:
         self.name = name
         self.base = base
+        self.room = room
         self.types = {c.name: c.type for c in base.columns} if base else {}
         self.added: list[Column] = []
         self.groups: list[Group] = []
@@ -92,6 +100,8 @@ class _Draft:
                 new[name] = kind
         if TIME_COLUMN not in self.types:
             new[TIME_COLUMN] = ColumnType.TIME
+        if new and (problem := self.room.refuses_columns(len(self.types) + len(new) - 1)):  # the time does not count
+            return problem
         self.types.update(new)
         self.added += [Column(name, kind) for name, kind in new.items()]
         self.groups.append(group)

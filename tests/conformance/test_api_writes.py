@@ -298,6 +298,42 @@ def test_parameters_of_version_2(shared: Web, target: str, content: str, status:
     assert "content-type" not in answer.headers
 
 
+@row("S63")
+def test_one_database_too_many(tmp_path: Path) -> None:
+    text = "Adding a new database would exceed limit of 5 databases"
+    with web(tmp_path, max_databases=5) as server:
+        for number in range(5):
+            assert server.write(OK, f"db=foo{number}").status_code == 204
+        assert told(server.write(OK, "db=foo5")) == (422, f'{{"error":"{text}"}}')
+        assert told(server.post("/write?db=foo5", content=OK)) == (422, f'{{"error":"{text}"}}')
+        message = f'{{"code":"invalid","message":"write buffer error: {text}"}}'
+        assert told(server.post("/api/v2/write?bucket=foo5", content=OK)) == (400, message)
+        answer = server.post("/api/v3/configure/database", json={"db": "foo5"})
+        assert told(answer) == (422, f'{{"error":"{text}"}}')
+        assert server.delete("/api/v3/configure/database?db=foo0").status_code == 200
+        assert server.write(OK, "db=foo5").status_code == 204
+
+
+@row("S64")
+def test_one_column_too_many(tmp_path: Path) -> None:
+    text = "Update to schema would exceed number of columns per table limit of 500 columns"
+    wide = "cpu,host=a " + ",".join(f"f{number}=1" for number in range(499))
+    with web(tmp_path, max_columns=500) as server:
+        assert server.write(wide).status_code == 204
+        assert told(server.write("cpu,host=a f0=2 1\ncpu,host=a f499=1 2")) == (
+            422,
+            f'{{"error":"partial write of line protocol occurred","data":[{{"error_message":"{text}",'
+            '"line_number":2,"original_line":"cpu,host=a f499=1 2"}]}',
+        )
+        assert told(server.write("cpu,host=a f499=1", "db=foo&accept_partial=false")) == (
+            400,
+            f'{{"error":"line protocol parsing error","data":{{"error_message":"{text}",'
+            '"line_number":1,"original_line":"cpu,host=a f499=1"}}',
+        )
+        message = f'{{"code":"invalid","message":"write buffer error: line protocol parse failed: {text}"}}'
+        assert told(server.post("/api/v2/write?bucket=foo", content="cpu,host=a f499=1")) == (400, message)
+
+
 @row("S65")
 def test_a_deleted_database_cannot_be_written_to(fresh: Web) -> None:
     fresh.write(OK)

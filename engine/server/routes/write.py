@@ -6,11 +6,11 @@ from functools import lru_cache
 
 import msgspec
 
-from engine.errors import InvalidRequest
+from engine.errors import InvalidRequest, LimitExceeded
 from engine.model.names import check_bucket_name, check_database_name
 from engine.model.precision import Precision
 from engine.server.body import check_utf8, decompressed
-from engine.server.errors import ParameterRefused, PartialWrite, v2_body_for
+from engine.server.errors import ParameterRefused, partial_write, v2_body_for
 from engine.server.params import QUERY_PREFIX, from_query
 from engine.server.replies import NO_CONTENT, AnyReply
 from engine.server.requests import Request
@@ -58,10 +58,10 @@ async def write_lp(context: Context, request: Request) -> AnyReply:
         outcome = await _written(context, request, params)
     except LinesRejected as error:
         if params.accept_partial:
-            raise PartialWrite(error.rejected) from error
+            raise partial_write(error.rejected) from error
         raise
     if outcome.rejected:
-        raise PartialWrite(outcome.rejected)
+        raise partial_write(outcome.rejected)
     return NO_CONTENT
 
 
@@ -145,7 +145,7 @@ async def _written(context: Context, request: Request, params: WriteParams, refu
         check_utf8(lines)
         try:
             return engine.write(params, lines)
-        except InvalidRequest as error:
+        except (InvalidRequest, LimitExceeded) as error:
             if refusal:
                 raise InvalidRequest(f"{refusal}{error}") from error
             raise

@@ -192,6 +192,32 @@ def test_an_endless_body_ends_at_the_limit(tmp_path: Path) -> None:  # §13, ite
     assert answer.received < 20
 
 
+def test_tables_over_the_limit_are_refused(tmp_path: Path) -> None:  # §2.9
+    def refusal(count: int) -> str:
+        limit = f"tables limit: attempted to create table but already have {count} table(s) (limit: 3)"
+        return f"Update to schema would exceed number of {limit}"
+
+    with web(tmp_path, max_tables=3) as server:
+        assert server.write("a f=1").status_code == 204
+        assert server.write("a f=1", "db=bar").status_code == 204
+        answer = server.write("b f=1\nc f=1\nb f=2")
+        assert (answer.status_code, answer.json()["data"][0]["error_message"]) == (422, refusal(3))
+        assert [line["line_number"] for line in answer.json()["data"]] == [2]
+        table = {"db": "bar", "table": "t", "tags": [], "fields": []}
+        assert told(server.post("/api/v3/configure/table", json=table)) == (422, f'{{"error":"{refusal(3)}"}}')
+        assert server.delete("/api/v3/configure/database?db=foo").status_code == 200
+        assert server.post("/api/v3/configure/table", json=table).status_code == 200
+
+
+def test_a_table_that_is_too_wide_is_not_made(tmp_path: Path) -> None:
+    with web(tmp_path, max_columns=2) as server:
+        table = {"db": "foo", "table": "t", "tags": ["a", "b"], "fields": [{"name": "c", "type": "bool"}]}
+        answer = server.post("/api/v3/configure/table", json=table)
+        text = "Update to schema would exceed number of columns per table limit of 2 columns"
+        assert told(answer) == (422, f'{{"error":"{text}"}}')
+        assert server.post("/api/v3/configure/table", json=table | {"fields": []}).status_code == 200
+
+
 def test_when_all_lines_are_bad_they_are_told_as_a_partial_write(shared: Web) -> None:
     answer = shared.write("bad\nworse")
     assert answer.json()["error"] == "partial write of line protocol occurred"
