@@ -25,6 +25,10 @@ BASELINE = Path(__file__).with_name("baseline.json")
 
 def main() -> int:
     """Measure, print a table against the saved baseline, and save a new one if asked to."""
+    baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
+    if sys.argv[1:2] == ["ingest"]:
+        print_figures(ingest.main(sys.argv[2:]), baseline)
+        return 0
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--rounds", type=int, default=5, help="how often each figure is measured; the median counts")
     parser.add_argument("--save", action="store_true", help="keep the figures as the new baseline")
@@ -46,10 +50,10 @@ def main() -> int:
     ):
         if options.only in section.__name__:
             figures += section.measure(options.rounds)
-    baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
     print_figures(figures, baseline)
     if options.save:
-        BASELINE.write_text(json.dumps({f.name: f.value for f in figures}, indent=2) + "\n")
+        measured = {f.name: f.value for f in figures}
+        BASELINE.write_text(json.dumps(baseline | measured, indent=2) + "\n")
     return 0
 
 

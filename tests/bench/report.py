@@ -36,4 +36,4 @@ def print_figures(figures: Sequence[Figure], baseline: Mapping[str, float]) -> N
         known = baseline.get(f.name)
         ratio = f"{f.value / known:.2f}" if known else ""
         table.add_row(f.name, f"{f.value:,.2f}", f.unit, f.goal, ratio)
-    Console().print(table)
+    Console(soft_wrap=True).print(table)
