@@ -28,8 +28,11 @@ HOST_MODULE = "engine.host.main"
 HOST_COMMAND = (sys.executable, *HOST_OPTIONS, "-m", HOST_MODULE)
 
 OOM_SCORE = "500"
+LEAST_PRIORITY = 19
+"""The kernel knows nothing nicer."""
+
 START_NICENESS = 5
-"""While a host loads what it needs: somebody may wait for it."""
+"""So much above the server's while a host loads what it needs: somebody may wait for it."""
 
 NICENESS = 10
 SUSPECT_NICENESS = 19
@@ -245,12 +248,13 @@ def host_environment(config: HostConfig) -> dict[str, str]:
     return environment
 
 
-def _set_niceness(pid: int, niceness: int) -> None:
-    """Let the kernel prefer the server when cores are short.
+def _set_niceness(pid: int, above_ours: int) -> None:
+    """Let the kernel prefer the server, which may be nice itself, when cores are short.
 
     Where the kernel groups processes by session, as on most desktops, niceness counts within a session only, and each
     session has one of its own.
     """
+    niceness = min(LEAST_PRIORITY, os.getpriority(os.PRIO_PROCESS, 0) + above_ours)
     with contextlib.suppress(OSError):  # it has ended already, or a container does not allow it: it runs all the same
         os.setpriority(os.PRIO_PROCESS, pid, niceness)
     with contextlib.suppress(OSError):
