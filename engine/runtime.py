@@ -51,6 +51,7 @@ from engine.storage.history import Histories
 from engine.storage.maintenance import Maintenance, TriggerSide
 from engine.storage.manifest import FileEntry
 from engine.storage.recent import rows_since
+from engine.storage.settling import Settling
 from engine.storage.store import Store
 from engine.system_tables.registry import DatabaseSystemTables
 from engine.system_tables.sources import EngineSources
@@ -179,6 +180,7 @@ class Engine:
         if self._outside.in_background:
             self._timer_loop.stop()
             self._caches.stop()
+            self._settling.stop()
             self._maintenance.stop()
         self._journal.flush()
         try:
@@ -211,6 +213,7 @@ class Engine:
         self.catalog.poll_edits()
         self._timers.tick()
         self._caches.tick()
+        self._settling.tick()
         self._maintenance.tick()
 
     def quiet(self) -> None:
@@ -440,6 +443,7 @@ class Engine:
         self._sources = EngineSources(self.catalog, self.store, self.paths, answers)
         letters = LetterStore(self, self._has_letters)
         self._letters = LetterBox(letters, self.triggers, self.store.schemas, self._writes, self.wal)
+        self._settling = Settling(self.store)
         self._maintenance = Maintenance(
             self.store,
             self.wal,
@@ -456,6 +460,7 @@ class Engine:
         if self._outside.in_background:
             self._timer_loop.start()
             self._caches.run()
+            self._settling.start()
             self._maintenance.start()
             self._watcher.start()
             threading.Thread(target=self._environment.resume, name="finish-installation", daemon=True).start()

@@ -69,6 +69,8 @@ class Store:
         self._applied_until = 0
         self._frozen_until: int | None = None
         self._live_bytes = 0
+        self._unsettled: set[int] = set()
+        self.came = threading.Event()
 
     @property
     def manifest(self) -> Manifest:
@@ -125,6 +127,21 @@ class Store:
         The table may have got columns since the caller learned of its ``schema``; the view has them.
         """
         return self._table(schema.table_id).view(self._present(schema))
+
+    def waiting_rows(self) -> dict[int, int]:
+        """Return for each table that rows came to how many of them nobody has sorted in yet."""
+        with self._apply_lock:
+            tables = [(table_id, self._tables.get(table_id)) for table_id in self._unsettled]
+        return {table_id: table.waiting_rows if table else 0 for table_id, table in tables}
+
+    def settle(self, table_id: int) -> None:
+        """Sort in the new rows of a table, as the next query of it would."""
+        with self._apply_lock:
+            self._unsettled.discard(table_id)
+            table = self._tables.get(table_id)
+        schema = self.schemas.by_id(table_id)
+        if table is not None and schema is not None:
+            table.settle(self._present(schema))
 
     def files(self, table_id: int) -> tuple[FileEntry, ...]:
         """Return the Parquet files of a table."""
@@ -202,6 +219,9 @@ class Store:
         if table is None:
             table = self._tables[rows.table_id] = TableData(self._reader, self._config.window_ns)
         table.add(rows)
+        self._unsettled.add(rows.table_id)
+        if not self.came.is_set():
+            self.came.set()
         self._live_bytes += len(rows.data) + OVERHEAD_BYTES
 
     def _freeze(self) -> int:

@@ -41,6 +41,10 @@ class FedStore:
         columns = tuple((c.name, c.type.short) for c in schema.columns)
         self.apply(SchemaRecord(schema.database_id, schema.table_id, schema.name, 0, columns, deleted=False))
 
+    def delete(self, schema: TableSchema) -> None:
+        """Delete a table."""
+        self.apply(SchemaRecord(schema.database_id, schema.table_id, schema.name, 0, (), deleted=True))
+
     def write(self, schema: TableSchema, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write ``rows`` as one record."""
         encoding, data = encode_rows(batch_of(schema, rows))
