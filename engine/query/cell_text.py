@@ -10,7 +10,7 @@ from engine.columns import compute as pc
 from engine.errors import QueryFailed
 from engine.query.number_text import float_json, float_text
 from engine.query.temporal_text import temporal_text
-from engine.query.text_arrays import bytes_of, joined, with_nulls_of
+from engine.query.text_arrays import bytes_of, joined, repeated, with_nulls_of
 
 _FIRST_PRINTABLE = 0x20
 _SHORT_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -19,14 +19,36 @@ _ESCAPES = {chr(c): f"\\u{c:04x}" for c in range(_FIRST_PRINTABLE)} | _SHORT_ESC
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """The texts of an array, null where it is; ``quote`` belongs on both sides of each."""
+    """The texts of an array, null where it is; ``quote`` belongs on both sides of each.
 
-    text: pa.Array
+    With ``codes``, ``once`` holds each text once, and they say where which one stands.
+    """
+
+    once: pa.Array
     quote: str = ""
+    codes: pa.Array | None = None
+
+    @property
+    def text(self) -> pa.Array:
+        """Return the texts without their quotes."""
+        return self._everywhere(self.once)
+
+    @property
+    def has_nulls(self) -> bool:
+        """Return whether any text is null."""
+        return bool(self.once.null_count or (self.codes is not None and self.codes.null_count))
 
     def quoted(self) -> pa.Array:
         """Return the texts with their quotes."""
-        return joined(self.quote, self.text, self.quote) if self.quote else self.text
+        return self.between("", "")
+
+    def between(self, start: str, end: str) -> pa.Array:
+        """Return the texts with their quotes between ``start`` and ``end``."""
+        start, end = start + self.quote, self.quote + end
+        return self._everywhere(joined(start, self.once, end) if start or end else self.once)
+
+    def _everywhere(self, once: pa.Array) -> pa.Array:
+        return once if self.codes is None else once.take(self.codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +86,17 @@ def json_objects(names: Sequence[str], columns: Sequence[pa.Array], before: str 
     """
     cells = [json_cells(column) for column in columns]
     keys = [json_escaped(pa.array([name]))[0].as_py() for name in names]
-    anchor = next((i for i, cell in enumerate(cells) if not cell.text.null_count), len(cells))
+    anchor = next((i for i, cell in enumerate(cells) if not cell.has_nulls), len(cells))
     pieces: list[pa.Array | str] = []
     for i, (key, cell) in enumerate(zip(keys, cells, strict=True)):
-        start = ("," if i > anchor else "") + f'"{key}":{cell.quote}'
-        end = cell.quote + ("," if i < anchor else "")
-        whole = not cell.text.null_count
-        pieces += [start, cell.text, end] if whole else [pc.fill_null(joined(start, cell.text, end), "")]
+        start = ("," if i > anchor else "") + f'"{key}":'
+        end = "," if i < anchor else ""
+        if cell.has_nulls:
+            pieces.append(pc.fill_null(cell.between(start, end), ""))
+        elif cell.codes is not None:
+            pieces.append(cell.between(start, end))  # joined for each text once, not for each row
+        else:
+            pieces += [start + cell.quote, cell.text, cell.quote + end]
     if anchor < len(cells):
         return joined(f"{before}{{", *_merged(pieces), f"}}{after}")
     members = pc.utf8_slice_codeunits(joined(*pieces), 0, -1) if pieces else pa.array([], pa.string())
@@ -104,6 +130,8 @@ def _cells(values: pa.Array, style: _Style) -> Cells:
     type_ = values.type
     if pa.types.is_dictionary(type_):
         return _dictionary_cells(values, style)
+    if (pa.types.is_floating(type_) or pa.types.is_timestamp(type_)) and (coded := repeated(values)) is not None:
+        return _dictionary_cells(coded, style)
     if _is_text(type_):
         return Cells(style.escaped(values.cast(pa.string())), style.quote)
     if pa.types.is_floating(type_):
@@ -127,7 +155,7 @@ def _dictionary_cells(values: pa.DictionaryArray, style: _Style) -> Cells:
     if len(values.dictionary) > len(values):
         return _cells(values.dictionary_decode(), style)
     once = _cells(values.dictionary, style)
-    return Cells(once.text.take(values.indices), once.quote)
+    return Cells(once.text, once.quote, values.indices)
 
 
 def _decimal_text(values: pa.Array) -> pa.Array:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from engine.columns import compute as pc
-from engine.query.text_arrays import Bytes, Mask, patched, text_from_bytes, with_nulls_of
+from engine.query.text_arrays import Mask, patched, text_from_bytes, with_nulls_of
 
 _COMMA = ord(",")
 _LEAST_PLAIN = 1e-5
@@ -58,13 +58,13 @@ def _numbers(values: pa.Array) -> tuple[npt.NDArray[np.float64], Mask]:
 
 def _shortest(numbers: npt.NDArray[np.float64]) -> pa.Array:
     """Return finite doubles as text: msgspec writes a list of them in the form of ``float_text``."""
-    listed: Bytes = np.frombuffer(msgspec.json.encode(numbers.tolist()), np.uint8)[1:-1]
     if not len(numbers):
         return pa.array([], pa.string())
-    commas = listed == _COMMA
-    ends = np.flatnonzero(commas)
+    listed = msgspec.json.encode(numbers.tolist())[1:-1]
+    ends = np.flatnonzero(np.frombuffer(listed, np.uint8) == _COMMA)
     offsets = np.concatenate([[0], ends - np.arange(len(ends)), [len(listed) - len(ends)]])
-    return text_from_bytes(listed[~commas], offsets)
+    # Taking the commas out is four times as fast with bytes as with a mask.
+    return text_from_bytes(np.frombuffer(listed.replace(b",", b""), np.uint8), offsets)
 
 
 def _rust_exponent(values: pa.Array) -> pa.Array:

@@ -14,6 +14,10 @@ Bytes = npt.NDArray[np.uint8]
 NO_TEXT = pa.scalar(None, pa.string())
 EMPTY = pa.scalar("")
 
+_INTEGERS = {32: pa.int32(), 64: pa.int64()}
+_SAMPLE = 256
+"""So many values tell whether it is worth while to look for equal ones in more."""
+
 
 def bytes_of(text: pa.Array) -> Bytes:
     """Return the bytes of all values of ``text`` (type string), one behind the other, without a copy."""
@@ -47,3 +51,19 @@ def patched(text: pa.Array, mask: Mask, make: Callable[[pa.Array], pa.Array]) ->
         return text
     chosen = pa.array(mask)
     return pc.replace_with_mask(text, chosen, make(chosen))
+
+
+def repeated(values: pa.Array) -> pa.DictionaryArray | None:
+    """Return ``values``, of a type as wide as an integer, as a dictionary if few of them are distinct, else ``None``.
+
+    Values of which only some bits differ (0.0 and -0.0) are distinct.
+    """
+    if len(values) < 2 * _SAMPLE or values.type.bit_width not in _INTEGERS:
+        return None
+    bits = values.view(_INTEGERS[values.type.bit_width])
+    if 2 * len(bits.slice(0, _SAMPLE).unique()) > _SAMPLE:
+        return None
+    coded = bits.dictionary_encode()
+    if 2 * len(coded.dictionary) > len(values):
+        return None
+    return pa.DictionaryArray.from_arrays(coded.indices, coded.dictionary.view(values.type))

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -140,9 +141,10 @@ def _fill_until_snapshot(bench: Bench) -> None:
 
 
 def _body(table: str, batch: int) -> str:
-    first = batch * LINES
+    """Return lines in the order of time: two floats with two digits, one with all, one that repeats, and a counter."""
+    first, chance = batch * LINES, random.Random(batch)
     return "\n".join(
-        f"{table},host=host{row % HOSTS},region=r{row % 4} f0={row % 97}.5,f1={row % 31}.25,f2={row % 11},f3={row}i,"
-        f"f4={row % 7}.125 {START_NS + row // HOSTS * STEP_NS}"
+        f"{table},host=host{row % HOSTS},region=r{row % 4} f0={chance.random() * 100:.2f},f1={chance.random() * 100:.2f},"
+        f"f2={chance.random()},f3={row}i,f4={row % 7}.125 {START_NS + row // HOSTS * STEP_NS}"
         for row in range(first, first + LINES)
     )

@@ -73,6 +73,9 @@ def encoded(engine: Engine, query: SqlQuery, format_: Format) -> Generator[bytes
     waiting = bytearray()
     with engine.query(query.db, query.q, query.params or {}) as result:
         for data in encode_all(format_, result.schema, result.batches):
+            if not waiting and len(data) >= least_bytes:
+                yield data
+                continue
             waiting += data
             if len(waiting) >= least_bytes:
                 yield bytes(waiting)

@@ -95,3 +95,31 @@ def test_escaped_text_reads_back(texts: list[str]) -> None:
 )
 def test_only_types_that_hold_others_are_nested(type_: pa.DataType, nested: bool) -> None:
     assert is_nested(type_) is nested
+
+
+REPEATED = [0.0, -0.0, 1e10, float("nan"), float("inf"), 1.5, None]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(pa.array(REPEATED * 200), id="floats"),
+        pytest.param(pa.array(REPEATED * 200, pa.float32()), id="single floats"),
+        pytest.param(pa.array([0, 5, 10**18, None] * 300, pa.timestamp("ns")), id="times"),
+        pytest.param(pa.array([0, 5, None] * 300, pa.timestamp("s", "Europe/Berlin")), id="times of a zone"),
+        pytest.param(pa.array(["a", None, 'b"'] * 300).dictionary_encode(), id="tags"),
+    ],
+)
+def test_values_that_repeat_have_the_text_that_each_has_alone(values: pa.Array) -> None:
+    alone = [json_cells(values.slice(i, 1)).quoted()[0].as_py() for i in range(8)]
+    assert json_cells(values).codes is not None
+    assert json_cells(values).quoted().to_pylist()[:8] == alone
+    assert display_text(values).to_pylist()[:8] == [display_text(values.slice(i, 1))[0].as_py() for i in range(8)]
+    objects = json_objects(["n", "v", "k"], [pa.array(range(len(values))), values, pa.array(["x"] * len(values))])
+    members = ["" if text is None else f',"v":{text}' for text in alone]
+    assert objects.to_pylist()[:8] == [f'{{"n":{i}{member},"k":"x"}}' for i, member in enumerate(members)]
+
+
+def test_values_of_which_few_repeat_are_written_one_by_one() -> None:
+    assert json_cells(pa.array([float(i) for i in range(2000)])).codes is None
+    assert json_cells(pa.array([1.5] * 300 + [float(i) for i in range(2000)])).codes is None
