@@ -75,6 +75,7 @@ from engine.triggers.toolbox import Toolbox
 from engine.triggers.wakeups import WakeUps
 from engine.wal.replay import LogReplay, LogTail
 from engine.wal.wal import Wal, WalPorts, WalStart
+from engine.write.gathering import SmallWrites
 from engine.write.service import WriteOutcome, WriteParams, WriteService
 from engine.write.tables import Tables
 
@@ -402,6 +403,7 @@ class Engine:
         self._plugin_updates = PluginUpdates(self.registry)
         ceilings = configuration.ceilings(settings)
         self._writes = WriteService(self.catalog, self.store.schemas, self.wal, self.clock, ceilings)
+        self.small_writes = SmallWrites(self.catalog, self.store.schemas, self.wal, self.clock, self._writes)
         self.tables = Tables(self.catalog, self.store.schemas, self.wal, ceilings)
         self.catalog.subscribe(self._caches.on_catalog)
         self.caches = CacheDefinitions(self.catalog, self.store.schemas, self._caches, self.clock)

@@ -5,6 +5,7 @@ import logging
 
 from engine.errors import EngineError, StorageError, Unavailable
 from engine.runtime import Engine
+from engine.server.answers import Answers
 from engine.server.auth import check_access
 from engine.server.errors import ClientGone, RouteMissing, body_for, disk_failure, status_for
 from engine.server.replies import ALLOW_ORIGIN, PREFLIGHT, AnyReply, Reply, json_reply, send_reply
@@ -63,7 +64,7 @@ class App:
 
     def __init__(self, engine: Engine, routes: RouteTable = ROUTES) -> None:
         self._routes = routes
-        self._context = Context(engine, Workers())
+        self._context = Context(engine, Workers(), Answers())
         self._engine = engine
         self._most_body_bytes = engine.settings.max_http_request_size_bytes
         self._headers = ((b"cluster-uuid", engine.catalog.state.cluster_uuid.encode()),)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from engine.errors import EngineError
 from engine.runtime import Engine
+from engine.server.answers import Answers
 from engine.server.errors import body_for
 from engine.server.replies import AnyReply
 from engine.server.requests import Request
@@ -17,6 +18,7 @@ class Context:
 
     engine: Engine
     workers: Workers
+    answers: Answers
 
 
 Handler = Callable[[Context, Request], Awaitable[AnyReply]]

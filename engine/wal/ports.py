@@ -1,6 +1,7 @@
 """What the log is given, what it tells, and what it needs of others."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,6 +42,19 @@ class Entry:
     admit: Callable[[], None] | None = None
     lazy: bool = False
     no_sync: bool = False
+
+
+class Source(Protocol):
+    """Whoever gathers what it has for the log until the log's writer is ready for the next group."""
+
+    def take(self) -> Sequence[tuple[Entry, "Future[tuple[int, ...]]"]]:
+        """Return what waits, each with a running future for what ``Wal.append`` returns; called in the writer's thread.
+
+        It must not raise and not wait for the log.
+        """
+
+    def refuse(self, error: EngineError) -> None:
+        """Learn that nothing that waits will be taken any more."""
 
 
 class PayloadLocation(msgspec.Struct, frozen=True, gc=False):

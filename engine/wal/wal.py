@@ -12,7 +12,7 @@ from engine.disk import Disk
 from engine.errors import StorageError
 from engine.wal.folder import LogFolder
 from engine.wal.gate import Gate
-from engine.wal.ports import Entry, FlushObserver, FramePlanner, NoPlanner, WalConfig
+from engine.wal.ports import Entry, FlushObserver, FramePlanner, NoPlanner, Source, WalConfig
 from engine.wal.reader import LogSegment, WalReader
 from engine.wal.replay import LogTail
 from engine.wal.writer import Writer, WriterPorts
@@ -107,6 +107,14 @@ class Wal:
             Unavailable: too much waits already, or the log is closed.
         """
         return self._writer.append(entry)
+
+    def append_from(self, source: Source) -> None:
+        """Let ``source.take`` be called once, as soon as the next group is made: what it returns goes with that one.
+
+        Raises:
+            Unavailable: the log is closed.
+        """
+        self._writer.append_from(source)
 
     def rotate(self) -> "Future[None]":
         """Seal the segment that is written, unless it is empty; the future resolves when a new one is begun."""

@@ -12,7 +12,7 @@ from engine.errors import EngineError, SyncFailed, Unavailable
 from engine.wal.folder import LogFolder
 from engine.wal.format import EncodedRecord, PayloadAt, encode_record, payloads_of, set_position
 from engine.wal.gate import Gate
-from engine.wal.ports import DurableRecord, Entry, FlushObserver, FramePlanner, PayloadLocation, WalConfig
+from engine.wal.ports import DurableRecord, Entry, FlushObserver, FramePlanner, PayloadLocation, Source, WalConfig
 from engine.wal.reader import WalReader
 
 logger = logging.getLogger(__name__)
@@ -38,6 +38,13 @@ class _Waiting:
     size: int
     future: "Future[Positions]"
     positions: Positions = ()
+
+
+@dataclass(slots=True)
+class _Late:
+    """Stands for what ``source`` has when it comes to be written."""
+
+    source: Source
 
 
 @dataclass(slots=True)
@@ -76,11 +83,12 @@ class Writer:
         self._reader = reader
         self._ports = ports
         self._gate = ports.gate
-        self._queue: SimpleQueue[_Waiting | _Rotate | _Stop] = SimpleQueue()
+        self._queue: SimpleQueue[_Waiting | _Late | _Rotate | _Stop] = SimpleQueue()
         self._lock = threading.Lock()  # orders what is queued against the end of the thread
         self._waiting_bytes = 0
         self._refusal: str | None = "the log is not open yet"
         self._current: list[_Waiting] = []
+        self._late: list[Source] = []
         self._command: _Rotate | _Stop | None = None
         self._thread = threading.Thread(target=self._run, name="wal-writer", daemon=True)
 
@@ -93,17 +101,21 @@ class Writer:
 
     def append(self, entry: Entry) -> "Future[Positions]":
         """See ``Wal.append``."""
-        records = [encode_record(record) for record in entry.records]
-        size = sum([record.size for record in records])
-        waiting = _Waiting(entry, records, size, Future())
+        waiting = _waiting(entry, Future())
         waiting.future.set_running_or_notify_cancel()  # what is on its way cannot be called back
         with self._lock:
             self._check_open()
-            if self._waiting_bytes and self._waiting_bytes + size > self._config.waiting_bytes:
+            if self._waiting_bytes and self._waiting_bytes + waiting.size > self._config.waiting_bytes:
                 raise Unavailable(f"{self._waiting_bytes} bytes wait for the disk already; try again later")
-            self._waiting_bytes += size
+            self._waiting_bytes += waiting.size
             self._queue.put(waiting)
         return waiting.future
+
+    def append_from(self, source: Source) -> None:
+        """See ``Wal.append_from``."""
+        with self._lock:
+            self._check_open()
+            self._queue.put(_Late(source))
 
     def rotate(self) -> "Future[None]":
         """See ``Wal.rotate``."""
@@ -139,7 +151,7 @@ class Writer:
 
     def _write_next(self) -> bool:
         """Write one group and carry out the command behind it, if any; return whether there is more to come."""
-        self._current, self._command = self._gather()
+        self._command = self._gather()
         if self._current:
             self._commit(self._current)
             with self._lock:
@@ -150,20 +162,28 @@ class Writer:
             self._begin_segment(command.future)
         return not isinstance(command, _Stop)
 
-    def _gather(self) -> tuple[list[_Waiting], _Rotate | _Stop | None]:
-        """Wait for something that has to be written, and take all that waits with it, up to ``frame_bytes``."""
-        group: list[_Waiting] = []
+    def _gather(self) -> _Rotate | _Stop | None:
+        """Wait for something that has to be written, and take all that waits with it, up to ``frame_bytes``.
+
+        Sources come last: what they get while others are taken in goes with this group, too.
+        """
         size = 0
         timeout_s: float | None = None
         deadline_ns = 0
+        command = None
         while size < self._config.frame_bytes:
             try:
                 item = self._queue.get(timeout_s != 0, timeout_s)
             except Empty:
                 break
+            if isinstance(item, _Late):
+                self._late.append(item.source)
+                timeout_s = 0
+                continue
             if not isinstance(item, _Waiting):
-                return group, item
-            group.append(item)
+                command = item
+                break
+            self._current.append(item)
             size += item.size
             if not item.entry.lazy:
                 timeout_s = 0
@@ -171,7 +191,16 @@ class Writer:
                 now_ns = self._clock.monotonic_ns()
                 deadline_ns = deadline_ns or now_ns + self._config.lazy_ns
                 timeout_s = max(deadline_ns - now_ns, 0) / 1e9
-        return group, None
+        while self._late:
+            self._take(self._late[-1])
+            self._late.pop()
+        return command
+
+    def _take(self, source: Source) -> None:
+        taken = [_waiting(entry, future) for entry, future in source.take()]
+        with self._lock:
+            self._waiting_bytes += sum([one.size for one in taken])
+        self._current += taken
 
     def _commit(self, waiting: list[_Waiting]) -> None:
         try:
@@ -268,6 +297,8 @@ class Writer:
         with self._lock:
             self._refusal = text
         _refuse(self._current, lambda: Unavailable(text))
+        for source in self._late:
+            source.refuse(Unavailable(text))
         if isinstance(self._command, _Rotate):
             self._command.future.set_exception(Unavailable(text))
         while True:
@@ -275,8 +306,15 @@ class Writer:
                 item = self._queue.get_nowait()
             except Empty:
                 return
-            if isinstance(item, _Waiting | _Rotate):
+            if isinstance(item, _Late):
+                item.source.refuse(Unavailable(text))
+            elif not isinstance(item, _Stop):
                 item.future.set_exception(Unavailable(text))
+
+
+def _waiting(entry: Entry, future: "Future[Positions]") -> _Waiting:
+    records = [encode_record(record) for record in entry.records]
+    return _Waiting(entry, records, sum([record.size for record in records]), future)
 
 
 def _refuse(waiting: list[_Waiting], error: Callable[[], EngineError]) -> None:

@@ -11,7 +11,7 @@ from engine.catalog.catalog import Catalog
 from engine.catalog.changes import CreateDatabase
 from engine.catalog.state import INTERNAL_DATABASE
 from engine.clock import Clock
-from engine.errors import AlreadyExists, DatabaseNameError, EngineError, InvalidRequest, Unavailable
+from engine.errors import AlreadyExists, DatabaseNotFound, EngineError, InvalidRequest, Unavailable
 from engine.host.protocol import Written
 from engine.lineprotocol.body import parse_body
 from engine.lineprotocol.groups import ParsedBody, RejectedLine
@@ -19,16 +19,14 @@ from engine.lineprotocol.lines import Line
 from engine.model.names import check_database_name
 from engine.model.precision import Precision
 from engine.model.schema import TableSchema
-from engine.storage.schemas import SchemaMoved, Schemas
+from engine.storage.schemas import Schemas
 from engine.wal.format import RowsPayload, RowsRecord
 from engine.wal.ports import Entry, TableGone
 from engine.wal.wal import Wal
 from engine.write.ceilings import ANY_ROOM, Ceilings, room_of
-from engine.write.validator import TablePlan, WritePlan, assemble, encode, plan_write
+from engine.write.reservation import MOST_RACES, live_database_id, reserve
+from engine.write.validator import assemble, plan_write
 from engine.write.written import gathered, parse_written
-
-MOST_RACES = 100
-"""How often a write is validated again because tables changed under it, before it gives up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class WriteService:
 
     def __init__(self, catalog: Catalog, schemas: Schemas, wal: Wal, clock: Clock, ceilings: Ceilings) -> None:
         self._ceilings = ceilings
-        self._room = room_of(ceilings, catalog, schemas)
+        self.room = room_of(ceilings, catalog, schemas)
         self._catalog = catalog
         self._schemas = schemas
         self._wal = wal
@@ -119,7 +117,7 @@ class WriteService:
         self, database: str, parsed: ParsedBody, chain: tuple[int, ...], *, are_lines: bool
     ) -> tuple[RowsPayload, ...]:
         database_id = self._database_id(database)
-        room = ANY_ROOM if database == INTERNAL_DATABASE else self._room
+        room = ANY_ROOM if database == INTERNAL_DATABASE else self.room
         for _ in range(MOST_RACES):
             plan = plan_write(parsed, lambda name: self._schemas.find(database_id, name), room=room, tells_all=False)
             if plan.rejected and not are_lines:
@@ -127,7 +125,7 @@ class WriteService:
                 raise InvalidRequest(f"{first.message}: {first.original_line}")
             if plan.rejected:
                 raise LinesRejected(plan.rejected)
-            payloads = self._reserve(database_id, plan, chain)
+            payloads = reserve(self._schemas, database_id, plan, chain)
             if payloads is not None:
                 return payloads
         raise Unavailable(f"tables of database '{database}' change too fast to write to them; try again")
@@ -144,7 +142,7 @@ class WriteService:
             raise InvalidRequest("incoming write was empty")
         found = self._catalog.state.database(database)
         plan = plan_write(
-            parsed, lambda name: self._schemas.find(found.database_id, name) if found else None, room=self._room
+            parsed, lambda name: self._schemas.find(found.database_id, name) if found else None, room=self.room
         )
         if plan.rejected:
             raise LinesRejected(plan.rejected)
@@ -159,10 +157,10 @@ class WriteService:
         params = write.params
         database_id = self._database_id(params.database)
         while races < MOST_RACES:
-            plan = plan_write(write.parsed, lambda name: self._schemas.find(database_id, name), room=self._room)
+            plan = plan_write(write.parsed, lambda name: self._schemas.find(database_id, name), room=self.room)
             if plan.rejected and (not params.accept_partial or not plan.tables):
                 raise LinesRejected(plan.rejected)
-            payloads = self._reserve(database_id, plan, write.chain)
+            payloads = reserve(self._schemas, database_id, plan, write.chain)
             races += 1
             if payloads is None:
                 continue
@@ -184,31 +182,18 @@ class WriteService:
         else:
             write.done.set_exception(error)
 
-    def _reserve(self, database_id: int, plan: WritePlan, chain: tuple[int, ...]) -> tuple[RowsPayload, ...] | None:
-        """Reserve the columns of ``plan`` and encode its rows; ``None`` if somebody else was faster."""
-        try:
-            return tuple(self._payload(database_id, table, chain) for table in plan.tables)
-        except SchemaMoved:
-            return None
-
-    def _payload(self, database_id: int, table: TablePlan, chain: tuple[int, ...]) -> RowsPayload:
-        schema = table.base
-        if schema is None or table.added:
-            schema = self._schemas.reserve(schema, database_id, table.name, table.added)
-        encoding, data = encode(table, schema)
-        return RowsPayload(schema.table_id, schema.version, table.row_count, encoding, chain, data)
-
     def _database_id(self, name: str) -> int:
         """Return the id of a database, which is created if it is not there."""
-        found = self._catalog.state.database(name)
-        if found is None:
+        state = self._catalog.state
+        if state.database(name) is None:
             try:
-                found = self._catalog.apply(CreateDatabase(name, self._ceilings.databases)).database(name)
+                state = self._catalog.apply(CreateDatabase(name, self._ceilings.databases))
             except AlreadyExists:
-                found = self._catalog.state.database(name)
-        if found is None or found.deleted_ns is not None:
-            raise DatabaseNameError(f"cannot write to soft-deleted database '{name}' - it is marked for deletion")
-        return found.database_id
+                state = self._catalog.state
+        found = live_database_id(state, name)
+        if found is None:
+            raise DatabaseNotFound(f"database not found: {name}")
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,9 +140,26 @@ async def _written(context: Context, request: Request, params: WriteParams, refu
     body = await request.read()
     encoding = request.header(b"content-encoding")
 
-    def take_in() -> "Future[WriteOutcome]":
+    def decoded() -> bytes:
         lines = decompressed(body, encoding, request.most_body_bytes)
         check_utf8(lines)
+        return lines
+
+    is_small = len(body) <= (MOST_SMALL_BYTES if encoding is None else MOST_SMALL_GZIP_BYTES)
+    # A database that is not there yet is created, which takes a few syncs.
+    if is_small and engine.catalog.state.database(params.database) is not None:
+        lines = decoded()
+        waiter = context.answers.waiter()
+        try:
+            engine.small_writes.add(params, lines, waiter.tell)
+            return await waiter.future
+        except (InvalidRequest, LimitExceeded) as error:
+            if refusal:
+                raise InvalidRequest(f"{refusal}{error}") from error
+            raise
+
+    def take_in() -> "Future[WriteOutcome]":
+        lines = decoded()
         try:
             return engine.write(params, lines)
         except (InvalidRequest, LimitExceeded) as error:
@@ -150,13 +167,7 @@ async def _written(context: Context, request: Request, params: WriteParams, refu
                 raise InvalidRequest(f"{refusal}{error}") from error
             raise
 
-    is_small = len(body) <= (MOST_SMALL_BYTES if encoding is None else MOST_SMALL_GZIP_BYTES)
-    # A database that is not there yet is created, which takes a few syncs.
-    if is_small and engine.catalog.state.database(params.database) is not None:
-        accepted = take_in()
-    else:
-        accepted = await context.workers.write(take_in)
-    return await asyncio.wrap_future(accepted)
+    return await asyncio.wrap_future(await context.workers.write(take_in))
 
 
 ROUTES: RouteTable = {
