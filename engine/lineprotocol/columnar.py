@@ -13,9 +13,9 @@ from engine.errors import LineProtocolError
 from engine.lineprotocol.csv_rows import Columns, CsvRows
 from engine.lineprotocol.groups import LineGroup, ParsedBody, RejectedLine, RowCollector, excerpt, merge_groups
 from engine.lineprotocol.lines import MOST_STRING_BYTES, parse_line
-from engine.lineprotocol.shapes import Rows, Shape, has_shape, rows_of, shape_of
+from engine.lineprotocol.shapes import Rows, Shape, has_shape, looks_of, rows_of, shape_of
 from engine.lineprotocol.timestamps import columns_to_ns, to_ns
-from engine.lineprotocol.tokens import Indices, lay_out, scan, words_of
+from engine.lineprotocol.tokens import FIRST_BYTES, MIX, Indices, lay_out, scan, words_of
 from engine.model.precision import Precision
 from engine.model.schema import ColumnType
 
@@ -25,11 +25,8 @@ MOST_BYTES = 2**30
 # Lines of one shape with fewer tokens altogether are parsed line by line, at about a microsecond each: to compare a
 # group with its shape and to set a reader up takes half a millisecond.
 FEWEST_TOKENS = 600
-# After so many shapes with fewer tokens the rest of a bucket is parsed line by line.
-_MOST_POOR_SHAPES = 8
-
-_FIRST_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
-_MIX = np.uint64(0x9E3779B97F4A7C15)
+# To look for a shape is to compare all lines that are left: after so many the rest of a bucket is parsed line by line.
+_MOST_SHAPES = 8
 
 
 def parse_columns(
@@ -82,32 +79,46 @@ class _ColumnarBody:
             return []
         begins = tokens.starts[lines]
         lengths = tokens.separators[tokens.last[lines] - tokens.counts[lines] + 1] - begins
-        words = words_of(tokens.data)[begins] & _FIRST_BYTES[np.minimum(lengths, 8)]
+        words = words_of(tokens.data)[begins] & FIRST_BYTES[np.minimum(lengths, 8)]
         sizes = (tokens.counts[lines] << 40) + (tokens.quotes[lines] << 20) + lengths
-        keys = words * _MIX + sizes.astype(np.uint64)
+        keys = words * MIX + sizes.astype(np.uint64)
         if (keys == keys[0]).all():
             return [lines]
         order = np.argsort(keys, kind="stable")
         return np.split(lines[order], np.flatnonzero(np.diff(keys[order])) + 1)
 
     def _parse_bucket(self, lines: Indices) -> None:
-        """Take from a bucket one shape after the other: that of the first line that is left."""
-        rows = rows_of(self._tokens, lines)
-        poor_shapes = 0
-        while rows.stops.size >= self._fewest_tokens and poor_shapes < _MOST_POOR_SHAPES:
+        """Take the shape of its first good line from a bucket, and where that is not all, those that look like others."""
+        rows = self._parse_shapes(rows_of(self._tokens, lines), 1)
+        if rows.stops.size < self._fewest_tokens:
+            self._defer(rows.lines)
+            return
+        looks = looks_of(self._tokens, rows)
+        order = np.argsort(looks, kind="stable")
+        starts = np.append(0, np.flatnonzero(np.diff(looks[order])) + 1)
+        sizes = np.diff(starts, append=len(order))
+        is_poor = sizes * rows.stops.shape[1] < self._fewest_tokens
+        self._defer(rows.lines[order[np.repeat(is_poor, sizes)]])
+        for start, size in zip(starts[~is_poor].tolist(), sizes[~is_poor].tolist(), strict=True):
+            alike = rows.select(order[start : start + size])
+            self._defer(self._parse_shapes(alike, _MOST_SHAPES).lines)
+
+    def _parse_shapes(self, rows: Rows, most: int) -> Rows:
+        """Take from ``rows`` one shape after the other, that of the first line that is left; return what ``most`` leave."""
+        while rows.stops.size >= self._fewest_tokens and most > 0:
             shape = self._shape_of_first(rows)
             if shape is None:
                 self._defer(rows.lines[:1])
                 rows = rows.select(slice(1, None))
                 continue
+            most -= 1
             fits = has_shape(self._tokens, shape, rows)
             chosen, rows = (rows, rows.select(slice(0))) if fits.all() else (rows.select(fits), rows.select(~fits))
             if chosen.stops.size < self._fewest_tokens:
-                poor_shapes += 1
                 self._defer(chosen.lines)
             else:
                 self._convert(shape, chosen)
-        self._defer(rows.lines)
+        return rows
 
     def _shape_of_first(self, rows: Rows) -> Shape | None:
         """Return the shape of the first row, ``None`` if it is not a good line in its plain spelling."""

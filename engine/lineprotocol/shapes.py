@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.lineprotocol.groups import Fields
 from engine.lineprotocol.lines import Line
 from engine.lineprotocol.tokens import (
     COMMA,
     EQUALS,
+    FIRST_BYTES,
+    MIX,
     NEWLINE,
     QUOTE,
     SPACE,
@@ -24,6 +27,11 @@ from engine.model.schema import ColumnType
 
 _BEGINS_BOOLEAN = np.zeros(256, np.bool_)
 _BEGINS_BOOLEAN[list(b"tTfF")] = True
+# The ends of values, as far as they tell a type: a digit, a letter of a boolean, and those that stand for themselves.
+_VALUE_ENDS = np.zeros(256, np.uint8)
+_VALUE_ENDS[list(b'iu"')] = list(b'iu"')
+_VALUE_ENDS[list(b"0123456789")] = ord("0")
+_VALUE_ENDS[list(b"tTfFeE")] = ord("t")
 _MINUS = b"-"[0]
 _ZERO = np.uint8(b"0"[0])
 
@@ -72,7 +80,7 @@ class Rows:
     stops: Indices
     kinds: Bytes
 
-    def select(self, chosen: Flags | slice) -> "Rows":
+    def select(self, chosen: Flags | Indices | slice) -> "Rows":
         """Return the rows that are ``chosen``."""
         return Rows(self.lines[chosen], self.stops[chosen], self.kinds[chosen])
 
@@ -107,6 +115,31 @@ def rows_of(tokens: Tokens, lines: Indices) -> Rows:
         return Rows(lines, tokens.separators[begin:end].reshape(-1, count), tokens.kinds[begin:end].reshape(-1, count))
     places = tokens.last[lines][:, np.newaxis] + np.arange(1 - count, 1)
     return Rows(lines, tokens.separators[places], tokens.kinds[places])
+
+
+def looks_of(tokens: Tokens, rows: Rows) -> npt.NDArray[np.uint64]:
+    """Return a number per row: rows of one shape have the same, those of different shapes mostly not.
+
+    It comes from the separators, the beginning, end and length of each name, and the last byte of each field's value,
+    which tells its type.
+    """
+    begins = np.empty_like(rows.stops)
+    begins[:, 0] = tokens.starts[rows.lines]
+    begins[:, 1:] = rows.stops[:, :-1] + 1
+    lengths = np.minimum(rows.stops - begins, WORD)
+    is_name = rows.kinds == EQUALS
+    is_name[:, 0] = True
+    words = words_of(tokens.data)
+    texts = words[begins] & FIRST_BYTES[lengths]
+    texts ^= (words[rows.stops - lengths] & FIRST_BYTES[lengths]) * MIX
+    texts += (rows.stops - begins).astype(np.uint64)
+    is_field = np.zeros(rows.kinds.shape, np.bool_)
+    np.logical_or.accumulate(rows.kinds[:, :-1] == SPACE, axis=1, out=is_field[:, 1:])
+    marks = np.where(is_field, _VALUE_ENDS[tokens.data[rows.stops - 1]], 0).astype(np.uint64)
+    looks = np.where(is_name, texts, marks) * np.uint64(256) + rows.kinds
+    factors = np.cumprod(np.full(rows.stops.shape[1], MIX))
+    total: npt.NDArray[np.uint64] = (looks * factors).sum(axis=1)
+    return total
 
 
 def has_shape(tokens: Tokens, shape: Shape, rows: Rows) -> Flags:

@@ -21,6 +21,12 @@ MASKED_COMMA, MASKED_RETURN = b"\1\2"
 WORD = 8
 """So many bytes are compared at once; behind the body as many follow, so that they can be read at each position."""
 
+FIRST_BYTES = np.array([(1 << 8 * count) - 1 for count in range(WORD + 1)], np.uint64)
+"""For each number of bytes the mask that leaves so many of a word."""
+
+MIX = np.uint64(0x9E3779B97F4A7C15)
+"""An odd number whose multiples spread over all bits."""
+
 _PIECE_BYTES = 2**16
 
 _IS_SEPARATOR = np.zeros(256, np.bool_)

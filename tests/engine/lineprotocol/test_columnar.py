@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.lineprotocol import columnar
 from engine.lineprotocol.body import parse_lines
 from engine.lineprotocol.columnar import parse_columns
+from engine.lineprotocol.shapes import has_shape
 from engine.model.precision import Precision
 from tests.support.line_protocol import plain, random_body
 
@@ -118,6 +120,29 @@ def test_a_body_of_odd_lines_alone_is_read(line):
 def test_many_shapes_with_few_lines_each_are_read():
     lines = [f"m,t=a f{n % 40}=1,g{n % 3}=2i {n}" for n in range(400)]
     assert_equal_both_ways("\n".join(lines), Precision.NANOSECOND)
+
+
+def test_a_thousand_shapes_that_begin_alike_take_as_long_as_one(monkeypatch):
+    compared = []
+
+    def counting(tokens, shape, rows):
+        compared.append(len(rows.lines))
+        return has_shape(tokens, shape, rows)
+
+    monkeypatch.setattr(columnar, "has_shape", counting)
+    body = "\n".join(f"m f{n % 1000:04}=1 {n}" for n in range(20_000))
+    parsed = columns(body, fewest_tokens=60)
+    assert len(parsed.groups) == 1000
+    assert sum(compared) <= 2 * 20_000
+    assert_equal_both_ways(body, Precision.NANOSECOND, fewest_tokens=60)
+
+
+def test_types_that_change_from_line_to_line_are_told_apart_by_their_looks():
+    kinds = ["1", "1i", "1u", '"1"', "t", "FALSE", "x"]
+    lines = [f"m,tag=a{n % 3} f={kinds[n % 7]},g={kinds[n // 7 % 7]} {n}" for n in range(7_000)]
+    parsed = columns("\n".join(lines), fewest_tokens=60)
+    assert len(parsed.groups) == 25
+    assert_equal_both_ways("\n".join(lines), Precision.NANOSECOND, fewest_tokens=60)
 
 
 def test_original_lines_are_found_by_number():
