@@ -221,6 +221,16 @@ API_ROWS = {
     "S63": "one database too many",
     "S64": "one column too many",
     "S65": "a database that was deleted",
+    "S124": "a last-value cache is created",
+    "S125": "a last-value cache is created again",
+    "S126": "a last-value cache of no rows",
+    "S127": "the newest row of each key",
+    "S128": "a last-value cache of no table",
+    "S129": "a last-value cache is deleted",
+    "S130": "a distinct-value cache is created",
+    "S131": "distinct combinations",
+    "S132": "a table with two distinct-value caches",
+    "S133": "columns of a distinct-value cache",
 }
 """Rows of the checklist of the server's API (§12), by their numbers there."""
 
