@@ -9,10 +9,11 @@ EngineError                  500
 ├── NotFound                 404   DatabaseNotFound · TableNotFound · TriggerIsOff
 ├── AlreadyExists            409   AlreadyDeleted · StillRunning
 ├── LimitExceeded            422
-├── Unavailable              503
+├── Unavailable              503   ObjectStoreAway
 ├── QueryFailed              500
 ├── PluginError              500   PluginFailed · PluginTimedOut (504) · EntryPointMissing · PluginNotFound · EngineOff
 └── StorageError             500   WalCorrupt · ManifestCorrupt · SyncFailed · FolderInUse
+                                   ObjectStoreRefused · OwnershipLost
 
 ``engine/server/errors.py`` holds the only table from these classes to HTTP statuses.
 """
@@ -168,3 +169,15 @@ class SyncFailed(StorageError):
 
 class FolderInUse(StorageError):
     """Another process holds the lock of the data folder."""
+
+
+class ObjectStoreAway(Unavailable):
+    """The object store does not answer, or takes nothing for now; asking again may help."""
+
+
+class ObjectStoreRefused(StorageError):
+    """The object store, or what is in it, does not allow this; somebody has to change something."""
+
+
+class OwnershipLost(StorageError):
+    """Another server has taken over the data of this node."""

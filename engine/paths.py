@@ -15,6 +15,7 @@ class NodePaths:
         self.catalog = self.root / CATALOG
         self.manifest = self.root / MANIFEST
         self.lock = self.root / LOCK
+        self.home = self.root / "object-store"
         self.wal = self.root / "wal"
         self.parquet = self.root / "parquet"
         self.checkpoints = self.root / "checkpoints"

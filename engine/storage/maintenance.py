@@ -100,6 +100,7 @@ class Maintenance:
 
     def _snapshot(self) -> None:
         began_ns = self._clock.monotonic_ns()
+        self._store.objects.check()
         self._wal.rotate().result()
         self._before_snapshot()  # what it saves covers at least the segments that may go after this snapshot
         manifest = self._store.snapshot(self._side.idle_low)

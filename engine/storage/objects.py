@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import pyarrow as pa
 
+from engine.disk import Disk, replace_file
+from engine.errors import ManifestCorrupt, ObjectStoreRefused
 from engine.model.schema import TableSchema
+from engine.paths import NodePaths
 from engine.storage.manifest import FileEntry, Manifest
 
 
@@ -22,12 +26,12 @@ class AbsentFile:
 
     Attributes:
         min_time, max_time: of its rows, in ns, so that nobody fetches it for other times.
-        held: the file is at the path that this gives until its context ends.
+        held: the file is at the path that this gives until its context ends; ``None`` if it is lost, which was told.
     """
 
     min_time: int
     max_time: int
-    held: Callable[[], AbstractContextManager[Path]]
+    held: Callable[[], AbstractContextManager[Path | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,9 @@ class Objects(Protocol):
             Unavailable: they cannot be reached.
         """
 
+    def check(self) -> None:
+        """Raise at once what ``publish`` would surely raise now; called before the work for a snapshot begins."""
+
     def reader(self, sets: LocalSets) -> FileReader:
         """Return what reads Parquet files, by way of the ``sets`` of those that are in the folder; called once."""
 
@@ -95,8 +102,20 @@ class Objects(Protocol):
     def tidy(self, manifest: Manifest) -> None:
         """Let go of what ``manifest``, which is durable everywhere, does not name any more."""
 
-    def held(self, file: FileEntry) -> AbstractContextManager[Path]:
-        """Return a context in which ``file`` is at the path that it gives.
+    def begin(self, position: Callable[[], int], on_lost: Callable[[str], None]) -> None:
+        """Begin to look after what is kept elsewhere.
+
+        ``position`` tells how far the log goes; ``on_lost`` is told why, when the files are not ours any more.
+        """
+
+    def tick(self) -> None:
+        """Do what the time demands, where no thread of its own does it."""
+
+    def close(self, *, is_complete: bool) -> None:
+        """Give the files up; ``is_complete``: the log holds nothing that they lack. A second call does nothing."""
+
+    def held(self, file: FileEntry) -> AbstractContextManager[Path | None]:
+        """Return a context in which ``file`` is at the path that it gives; ``None`` if it is lost.
 
         Raises:
             Unavailable: it cannot be fetched.
@@ -106,15 +125,25 @@ class Objects(Protocol):
 class LocalObjects:
     """Everything is in the folder of the node, and nowhere else (``--object-store file`` and ``memory``)."""
 
-    def __init__(self, table_folder: Callable[[int], Path]) -> None:
-        self._table_folder = table_folder
+    def __init__(self, disk: Disk, paths: NodePaths) -> None:
+        self._disk = disk
+        self._paths = paths
 
     def open(self) -> None:
         """See ``Objects``."""
+        known = read_home(self._disk, self._paths)
+        if known is not None:
+            raise ObjectStoreRefused(
+                f"the data of {self._paths.root} is kept in {known.url}, and this folder may hold a part of it only: serve "
+                f"with the --object-store that it belongs to, or remove {self._paths.home} to go on with what is here"
+            )
 
     def reader(self, sets: LocalSets) -> FileReader:
         """See ``Objects``."""
         return sets
+
+    def check(self) -> None:
+        """See ``Objects``."""
 
     def publish(self, manifest: Manifest, encoded: bytes) -> None:
         """See ``Objects``."""
@@ -122,10 +151,53 @@ class LocalObjects:
     def tidy(self, manifest: Manifest) -> None:
         """See ``Objects``."""
 
-    @contextmanager
-    def held(self, file: FileEntry) -> Iterator[Path]:
+    def begin(self, position: Callable[[], int], on_lost: Callable[[str], None]) -> None:
         """See ``Objects``."""
-        yield self._table_folder(file.table_id) / file.name
+
+    def tick(self) -> None:
+        """See ``Objects``."""
+
+    def close(self, *, is_complete: bool) -> None:
+        """See ``Objects``."""
+
+    @contextmanager
+    def held(self, file: FileEntry) -> Iterator[Path | None]:
+        """See ``Objects``."""
+        yield self._paths.table_folder(file.table_id) / file.name
+
+
+class Home(msgspec.Struct, frozen=True):
+    """What a folder says of the object store that its data is kept in.
+
+    Attributes:
+        holder: the id of this folder.
+        epoch: it last had the data with this epoch.
+        is_complete: the store held all of the data when this folder gave it up.
+    """
+
+    url: str
+    holder: str
+    epoch: int
+    is_complete: bool
+
+
+def read_home(disk: Disk, paths: NodePaths) -> Home | None:
+    """Return where the data of a folder is kept, ``None`` if only in the folder.
+
+    Raises:
+        ManifestCorrupt: that cannot be read.
+    """
+    if not disk.exists(paths.home):
+        return None
+    try:
+        return msgspec.json.decode(disk.read(paths.home), type=Home)
+    except msgspec.DecodeError as cause:
+        raise ManifestCorrupt(f"{paths.home} is damaged: {cause}") from cause
+
+
+def write_home(disk: Disk, paths: NodePaths, home: Home) -> None:
+    """Make the folder say where its data is kept."""
+    replace_file(disk, paths.home, msgspec.json.format(msgspec.json.encode(home)) + b"\n")
 
 
 def each_file(folders: Sequence[Path], absent: Sequence[AbsentFile]) -> Iterator[Path]:
@@ -134,4 +206,5 @@ def each_file(folders: Sequence[Path], absent: Sequence[AbsentFile]) -> Iterator
     yield from sorted(here, key=lambda path: (int(path.name.split(".")[0]), path.name))
     for file in sorted(absent, key=lambda file: file.min_time):
         with file.held() as path:
-            yield path
+            if path is not None:
+                yield path

@@ -59,7 +59,7 @@ class Store:
         self._paths = paths
         self._config = config
         self._clock = clock
-        self.objects = objects or LocalObjects(paths.table_folder)
+        self.objects = objects or LocalObjects(disk, paths)
         self.file_sets = FileSets(disk, paths.file_sets, paths.table_folder)
         self._reader = self.objects.reader(self.file_sets)
         self._apply_lock = threading.Lock()

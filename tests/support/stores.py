@@ -12,6 +12,7 @@ from engine.columns.payload import encode_rows
 from engine.disk import Disk, RealDisk
 from engine.model.schema import TableSchema
 from engine.paths import NodePaths
+from engine.storage.objects import Objects, each_file
 from engine.storage.store import Store, StoreConfig
 from engine.wal.format import Record, RowsPayload, RowsRecord, SchemaRecord
 from engine.wal.ports import DurableRecord
@@ -23,10 +24,10 @@ WINDOW_NS = 100
 class FedStore:
     """A store on a folder; ``write`` stands for what the log would hand it."""
 
-    def __init__(self, folder: Path, disk: Disk | None = None) -> None:
+    def __init__(self, folder: Path, disk: Disk | None = None, objects: Objects | None = None) -> None:
         self.folder = folder
         self.disk = disk or RealDisk()
-        self.store = Store(self.disk, NodePaths(folder, "node"), StoreConfig(WINDOW_NS), SystemClock())
+        self.store = Store(self.disk, NodePaths(folder, "node"), StoreConfig(WINDOW_NS), SystemClock(), objects)
         self.records: list[DurableRecord] = []
         self.store.open()
 
@@ -68,7 +69,7 @@ class FedStore:
             return []
         view = self.store.view(newest)
         try:
-            files = [pq.read_table(path) for folder in view.folders for path in sorted(folder.iterdir())]
+            files = [pq.read_table(path) for path in each_file(view.folders, view.absent)]
             batches = [pa.Table.from_batches([b]) for b in view.batches]
             return [row for table in [*files, *batches] for row in rows_of(_plain(table))]
         finally:
