@@ -1,8 +1,7 @@
 """The settings of a server: one table of rows, from which come the options of ``serve``, the docs, and ``Settings``."""
 
-import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,126 +9,23 @@ from typing import Any
 from engine.errors import InvalidRequest
 from engine.model.bind import Bind, parse_bind
 from engine.model.durations import NS_PER_SECOND, format_duration, parse_duration
-from engine.model.sizes import MEGABYTE, parse_memory_size, parse_size
-from engine.model.trigger_options import LEAST_MEMORY_BYTES
+from engine.model.sizes import MEGABYTE
 from engine.model.trigger_spec import RunKind
-
-PREFIX = "INFLUXDB3_"
-
-_CGROUPS = Path("/sys/fs/cgroup")
-
-Reader = Callable[[str], Any]  # text of a value → value; a ``ValueError`` says what is allowed
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One row of the table.
-
-    Attributes:
-        name: the option without its dashes, and the key in a configuration file.
-        default: as somebody would type it; ``None`` = unset, and ``unset`` says what that means.
-        unit: what the attribute of ``Settings`` counts, the end of its name; empty = nothing that has a unit.
-        other_names: further names of the option, from other versions of the product.
-        variables: the environment variables, the first one that is set counts; empty = made from the names.
-        choices: the words that are allowed, where there is a fixed set.
-    """
-
-    name: str
-    read: Reader
-    default: str | None
-    help: str
-    unit: str = ""
-    unset: str = ""
-    other_names: tuple[str, ...] = ()
-    variables: tuple[str, ...] = ()
-    choices: tuple[str, ...] = ()
-    is_flag: bool = False
-
-    @property
-    def attribute(self) -> str:
-        """Return the name of the attribute of ``Settings``."""
-        words = self.name.replace("-", "_")
-        return f"{words}_{self.unit}" if self.unit else words
-
-    @property
-    def environment(self) -> tuple[str, ...]:
-        """Return the names of the environment variables, the strongest first."""
-        made = (PREFIX + name.upper().replace("-", "_") for name in (self.name, *self.other_names))
-        return self.variables or tuple(made)
-
-
-def _choice(name: str, words: tuple[str, ...], default: str, help_text: str, **more: Any) -> Setting:
-    def read(text: str) -> str:
-        if text.lower() not in words:
-            raise ValueError(f"expected one of {', '.join(words)}")
-        return text.lower()
-
-    return Setting(name, read, default, help_text, choices=words, **more)
-
-
-def _flag(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise ValueError("expected exactly true or false")
-    return text == "true"
-
-
-def _seconds(text: str) -> float:
-    try:
-        return parse_duration(text) / NS_PER_SECOND
-    except ValueError as error:
-        raise ValueError(f"expected a time such as 10s or 1h 30m: {error}") from error
-
-
-def _positive_seconds(text: str) -> float:
-    seconds = _seconds(text)
-    if seconds <= 0:
-        raise ValueError("expected a time above 0s, such as 10s")
-    return seconds
-
-
-def _seconds_or_off(text: str) -> float | None:
-    return None if text == "off" else _positive_seconds(text)
-
-
-def _size_or_off(text: str) -> int | None:
-    return None if text == "off" else int(_size_of_at_least(LEAST_MEMORY_BYTES, _memory_size)(text))
-
-
-def _count_or_off(text: str) -> int | None:
-    return None if text == "off" else _positive_count(text)
-
-
-def _positive_count(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
-        raise ValueError("expected a whole number of at least 1")
-    return int(text)
-
-
-def _size_of_at_least(least_bytes: int, read: Reader = parse_size) -> Reader:
-    def read_checked(text: str) -> int:
-        size: int = read(text)
-        if size < least_bytes:
-            raise ValueError(f"expected at least {least_bytes} bytes")
-        return size
-
-    return read_checked
-
-
-def _memory_size(text: str) -> int:
-    return parse_memory_size(text, machine_memory_bytes)
-
-
-def machine_memory_bytes() -> int:
-    """Return the memory that this process may use at most: what the machine has, or the limit of its control group."""
-    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    membership = Path("/proc/self/cgroup")
-    lines = membership.read_text().splitlines() if membership.is_file() else []
-    groups = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
-    limits = [_CGROUPS / group / "memory.max" for group in groups]
-    # A container sees its own group at the root; the last one is that of the older hierarchy.
-    limits += [_CGROUPS / "memory.max", _CGROUPS / "memory" / "memory.limit_in_bytes"]
-    texts = [path.read_text().strip() for path in limits if path.is_file()]
-    return min([physical, *(int(text) for text in texts if text.isdigit())])
+from engine.setting import (
+    PREFIX,
+    Setting,
+    choice,
+    count_or_off,
+    flag,
+    folder_or_file,
+    memory_size,
+    positive_count,
+    positive_seconds,
+    seconds,
+    seconds_or_off,
+    size_of_at_least,
+    size_or_off,
+)
 
 
 def _chunk_duration(text: str) -> int:
@@ -139,13 +35,6 @@ def _chunk_duration(text: str) -> int:
         words = ", ".join(format_duration(ns) for ns in allowed_ns)
         raise ValueError(f"invalid gen1 duration {text}. Must be one of {words}")
     return duration_ns
-
-
-def _path(text: str) -> Path:
-    try:
-        return Path(text).expanduser().absolute()
-    except RuntimeError as error:  # `~` of somebody whom the machine does not know
-        raise ValueError(str(error)) from error
 
 
 def _node_id(text: str) -> str:
@@ -180,7 +69,7 @@ SETTINGS: tuple[Setting, ...] = (
         other_names=("host-id",),
         variables=("INFLUXDB3_NODE_ID", "INFLUXDB3_NODE_IDENTIFIER_PREFIX"),
     ),
-    _choice(
+    choice(
         "object-store",
         ("file", "memory"),
         "file",
@@ -188,7 +77,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "data-dir",
-        _path,
+        folder_or_file,
         "~/.influxdb",
         "Folder of the data; made if it is missing.",
         variables=("INFLUXDB3_DATA_DIR", "INFLUXDB3_DB_DIR"),
@@ -202,35 +91,35 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "max-http-request-size",
-        _size_of_at_least(1),
+        size_of_at_least(1),
         "10485760",
         "Largest body of a request, after decompression too.",
         unit="bytes",
     ),
     Setting(
         "max-databases",
-        _count_or_off,
+        count_or_off,
         None,
         "Most databases; a write or command that needs one more is refused. `off` sets no limit.",
         unset="no limit",
     ),
     Setting(
         "max-tables",
-        _count_or_off,
+        count_or_off,
         None,
         "Most tables in all databases together; lines that need one more are refused. `off` sets no limit.",
         unset="no limit",
     ),
     Setting(
         "max-columns",
-        _count_or_off,
+        count_or_off,
         None,
         "Most tags and fields of a table; lines that need one more are refused. `off` sets no limit.",
         unset="no limit",
     ),
     Setting(
         "without-auth",
-        _flag,
+        flag,
         "false",
         "Ask nobody for a token. Whoever reaches the server may then run code on it.",
         variables=("INFLUXDB3_WITHOUT_AUTH", "INFLUXDB3_START_WITHOUT_AUTH"),
@@ -238,7 +127,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "tcp-listener-file-path",
-        _path,
+        folder_or_file,
         None,
         "File to which the address is written once the server listens.",
         unset="no such file",
@@ -246,20 +135,20 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "plugin-dir",
-        _path,
+        folder_or_file,
         None,
         "Folder of the plugins; turns the Processing engine on.",
         unset="the Processing engine is off",
     ),
     Setting(
         "virtual-env-location",
-        _path,
+        folder_or_file,
         None,
         "Virtual environment that plugins import packages from; made if it is missing.",
         unset=".venv in the folder of the plugins",
         variables=("VIRTUAL_ENV",),
     ),
-    _choice(
+    choice(
         "package-manager",
         ("discover", "pip", "uv", "disabled"),
         "discover",
@@ -272,7 +161,7 @@ SETTINGS: tuple[Setting, ...] = (
         "https://raw.githubusercontent.com/influxdata/influxdb3_plugins/main/",
         "Where plugins whose name begins with `gh:` come from; `{revision}` in it stands for what follows an `@` in the name.",
     ),
-    _choice(
+    choice(
         "plugin-isolation",
         ("shared", "trigger", "embedded"),
         "shared",
@@ -281,7 +170,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "plugin-timeout",
-        _seconds_or_off,
+        seconds_or_off,
         None,
         "Longest time for a run of a plugin, where its trigger does not say another; `off` sets none.",
         unit="s",
@@ -289,7 +178,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "plugin-max-memory",
-        _size_or_off,
+        size_or_off,
         None,
         "Memory that the process of each trigger may use, where it does not say another; it then has one of its own.",
         unit="bytes",
@@ -297,7 +186,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "plugin-max-cpu",
-        _seconds_or_off,
+        seconds_or_off,
         None,
         "CPU time for a run of a plugin, where its trigger does not say another; it then has a process of its own.",
         unit="s",
@@ -305,7 +194,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "plugin-max-rows-per-run",
-        _count_or_off,
+        count_or_off,
         None,
         "Most rows that a run on written data is given, where its trigger does not say another; a larger write is given "
         "whole.",
@@ -313,14 +202,14 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "plugin-freeze-timeout",
-        _positive_seconds,
+        positive_seconds,
         "10s",
         "A process of plugins that gives no sign of life for so long is ended.",
         unit="s",
     ),
     Setting(
         "plugin-cache-size",
-        _size_of_at_least(8 * MEGABYTE),
+        size_of_at_least(8 * MEGABYTE),
         "64mb",
         "Size of the values that a trigger may keep in its cache, and all triggers together in the global one; "
         "what was not used for longest goes first.",
@@ -328,7 +217,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "async-trigger-concurrency-limit",
-        _positive_count,
+        positive_count,
         "8",
         "Most runs of one asynchronous trigger side by side.",
     ),
@@ -340,27 +229,27 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "last-cache-eviction-interval",
-        _positive_seconds,
+        positive_seconds,
         "10s",
         "How often last-value caches let go of the memory of what has expired; it is not shown any more at once.",
         unit="s",
     ),
     Setting(
         "last-cache-max-rows",
-        _positive_count,
+        positive_count,
         "1000000",
         "Rows that a last-value cache holds at most; above that those go that came first.",
     ),
     Setting(
         "distinct-cache-eviction-interval",
-        _positive_seconds,
+        positive_seconds,
         "10s",
         "How often distinct-value caches let go of the memory of what is too old; it is not shown any more at once.",
         unit="s",
     ),
     Setting(
         "wal-flush-interval",
-        _seconds,
+        seconds,
         "100ms",
         "Longest time that what nobody waits for, such as log lines of plugins, gathers before it goes to the disk. "
         "Writes never wait for it: they go at once, together with all that came while the disk was busy.",
@@ -368,56 +257,56 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "wal-segment-size",
-        _size_of_at_least(64 * 1024),
+        size_of_at_least(64 * 1024),
         "64mb",
         "Size at which a file of the log is closed and the next one begun.",
         unit="bytes",
     ),
     Setting(
         "wal-retention-size",
-        _size_of_at_least(MEGABYTE),
+        size_of_at_least(MEGABYTE),
         "10gb",
         "Size of the log up to which it waits for triggers that fell behind.",
         unit="bytes",
     ),
     Setting(
         "wal-retention-age",
-        _positive_seconds,
+        positive_seconds,
         "7days",
         "Age up to which the log waits for triggers that fell behind.",
         unit="s",
     ),
     Setting(
         "internal-retention-age",
-        _positive_seconds,
+        positive_seconds,
         "7days",
         "How long it is kept what plugins logged and how their runs went.",
         unit="s",
     ),
     Setting(
         "internal-retention-size",
-        _size_of_at_least(MEGABYTE),
+        size_of_at_least(MEGABYTE),
         "1gb",
         "How much of that is kept; the oldest goes first.",
         unit="bytes",
     ),
     Setting(
         "dead-letter-retention-age",
-        _positive_seconds,
+        positive_seconds,
         "30days",
         "How long dead letters are kept.",
         unit="s",
     ),
     Setting(
         "dead-letter-retention-size",
-        _size_of_at_least(MEGABYTE),
+        size_of_at_least(MEGABYTE),
         "1gb",
         "How much of them is kept; the oldest go first.",
         unit="bytes",
     ),
     Setting(
         "force-snapshot-mem-size",
-        _size_of_at_least(MEGABYTE, _memory_size),
+        size_of_at_least(MEGABYTE, memory_size),
         "128mb",
         "Size of the rows in memory at which they are written to Parquet files: megabytes, a size with its unit, "
         "or a percentage of the memory.",
@@ -433,13 +322,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "exec-mem-pool-size",
-        _size_of_at_least(MEGABYTE, _memory_size),
+        size_of_at_least(MEGABYTE, memory_size),
         "20%",
         "Memory that queries may use: megabytes, a size with its unit, or a percentage of the memory.",
         unit="bytes",
         other_names=("exec-mem-pool-bytes",),
     ),
-    _choice(
+    choice(
         "log-filter",
         ("error", "warn", "info", "debug"),
         "info",
@@ -448,7 +337,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "shutdown-timeout",
-        _seconds,
+        seconds,
         "30s",
         "Longest time that a server which is told to stop waits for runs of plugins.",
         unit="s",

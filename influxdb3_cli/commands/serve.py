@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from engine.errors import EngineError, InvalidRequest
-from engine.settings import SETTINGS, Setting, Settings
+from engine.setting import Setting
+from engine.settings import SETTINGS, Settings
 from influxdb3_cli import output
 from influxdb3_cli.errors import CommandFailed
 

@@ -5,7 +5,8 @@ import pytest
 
 from engine.errors import InvalidRequest
 from engine.model.bind import Bind
-from engine.settings import SETTINGS, Settings, machine_memory_bytes
+from engine.setting import machine_memory_bytes
+from engine.settings import SETTINGS, Settings
 
 NAMES = [setting.name for setting in SETTINGS]
 MB = 1024**2
