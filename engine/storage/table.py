@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from engine.columns.keys import KeySet, hash_keys
+from engine.columns.keys import Hashes, KeySet, hash_keys
 from engine.columns.merge import conform, merge_rows
+from engine.errors import ObjectStoreAway
 from engine.model.schema import TableSchema
 from engine.storage.buffer import BufferedChunk, TableBuffer
 from engine.storage.live_rows import LiveRows
@@ -158,17 +159,24 @@ class TableData:
                 chunk.repeats_older = (
                     chunk.repeats_older
                     or (window in older and older[window].keys.shares(hashes))
-                    or self._keys_of_files(window, schema).shares(hashes)
+                    or self._shares_with_files(window, schema, hashes)
                 )
         return schema
+
+    def _shares_with_files(self, window: int, schema: TableSchema, hashes: Hashes) -> bool:
+        try:
+            return self._keys_of_files(window, schema).shares(hashes)
+        except ObjectStoreAway:
+            return True  # nobody can tell now, and merging is right in any case
 
     def _keys_of_files(self, window: int, schema: TableSchema) -> KeySet:
         keys = self._file_keys.get(window)
         if keys is None:
-            keys = self._file_keys[window] = KeySet()
+            keys = KeySet()
             for file in self._files_of(window):
                 rows = self._reader.read(file, schema, key_columns(schema))
                 keys.add(hash_keys(rows, schema.tags))
+            self._file_keys[window] = keys
         return keys
 
     def _files_of(self, window: int) -> tuple[FileEntry, ...]:

@@ -200,6 +200,25 @@ def test_what_is_not_here_cannot_be_read_while_the_store_is_away(tmp_path: Path)
     assert times(again.fed) == [1, 150, 300]
 
 
+def test_rows_beside_a_file_that_cannot_be_fetched_now_stay(tmp_path: Path) -> None:
+    kept = MemoryObjects()
+    machine = machine_with_rows(tmp_path / "a", kept)
+    for path in parquet_files(tmp_path / "a"):
+        path.unlink()
+    again = reopened(machine, kept)
+    again.fed.write(SCHEMA, [{"time": 1, "b": 7}, {"time": 155}])
+    again.bucket.is_away = True
+    for _ in range(2):
+        with pytest.raises(ObjectStoreAway):
+            times(again.fed)
+        with pytest.raises(ObjectStoreAway):
+            again.fed.snapshot()
+    again.bucket.is_away = False
+    assert times(again.fed) == [1, 150, 155, 300]
+    again.fed.snapshot()
+    assert [row for row in again.fed.rows(SCHEMA) if row["time"] == 1] == [{"time": 1, "a": 1.0, "b": 7}]
+
+
 @pytest.mark.parametrize("hurt", ["here", "there", "gone"])
 def test_a_damaged_file_is_fetched_anew_or_named(hurt: str, tmp_path: Path, caplog: Any) -> None:
     kept = MemoryObjects()
