@@ -4,6 +4,7 @@ import errno
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import singledispatch
+from typing import Any
 
 from engine.errors import (
     AlreadyExists,
@@ -122,6 +123,10 @@ V2_CODES = {
 }
 
 
+MOST_TOLD_LINES = 10_000
+"""Of so many lines a partial write tells why they are not in; of further ones only how many there are in all."""
+
+
 def status_for(error: EngineError) -> int:
     """Return the status of the closest ancestor of ``error`` listed in ``STATUS``."""
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
@@ -158,7 +163,10 @@ def _(error: PluginError) -> bytes:
 
 @body_for.register
 def _(error: PartialWrite) -> bytes:
-    return compact_json({"error": str(error), "data": [_line(line) for line in error.rejected]})
+    told: dict[str, Any] = {"error": str(error), "data": [_line(line) for line in error.rejected[:MOST_TOLD_LINES]]}
+    if len(error.rejected) > MOST_TOLD_LINES:
+        told["rejected_lines"] = len(error.rejected)
+    return compact_json(told)
 
 
 @body_for.register

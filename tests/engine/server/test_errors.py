@@ -1,4 +1,5 @@
 import errno
+import json
 
 import pytest
 
@@ -6,7 +7,16 @@ from engine import errors
 from engine.errors import EngineError
 from engine.lineprotocol.groups import RejectedLine
 from engine.server import errors as server_errors
-from engine.server.errors import BodyTooLarge, PartialWrite, body_for, disk_failure, status_for, v2_body_for
+from engine.server.errors import (
+    MOST_TOLD_LINES,
+    BodyTooLarge,
+    PartialWrite,
+    body_for,
+    disk_failure,
+    partial_write,
+    status_for,
+    v2_body_for,
+)
 from engine.write.service import LinesRejected
 
 LINE = RejectedLine(2, "No fields were provided", "cpu,host=a val= 123")
@@ -45,12 +55,34 @@ LINE_JSON = b'{"error_message":"No fields were provided","line_number":2,"origin
         (BodyTooLarge(7), 413, b"max request size (7 bytes) exceeded"),
         (server_errors.ContentTypeRefused(), 415, b"unacceptable content-type, expected: application/json"),
         (PartialWrite([LINE]), 400, b'{"error":"partial write of line protocol occurred","data":[%s]}' % LINE_JSON),
+        (server_errors.ParameterRefused("x"), 400, b'{"error":"x"}'),
         (LinesRejected([LINE]), 400, b'{"error":"line protocol parsing error","data":%s}' % LINE_JSON),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, EngineError) else "",
 )
 def test_every_error_has_its_status_and_body(error: EngineError, status: int, body: bytes) -> None:
     assert (status_for(error), body_for(error)) == (status, body)
+
+
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [
+        ("No fields were provided", 400),
+        ("Update to schema would exceed number of columns per table limit of 5 columns", 422),
+        ("Update to schema would exceed number of tables limit: attempted", 422),
+    ],
+)
+def test_a_partial_write_tells_by_its_status_that_a_limit_was_passed(message: str, status: int) -> None:
+    error = partial_write([LINE, RejectedLine(3, message, "m f=1")])
+    assert status_for(error) == status
+    assert [line["line_number"] for line in json.loads(body_for(error))["data"]] == [2, 3]
+
+
+def test_of_very_many_lines_only_the_first_are_told() -> None:
+    told = json.loads(body_for(PartialWrite([LINE] * (MOST_TOLD_LINES + 5))))
+    assert list(told) == ["error", "data", "rejected_lines"]
+    assert (len(told["data"]), told["rejected_lines"]) == (MOST_TOLD_LINES, MOST_TOLD_LINES + 5)
+    assert list(json.loads(body_for(PartialWrite([LINE] * MOST_TOLD_LINES)))) == ["error", "data"]
 
 
 @pytest.mark.parametrize(
