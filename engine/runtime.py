@@ -430,7 +430,7 @@ class Engine:
             self.clock,
         )
         backlogs = Backlogs(self.wal.reader, self._log_times)
-        histories = Histories(self._disk, self.paths.backfills, self.paths.table_folder)
+        histories = Histories(self._disk, self.paths.backfills, self.paths.table_folder, settings.gen1_duration_ns)
         log = LogSide(
             self.wal,
             self.wal.reader,

@@ -29,3 +29,9 @@ def open_sealed(magic: bytes, version: int, data: bytes, where: str) -> bytes:
     if google_crc32c.value(content) != checksum:
         raise ManifestCorrupt(f"{where} is damaged: its checksum does not match")
     return content
+
+
+def sealed_version(data: bytes) -> int:
+    """Return the version of the format of sealed ``data`` that ``open_sealed`` took."""
+    version: int = _HEAD.unpack_from(data)[1]
+    return version

@@ -18,6 +18,7 @@ class TableSnapshot:
             lives, so another set of files needs another path: listings and statistics are kept by path.
         batches: further rows; a batch may lack columns and have its own order of them.
         release: to be called once when the rows are not read any more.
+        partly: further such folders, with ranges of times (in ns, both ends included) whose rows are not to be read.
         live: an object that stands for exactly these ``batches``: what is made of them may be kept as long as it lives.
     """
 
@@ -26,6 +27,7 @@ class TableSnapshot:
     batches: tuple[pa.RecordBatch, ...]
     release: Callable[[], None]
     live: object | None = None
+    partly: tuple[tuple[Path, tuple[tuple[int, int], ...]], ...] = ()
 
 
 class TableSource(Protocol):

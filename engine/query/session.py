@@ -3,14 +3,26 @@
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial, reduce
 from pathlib import Path
 
 import pyarrow as pa
-from datafusion import DataFrame, RuntimeEnvBuilder, SessionConfig, SessionContext, SQLOptions, col, functions, udtf
+from datafusion import (
+    DataFrame,
+    Expr,
+    RuntimeEnvBuilder,
+    SessionConfig,
+    SessionContext,
+    SQLOptions,
+    col,
+    functions,
+    literal,
+    udtf,
+)
 from datafusion.catalog import Table
 
+from engine.model.schema import TIME_COLUMN
 from engine.query.failures import planning
 from engine.query.namespaces import CATALOG, TABLE_FUNCTIONS, USER_SCHEMA, CallTable, FindTable, Names, PlanningCatalog
 from engine.query.ports import TableSnapshot
@@ -82,6 +94,8 @@ class Session:
         """Return all rows of ``snapshot`` as a table; projections and filters reach files and batches."""
         with planning():
             parts = [self._files(name, folder, snapshot.schema) for folder in snapshot.folders]
+            for folder, excluded in snapshot.partly:
+                parts.append(self._files(name, folder, snapshot.schema).filter(*_outside(excluded)))
             if snapshot.batches or not parts:
                 parts.append(self._live_rows(name, snapshot))
             return reduce(DataFrame.union, parts).into_view()
@@ -152,3 +166,13 @@ def _aligned(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         for field in schema
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _outside(excluded: Sequence[tuple[int, int]]) -> list[Expr]:
+    """Return conditions under which a row's time is in none of the ``excluded`` ranges."""
+    time = col(TIME_COLUMN)
+    nanoseconds = pa.timestamp("ns")
+    return [
+        (time < literal(pa.scalar(first, nanoseconds))) | (time > literal(pa.scalar(last, nanoseconds)))
+        for first, last in excluded
+    ]

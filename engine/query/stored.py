@@ -31,4 +31,5 @@ class StoredTables:
         if found is None:
             return None
         view = self._store.view(found)
-        return TableSnapshot(query_schema(view.schema), view.folders, view.batches, view.release, view.live)
+        partly = tuple((part.folder, part.excluded) for part in view.partly)
+        return TableSnapshot(query_schema(view.schema), view.folders, view.batches, view.release, view.live, partly)

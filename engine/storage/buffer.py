@@ -4,11 +4,9 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import pyarrow as pa
-
-from engine.columns.chunks import split_by_window
+from engine.columns.chunks import WindowedRows
 from engine.columns.keys import Hashes, KeySet, hash_keys
-from engine.columns.packing import pack
+from engine.columns.packing import groups, pack
 from engine.columns.payload import decode_payloads
 from engine.model.schema import TableSchema
 from engine.wal.format import RowsPayload
@@ -18,19 +16,13 @@ _versions = itertools.count(1)
 
 @dataclass(slots=True)
 class BufferedChunk:
-    """The buffered rows of one window, older first.
+    """The keys of the buffered rows of one window, and how many there are.
 
-    Attributes:
-        keys: the keys of these rows.
-        repeats_itself: two of these rows have one key.
-        repeats_older: a row has the key of a row in an older source of the window.
-        version: another number after each addition, and of each chunk, for caches.
+    ``version`` is another number after each addition, and for each chunk, for caches.
     """
 
-    batches: list[pa.RecordBatch] = field(default_factory=list)
     keys: KeySet = field(default_factory=KeySet)
-    repeats_itself: bool = False
-    repeats_older: bool = False
+    rows: int = 0
     version: int = 0
 
 
@@ -39,10 +31,23 @@ class TableBuffer:
 
     ``add`` is called by the log's writer between a sync and the acknowledgement, so it does next to nothing.
     Everything else is called under the lock of the table.
+
+    Attributes:
+        chunks: what is known of each window, by its start.
+        batches: the rows, older first.
+        repeating: windows in which a row has the key of an earlier row of this buffer.
+        repeats_older: windows in which a row has the key of a row in the older buffer.
+        late: windows in which a row has the key of a row in a file.
+        version: another number after each change of all this, for caches.
     """
 
     def __init__(self) -> None:
+        self.repeating: set[int] = set()
+        self.repeats_older: set[int] = set()
+        self.late: set[int] = set()
         self.chunks: dict[int, BufferedChunk] = {}
+        self.batches: list[WindowedRows] = []
+        self.version = 0
         self._pending: list[RowsPayload] = []
         self._added_rows = 0
         self._taken_rows = 0
@@ -66,28 +71,54 @@ class TableBuffer:
 
     def settle(
         self, pending: Sequence[RowsPayload], schema: TableSchema, window_ns: int
-    ) -> list[tuple[int, BufferedChunk, Hashes]]:
-        """Sort what was taken into chunks; ``schema`` has all its columns.
+    ) -> list[tuple[WindowedRows, Hashes]]:
+        """Sort what was taken into windows; ``schema`` has all its columns.
 
-        Returns (window, its chunk, the hashes of the keys that were added to it), so that the caller can compare the
-        new keys with older sources.
+        Returns the new rows and the hashes of their keys, so that the caller can compare them with older sources.
         """
         settled = []
         for batch in decode_payloads([(p.encoding, p.data, p.version) for p in pending], schema):
-            for window, part in split_by_window(batch, window_ns):
-                hashes = hash_keys(part, schema.at(part.num_columns).tags)
+            found = WindowedRows(batch, window_ns)
+            hashes = hash_keys(found.rows, schema.at(batch.num_columns).tags)
+            for window, place in found.parts():
                 chunk = self.chunks.setdefault(window, BufferedChunk())
-                chunk.repeats_itself |= chunk.keys.add(hashes)
-                chunk.batches.append(part)
+                if chunk.keys.add(hashes[place]):
+                    self.repeating.add(window)
+                chunk.rows += place.stop - place.start
                 chunk.version = next(_versions)
-                settled.append((window, chunk, hashes))
-        touched = {window for window, _, _ in settled}
-        for window, chunk in self.chunks.items() if settled else ():
-            if len(chunk.batches) > 1:  # what does not grow any more becomes one batch
-                chunk.batches = pack(chunk.batches, schema, whole=window not in touched)
+            settled.append((found, hashes))
+        if settled:
+            self.batches = _packed([*self.batches, *(rows for rows, _ in settled)], schema, window_ns)
+            self.version = next(_versions)
         return settled
+
+    @property
+    def crowded(self) -> set[int]:
+        """Return the windows in which a row has a key that is here, or in something older, once more."""
+        return self.repeating | self.repeats_older | self.late
+
+    def older_is_stored(self) -> None:
+        """Note that the rows of the older buffer are in files now."""
+        self.version = next(_versions)
+        self.late |= self.repeats_older
+        self.repeats_older = set()
 
     @property
     def is_empty(self) -> bool:
         """Return whether no row came since this buffer was made."""
         return not self.chunks and not self._pending
+
+
+def _packed(batches: Sequence[WindowedRows], schema: TableSchema, window_ns: int) -> list[WindowedRows]:
+    """Return the same rows in few large batches, at a cost that stays in proportion to the rows."""
+    packed: list[WindowedRows] = []
+    start = 0
+    for count in groups([len(batch.times) for batch in batches], whole=False):
+        members = batches[start : start + count]
+        if count > 1:
+            joined = pack([batch.rows for batch in members], schema, whole=False)
+            packed += [WindowedRows(batch, window_ns) for batch in joined]
+        else:
+            packed += members
+        start += count
+    return packed

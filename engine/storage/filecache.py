@@ -15,6 +15,7 @@ from engine.model.schema import TableSchema
 from engine.storage.manifest import FileEntry
 from engine.storage.objects import AbsentFile, FileSet, LocalSets
 from engine.storage.parquet import no_rows
+from engine.storage.ranges import EVERYTHING, Range, Ranges
 
 logger = logging.getLogger(__name__)
 
@@ -78,24 +79,31 @@ class FileCache:
 
     # FileReader
 
-    def read(self, file: FileEntry, schema: TableSchema, columns: list[str] | None = None) -> pa.RecordBatch:
+    def read(
+        self, file: FileEntry, schema: TableSchema, columns: Sequence[str] | None = None, times: Ranges = EVERYTHING
+    ) -> pa.RecordBatch:
         """See ``FileReader``."""
         with self.held(file) as path:
-            return no_rows(schema, columns) if path is None else self._sets.read(file, schema, columns)
+            return no_rows(schema, columns) if path is None else self._sets.read(file, schema, columns, times)
+
+    def group_times(self, file: FileEntry) -> list[Range]:
+        """See ``FileReader``."""
+        with self.held(file) as path:
+            return [] if path is None else self._sets.group_times(file)
 
     def is_intact(self, file: FileEntry) -> bool:
         """See ``FileReader``: what is not here is believed to be intact in the store."""
         with self._counted([file], self._users):
             return not self._is_here(file) or self._sets.is_intact(file)
 
-    def open_set(self, table_id: int, files: Sequence[FileEntry]) -> FileSet | None:
+    def open_set(self, table_id: int, files: Sequence[FileEntry], place: int = 0) -> FileSet | None:
         """See ``FileReader``."""
         with ExitStack() as holds:
             holds.enter_context(self._counted(files, self._wanted))
             with self._counted(files, self._users):
                 here = [file for file in files if self._is_intact_here(file)]
                 holds.enter_context(self._counted(here, self._users))
-            opened = self._sets.open_set(table_id, here) if here else None
+            opened = self._sets.open_set(table_id, here, place) if here else None
             if opened is not None:
                 holds.callback(opened.release)
             known = {file.name for file in here}

@@ -3,7 +3,7 @@
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from engine.disk import Disk
 from engine.model.schema import TableSchema
 from engine.storage.manifest import FileEntry
 from engine.storage.objects import FileSet
-from engine.storage.parquet import decode_parquet, no_rows
+from engine.storage.parquet import decode_parquet, group_times, no_rows
+from engine.storage.ranges import EVERYTHING, Range, Ranges, without
 
 logger = logging.getLogger(__name__)
 
@@ -39,29 +40,51 @@ class FileSets:
         self._root = root
         self._files_of = files_of
         self._lock = threading.Lock()
-        self._current: dict[int, _Set] = {}
+        self._current: dict[tuple[int, int], _Set] = {}
         self._checked: dict[tuple[int, str], bool] = {}
         self._next = 0
         self._prefix = uuid.uuid4().hex[:8]
         self.losses: dict[str, str] = {}
 
-    def open_set(self, table_id: int, files: Sequence[FileEntry]) -> FileSet | None:
-        """Return a folder of exactly those of ``files`` that are intact; ``None`` if there are none."""
+    def open_set(self, table_id: int, files: Sequence[FileEntry], place: int = 0) -> FileSet | None:
+        """Return a folder of exactly those of ``files`` that are intact; ``None`` if there are none.
+
+        A table may have several folders at once, each in a ``place`` of its own.
+        """
         names = tuple(sorted(f.name for f in files if self.is_intact(f)))
         if not names:
             return None
         with self._lock:
-            present = self._current.get(table_id)
+            present = self._current.get((table_id, place))
             if present is None or present.names != names:
-                present = self._replace(table_id, names)
+                present = self._replace(table_id, names, place)
             present.users += 1
         return FileSet(present.folder, lambda: self._release(present))
 
-    def read(self, file: FileEntry, schema: TableSchema, columns: list[str] | None = None) -> pa.RecordBatch:
-        """Return the rows of ``file`` (all columns, or those that ``columns`` names), none if it is missing or damaged."""
+    def read(
+        self,
+        file: FileEntry,
+        schema: TableSchema,
+        columns: Sequence[str] | None = None,
+        times: Ranges = EVERYTHING,
+    ) -> pa.RecordBatch:
+        """Return the rows of ``file`` at ``times`` (all columns, or those named), without those in its holes.
+
+        There are none if it is missing or damaged.
+        """
+        if file.holes:
+            times = without(times, file.holes)
         if not self.is_intact(file):
             return no_rows(schema, columns)
-        return decode_parquet(self._disk.read(self._files_of(file.table_id) / file.name), schema, columns)
+        return decode_parquet(self._map(file), schema, columns, times)
+
+    def group_times(self, file: FileEntry) -> list[Range]:
+        """Return from when to when the rows of each row group of ``file`` are; nothing if it is missing or damaged."""
+        return group_times(self._map(file)) if self.is_intact(file) else []
+
+    def trust(self, file: FileEntry) -> None:
+        """Note that ``file`` was written by this process, so that nobody need look at it."""
+        self._checked[file.table_id, file.name] = True
 
     def is_intact(self, file: FileEntry) -> bool:
         """Return whether the file is what the manifest says; it is looked at once."""
@@ -73,29 +96,36 @@ class FileSets:
     def forget(self, table_id: int) -> None:
         """Let go of the folder of a deleted table."""
         with self._lock:
-            gone = self._current.pop(table_id, None)
-            if gone is not None:
-                self._retire(gone)
+            for key in [key for key in self._current if key[0] == table_id]:
+                self._retire(self._current.pop(key))
 
     def let_go(self, file: FileEntry) -> bool:
         """See ``LocalSets``."""
         with self._lock:
-            present = self._current.get(file.table_id)
-            if present is not None and file.name in present.names:
-                if present.users:
-                    return False
-                self._retire(self._current.pop(file.table_id))
+            linked = [key for key, s in self._current.items() if key[0] == file.table_id and file.name in s.names]
+            if any(self._current[key].users for key in linked):
+                return False
+            for key in linked:
+                self._retire(self._current.pop(key))
             self._checked.pop((file.table_id, file.name), None)
             return True
 
-    def _replace(self, table_id: int, names: tuple[str, ...]) -> _Set:
+    def forget_files(self, files: Iterable[FileEntry]) -> None:
+        """Let go of what is known of files that are there no more."""
+        for file in files:
+            self._checked.pop((file.table_id, file.name), None)
+
+    def _map(self, file: FileEntry) -> memoryview:
+        return self._disk.map(self._files_of(file.table_id) / file.name)
+
+    def _replace(self, table_id: int, names: tuple[str, ...], place: int) -> _Set:
         self._next += 1
         folder = self._root / f"{self._prefix}-{table_id}-{self._next}"
         self._disk.make_folder(folder)
         for name in names:
             self._disk.link(self._files_of(table_id) / name, folder / name)
-        old, new = self._current.get(table_id), _Set(folder, names)
-        self._current[table_id] = new
+        old, new = self._current.get((table_id, place)), _Set(folder, names)
+        self._current[table_id, place] = new
         if old is not None:
             self._retire(old)
         return new

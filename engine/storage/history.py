@@ -2,16 +2,14 @@
 
 import logging
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from engine.columns import compute as pc
 from engine.columns.merge import conform, time_order
 from engine.columns.types import storage_schema
 from engine.disk import Disk, make_durable_folder
@@ -20,26 +18,45 @@ from engine.model.backfill import Span
 from engine.model.schema import TIME_COLUMN, TableSchema
 from engine.sealed import open_sealed, seal
 from engine.storage.manifest import FileEntry
+from engine.storage.ranges import EARLIEST, LATEST, Ranges, Times, at, overlap, without
 
 logger = logging.getLogger(__name__)
 
 MAGIC = b"I3BF"
-VERSION = 1
+VERSION = 2
 PLAN = "plan"
 RUNS = "runs"
 PAGE_ROWS = 200_000
-"""About so many rows are in memory at once: of a window with more, only the times and a part of this size."""
+"""About so many rows are in memory at once: of a piece with more, only the times and a part of this size."""
+PIECE_ROWS = 16_384
+"""A stretch of time has about so many rows, of all tables together."""
+MOST_STRETCHES = 4_096
+"""Of several tables each window is a stretch of its own, unless there are more windows than this."""
 
 FindSchema = Callable[[int], TableSchema | None]
 
 
 class Piece(msgspec.Struct, frozen=True, array_like=True):
-    """The wanted rows of one table in one window: ``rows`` of them, in ``files`` (names)."""
+    """The wanted rows of one table in a stretch of time: ``rows`` of them, in ``files`` (names).
 
-    window: int
+    Attributes:
+        first, last: the times of the stretch, both included, in ns. In version 1 ``first`` was the start of a window,
+            ``last`` was missing, and all rows of the files were in that window.
+        holes: for each file the ranges of times whose rows in it do not count.
+    """
+
+    first: int
     table_id: int
     rows: int
     files: tuple[str, ...]
+    last: int | None = None
+    holes: tuple[Ranges, ...] = ()
+
+    def times(self, file: int, wanted: Ranges) -> Ranges:
+        """Return which of the ``wanted`` times are those of the file with this number in ``files``."""
+        if self.last is not None:
+            wanted = overlap(wanted, self.first, self.last)
+        return without(wanted, self.holes[file]) if self.holes else wanted
 
 
 class _Plan(msgspec.Struct, array_like=True):
@@ -65,7 +82,10 @@ class _Page:
 class Histories:
     """The folder with what backfills are made from: hard links to Parquet files, which never change, and a plan."""
 
-    def __init__(self, disk: Disk, root: Path, table_folder: Callable[[int], Path]) -> None:
+    def __init__(
+        self, disk: Disk, root: Path, table_folder: Callable[[int], Path], window_ns: int = 600 * 10**9
+    ) -> None:
+        self._window_ns = window_ns
         self._disk = disk
         self._root = root
         self._table_folder = table_folder
@@ -73,17 +93,13 @@ class Histories:
     def pin(self, history_id: int, files: Iterable[FileEntry], span: Span) -> "History":
         """Keep the rows of ``files`` whose times are in ``span``; return them when that is durable.
 
-        Windows follow in the order of time, in a window table after table, there the rows in the order of time.
+        Stretches of time follow in their order, in a stretch table after table, there the rows in the order of time.
         The caller sees to it that the files are there and intact, and that none goes meanwhile.
         """
         folder = self._root / str(history_id)
         make_durable_folder(self._disk, folder)
-        groups: dict[tuple[int, int], list[FileEntry]] = {}
-        for file in files:
-            if span.touches(file.min_time, file.max_time):
-                groups.setdefault((file.window, file.table_id), []).append(file)
-        pieces = [self._pinned(folder, span, key, groups[key]) for key in sorted(groups)]
-        plan = _Plan(span.start_ns, span.end_ns, [piece for piece in pieces if piece.rows])
+        pinned = [self._pinned(folder, file, span) for file in files if span.touches(file.min_time, file.max_time)]
+        plan = _Plan(span.start_ns, span.end_ns, list(_pieces([p for p in pinned if len(p.times)], self._window_ns)))
         self._disk.write(folder / PLAN, seal(MAGIC, VERSION, msgspec.msgpack.encode(plan)))
         self._disk.sync_file(folder / PLAN)
         self._disk.sync_folder(folder)
@@ -120,17 +136,50 @@ class Histories:
             if name not in kept:
                 self._disk.remove_folder(self._root / name)
 
-    def _pinned(self, folder: Path, span: Span, key: tuple[int, int], files: Sequence[FileEntry]) -> Piece:
-        window, table_id = key
-        rows = 0
-        names = []
-        for file in files:
-            name = f"{table_id}.{file.name}"
-            self._disk.link(self._table_folder(table_id) / file.name, folder / name)
-            names.append(name)
-            whole = span.holds(file.min_time, file.max_time)
-            rows += file.row_count if whole else len(_times([folder / name], span))
-        return Piece(window, table_id, rows, tuple(names))
+    def _pinned(self, folder: Path, file: FileEntry, span: Span) -> "_Pinned":
+        name = f"{file.table_id}.{file.name}"
+        self._disk.link(self._table_folder(file.table_id) / file.name, folder / name)
+        return _Pinned(file, name, np.sort(_times_in(folder / name, without(_wanted(span), file.holes))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pinned:
+    """A file, its name in the folder, and the wanted times in it, in their order."""
+
+    file: FileEntry
+    name: str
+    times: Times
+
+
+def _ends(ordered: Times, window_ns: int, tables: int) -> Times:
+    """Return the last times of stretches, in their order; ``ordered`` are the times of all rows of so many ``tables``."""
+    lasts = np.append(ordered[PIECE_ROWS - 1 : -1 : PIECE_ROWS], ordered[-1])
+    if tables > 1:
+        windows = ordered // window_ns
+        ends = ordered[:-1][windows[1:] != windows[:-1]]
+        lasts = np.sort(np.concatenate([lasts, ends[:: len(ends) // MOST_STRETCHES + 1]]))
+    different: Times = lasts[np.append(True, lasts[1:] != lasts[:-1])]
+    return different
+
+
+def _pieces(pinned: Sequence[_Pinned], window_ns: int) -> Iterator[Piece]:
+    if not pinned:
+        return
+    ordered = np.sort(np.concatenate([p.times for p in pinned]))
+    lasts = _ends(ordered, window_ns, len({p.file.table_id for p in pinned}))
+    first = int(ordered[0])
+    ends = [np.searchsorted(p.times, lasts, side="right") for p in pinned]
+    counts = np.array([np.diff(end, prepend=0) for end in ends])
+    table_ids = sorted({p.file.table_id for p in pinned})
+    for number, last in enumerate(lasts.tolist()):
+        for table_id in table_ids:
+            there = [i for i, p in enumerate(pinned) if p.file.table_id == table_id and counts[i, number]]
+            if there:
+                rows = int(counts[there, number].sum())
+                names = tuple(pinned[i].name for i in there)
+                holes = tuple(pinned[i].file.holes for i in there)
+                yield Piece(first, table_id, rows, names, last, holes if any(holes) else ())
+        first = last + 1
 
 
 class History:
@@ -142,7 +191,7 @@ class History:
         self._pieces = pieces
         self._span = span
         self._ends = np.cumsum([piece.rows for piece in pieces]).tolist()
-        self._times_of: tuple[int, npt.NDArray[np.int64]] | None = None
+        self._times_of: tuple[int, Times] | None = None
         self._page: _Page | None = None
 
     @property
@@ -194,56 +243,48 @@ class History:
         if page is not None and page.holds(number, schema.version, row):
             return page
         piece = self._pieces[number]
-        first, span = (0, self._span) if piece.rows <= PAGE_ROWS else self._page_span(number, row)
-        rows = _read([self._folder / name for name in piece.files], schema, span).unify_dictionaries().combine_chunks()
+        first, wanted = (0, _wanted(self._span)) if piece.rows <= PAGE_ROWS else self._page_times(number, row)
+        files = [(self._folder / name, piece.times(i, wanted)) for i, name in enumerate(piece.files)]
+        rows = _read(files, schema).unify_dictionaries().combine_chunks()
         self._page = _Page(number, schema.version, first, rows.take(pa.array(time_order(rows, schema.tags))))
         return self._page
 
-    def _page_span(self, number: int, row: int) -> tuple[int, Span]:
+    def _page_times(self, number: int, row: int) -> tuple[int, Ranges]:
         """Return the times of about ``PAGE_ROWS`` rows around ``row``, and the number of the first row with these times."""
         if self._times_of is None or self._times_of[0] != number:
-            files = [self._folder / name for name in self._pieces[number].files]
-            self._times_of = (number, np.sort(_times(files, self._span)))
+            piece, wanted = self._pieces[number], _wanted(self._span)
+            found = [_times_in(self._folder / name, piece.times(i, wanted)) for i, name in enumerate(piece.files)]
+            self._times_of = (number, np.sort(np.concatenate(found)))
         times = self._times_of[1]
         if row >= len(times):
             raise ManifestCorrupt(f"Parquet files of {self._folder} hold fewer rows than when the backfill began")
         low = int(times[row // PAGE_ROWS * PAGE_ROWS])
         last = min(row // PAGE_ROWS * PAGE_ROWS + PAGE_ROWS, len(times)) - 1
-        high = int(times[last])
-        return int(np.searchsorted(times, low, side="left")), Span(low, high + 1)
+        return int(np.searchsorted(times, low, side="left")), ((low, int(times[last])),)
 
 
-def _read(files: Sequence[Path], schema: TableSchema, span: Span) -> pa.Table:
-    """Return the rows of ``files`` in ``span``, with all columns of ``schema``."""
-    import pyarrow.dataset as ds  # 4 MB that a server without backfills does without
-
-    arrow = storage_schema(schema)
-    try:
-        return ds.dataset(list(map(str, files)), schema=arrow, format="parquet").to_table(filter=_condition(span))
-    except (OSError, pa.ArrowException) as cause:
-        raise ManifestCorrupt(f"a Parquet file of a backfill cannot be read: {cause}") from cause
+def _wanted(span: Span) -> Ranges:
+    return ((EARLIEST if span.start_ns is None else span.start_ns, LATEST if span.end_ns is None else span.end_ns - 1),)
 
 
-def _times(files: Sequence[Path], span: Span) -> npt.NDArray[np.int64]:
-    import pyarrow.dataset as ds  # see above
+def _read(files: Sequence[tuple[Path, Ranges]], schema: TableSchema) -> pa.Table:
+    """Return the rows of ``files`` at their times, with all columns of ``schema``."""
+    return pa.concat_tables([_rows_in(path, times, storage_schema(schema)) for path, times in files])
 
-    schema = pa.schema([(TIME_COLUMN, pa.timestamp("ns"))])
-    try:
-        found = ds.dataset(list(map(str, files)), schema=schema, format="parquet").to_table(filter=_condition(span))
-    except (OSError, pa.ArrowException) as cause:
-        raise ManifestCorrupt(f"a Parquet file of a backfill cannot be read: {cause}") from cause
-    times: npt.NDArray[np.int64] = found.column(TIME_COLUMN).cast(pa.int64()).to_numpy()
+
+def _times_in(path: Path, wanted: Ranges) -> Times:
+    found = _rows_in(path, wanted, pa.schema([(TIME_COLUMN, pa.timestamp("ns"))]))
+    times: Times = found.column(TIME_COLUMN).cast(pa.int64()).to_numpy()
     return times
 
 
-def _condition(span: Span) -> "pa.compute.Expression | None":
-    time = pc.field(TIME_COLUMN)
-    parts = []
-    if span.start_ns is not None:
-        parts.append(time >= pa.scalar(span.start_ns, pa.timestamp("ns")))
-    if span.end_ns is not None:
-        parts.append(time < pa.scalar(span.end_ns, pa.timestamp("ns")))
-    return None if not parts else parts[0] if len(parts) == 1 else parts[0] & parts[1]
+def _rows_in(path: Path, wanted: Ranges, schema: pa.Schema) -> pa.Table:
+    import pyarrow.dataset as ds  # 4 MB that a server without backfills does without
+
+    try:
+        return ds.dataset(str(path), schema=schema, format="parquet").to_table(filter=at(wanted))
+    except (OSError, pa.ArrowException) as cause:
+        raise ManifestCorrupt(f"a Parquet file of a backfill cannot be read: {cause}") from cause
 
 
 def _one_batch(tables: Sequence[pa.Table], schema: TableSchema) -> pa.RecordBatch:

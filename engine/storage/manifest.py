@@ -7,23 +7,26 @@ import msgspec
 
 from engine.errors import ManifestCorrupt
 from engine.model.schema import Column, ColumnType, TableSchema
-from engine.sealed import open_sealed, seal
+from engine.sealed import open_sealed, seal, sealed_version
 
 MAGIC = b"I3MF"
-VERSION = 1
+VERSION = 2
 
 
-class FileEntry(msgspec.Struct, frozen=True):
-    """One Parquet file: the merged rows of one window of one table from an interval of the log.
+class FileEntry(msgspec.Struct, frozen=True, array_like=True):
+    """One Parquet file: merged rows of one table, its row groups in the order of time, each sorted by tags and time.
 
-    No two files of a table share a key.
+    No two files of a table share a key, but for rows in ``holes``, which count no more.
 
     Attributes:
         name: the file's name in the folder of its table.
-        window: the start of the window, in ns since the epoch.
-        low, high: the interval of positions, both inclusive; intervals of files of one window never overlap.
-        min_time, max_time: of its rows, in ns.
+        window: the start of the window that its first row is in, in ns since the epoch.
+        low, high: the interval of positions that its rows come from, both inclusive.
+        min_time, max_time: of its rows, in ns; no row is outside, some may be in holes.
+        row_count: all rows, those in holes too.
         crc32c: checksum of the whole file.
+        holes: ranges of times, both ends included, whose rows another file holds now; disjoint, in their order.
+        dead_rows: how many rows are in holes.
     """
 
     name: str
@@ -37,6 +40,13 @@ class FileEntry(msgspec.Struct, frozen=True):
     size_bytes: int
     crc32c: int
     schema_version: int
+    holes: tuple[tuple[int, int], ...] = ()
+    dead_rows: int = 0
+
+    @property
+    def live_rows(self) -> int:
+        """Return how many rows count."""
+        return self.row_count - self.dead_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,30 @@ class _Schema(msgspec.Struct, array_like=True):
     columns: list[tuple[str, str]]
 
 
+class _FileV1(msgspec.Struct):
+    """A file as version 1 stored it; it held the rows of one window."""
+
+    name: str
+    table_id: int
+    window: int
+    low: int
+    high: int
+    row_count: int
+    min_time: int
+    max_time: int
+    size_bytes: int
+    crc32c: int
+    schema_version: int
+
+
+class _BodyV1(msgspec.Struct):
+    rows_until: int
+    state_until: int
+    checkpoint: str | None
+    files: list[_FileV1]
+    schemas: list[_Schema]
+
+
 class _Body(msgspec.Struct):
     rows_until: int
     state_until: int
@@ -87,8 +121,13 @@ def decode_manifest(data: bytes, where: str) -> Manifest:
     Raises:
         ManifestCorrupt: it is damaged, or was written by a newer version.
     """
+    content = open_sealed(MAGIC, VERSION, data, where)
     try:
-        body = msgspec.msgpack.decode(open_sealed(MAGIC, VERSION, data, where), type=_Body)
+        if sealed_version(data) == 1:
+            old = msgspec.msgpack.decode(content, type=_BodyV1)
+            files = tuple(FileEntry(*msgspec.structs.astuple(f)) for f in old.files)
+            return Manifest(old.rows_until, old.state_until, old.checkpoint, files, tuple(_schemas(old.schemas)))
+        body = msgspec.msgpack.decode(content, type=_Body)
     except msgspec.DecodeError as cause:
         raise ManifestCorrupt(f"{where} is damaged: {cause}") from cause
     return Manifest(

@@ -18,6 +18,7 @@ from engine.errors import ManifestCorrupt, ObjectStoreRefused
 from engine.model.schema import TableSchema
 from engine.paths import NodePaths
 from engine.storage.manifest import FileEntry, Manifest
+from engine.storage.ranges import EVERYTHING, Range, Ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,21 @@ class AbsentFile:
     Attributes:
         min_time, max_time: of its rows, in ns, so that nobody fetches it for other times.
         held: the file is at the path that this gives until its context ends; ``None`` if it is lost, which was told.
+        excluded: ranges of times, both ends included, whose rows in it are not read.
     """
 
     min_time: int
     max_time: int
     held: Callable[[], AbstractContextManager[Path | None]]
+    excluded: Ranges = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PartlyRead:
+    """A folder of Parquet files whose rows at the times ``excluded`` (in ns, both ends included) are not read."""
+
+    folder: Path
+    excluded: Ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +60,17 @@ class FileSet:
 class FileReader(Protocol):
     """Reads a table's Parquet files; may be called from any thread."""
 
-    def read(self, file: FileEntry, schema: TableSchema, columns: list[str] | None = None) -> pa.RecordBatch:
-        """Return the rows of ``file``, an empty batch if it is missing or damaged.
+    def read(
+        self, file: FileEntry, schema: TableSchema, columns: Sequence[str] | None = None, times: Ranges = EVERYTHING
+    ) -> pa.RecordBatch:
+        """Return the rows of ``file`` at ``times`` that are in no hole, an empty batch if it is missing or damaged.
+
+        Raises:
+            Unavailable: it is kept elsewhere, and cannot be fetched now.
+        """
+
+    def group_times(self, file: FileEntry) -> list[Range]:
+        """Return from when to when the rows of each row group of ``file`` are; nothing if it is missing or damaged.
 
         Raises:
             Unavailable: it is kept elsewhere, and cannot be fetched now.
@@ -59,8 +79,11 @@ class FileReader(Protocol):
     def is_intact(self, file: FileEntry) -> bool:
         """Return whether the file is what the manifest says, as far as that can be told without fetching it."""
 
-    def open_set(self, table_id: int, files: Sequence[FileEntry]) -> FileSet | None:
-        """Return those of ``files`` that are intact, for a query; ``None`` if there are none."""
+    def open_set(self, table_id: int, files: Sequence[FileEntry], place: int = 0) -> FileSet | None:
+        """Return those of ``files`` that are intact, for a query; ``None`` if there are none.
+
+        What is kept for the next query is kept by ``place``: a table may have several sets at once.
+        """
 
     def forget(self, table_id: int) -> None:
         """Let go of what is kept for queries of a deleted table."""
@@ -200,11 +223,22 @@ def write_home(disk: Disk, paths: NodePaths, home: Home) -> None:
     replace_file(disk, paths.home, msgspec.json.format(msgspec.json.encode(home)) + b"\n")
 
 
-def each_file(folders: Sequence[Path], absent: Sequence[AbsentFile]) -> Iterator[Path]:
-    """Yield the files of a view one by one, the oldest windows first; each is there until the next one is asked for."""
-    here = [path for folder in folders for path in folder.iterdir()]
-    yield from sorted(here, key=lambda path: (int(path.name.split(".")[0]), path.name))
+def each_file(
+    folders: Sequence[Path], partly: Sequence[PartlyRead], absent: Sequence[AbsentFile]
+) -> Iterator[tuple[Path, Ranges]]:
+    """Yield the files of a view one by one, the oldest windows first, and which times of them are not read.
+
+    Each is there until the next one is asked for.
+    """
+    here: list[tuple[Path, Ranges]] = [(path, ()) for folder in folders for path in folder.iterdir()]
+    here += [(path, part.excluded) for part in partly for path in part.folder.iterdir()]
+    yield from sorted(here, key=lambda found: (first_window(found[0]), found[0].name))
     for file in sorted(absent, key=lambda file: file.min_time):
         with file.held() as path:
             if path is not None:
-                yield path
+                yield path, file.excluded
+
+
+def first_window(path: Path) -> int:
+    """Return the start of the window, in ns, that the first row of a Parquet file is in."""
+    return int(path.name.split(".")[0])

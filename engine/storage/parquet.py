@@ -1,37 +1,66 @@
-"""Rows of one chunk ⇄ the bytes of a Parquet file."""
+"""Rows of one table ⇄ the bytes of a Parquet file."""
 
-import io
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.columns.types import storage_schema
 from engine.model.schema import TIME_COLUMN, TableSchema
+from engine.storage.ranges import EVERYTHING, Range, Ranges, inside, touches
 
 
-def encode_parquet(batch: pa.RecordBatch) -> bytes:
-    """Return ``batch`` as a Parquet file with statistics and page checksums."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        pa.Table.from_batches([batch]),
-        sink,
-        compression="zstd",
-        write_statistics=True,
-        write_page_checksum=True,
-        store_schema=True,
-    )
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
+class ParquetBuilder:
+    """Makes a Parquet file, with statistics and page checksums, in memory; each addition is a row group."""
+
+    def __init__(self, schema: TableSchema) -> None:
+        self._sink = pa.BufferOutputStream()
+        self._writer = pq.ParquetWriter(
+            self._sink,
+            storage_schema(schema),
+            compression="zstd",
+            write_statistics=True,
+            write_page_checksum=True,
+            store_schema=True,
+        )
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Append rows that have all columns of the schema."""
+        self._writer.write_table(pa.Table.from_batches([batch]), row_group_size=max(1, batch.num_rows))
+
+    def finish(self) -> bytes:
+        """Return the file."""
+        self._writer.close()
+        data: bytes = self._sink.getvalue().to_pybytes()
+        return data
 
 
-def decode_parquet(data: bytes, schema: TableSchema, columns: list[str] | None = None) -> pa.RecordBatch:
-    """Return the rows of a file with the columns of ``schema`` – those of them that ``columns`` names, if it is given.
+def group_times(data: memoryview | bytes) -> list[Range]:
+    """Return from when to when the rows of each row group of a file are."""
+    with _open(data) as file:
+        return _group_times(file)
 
-    Columns that the file does not have, because they came later, are null.
+
+def decode_parquet(
+    data: memoryview | bytes,
+    schema: TableSchema,
+    columns: Sequence[str] | None = None,
+    times: Ranges = EVERYTHING,
+) -> pa.RecordBatch:
+    """Return the rows of a file at ``times`` with the columns of ``schema`` – those of them that ``columns`` names.
+
+    Columns that the file does not have, because they came later, are null. Only row groups that hold such times are read.
     """
-    with pq.ParquetFile(io.BytesIO(data)) as file:
+    with _open(data) as file:
         names = file.schema_arrow.names
-        table = file.read(columns=None if columns is None else [c for c in columns if c in names])
+        groups = [i for i, span in enumerate(_group_times(file)) if touches(times, *span)]
+        wanted_names = None if columns is None else [c for c in columns if c in names]
+        if wanted_names is not None and times is not EVERYTHING and TIME_COLUMN not in wanted_names:
+            wanted_names.append(TIME_COLUMN)
+        table = file.read_row_groups(groups, columns=wanted_names, use_threads=False)
+    if times is not EVERYTHING:
+        mask = inside(table.column(TIME_COLUMN).cast(pa.int64()).to_numpy(), times)
+        table = table if mask.all() else table.filter(pa.array(mask))
     wanted = _wanted(schema, columns)
     arrays = [
         _one_array(table.column(f.name), f.type) if f.name in names else pa.nulls(len(table), f.type) for f in wanted
@@ -39,13 +68,26 @@ def decode_parquet(data: bytes, schema: TableSchema, columns: list[str] | None =
     return pa.RecordBatch.from_arrays(arrays, schema=wanted)
 
 
-def no_rows(schema: TableSchema, columns: list[str] | None = None) -> pa.RecordBatch:
+def no_rows(schema: TableSchema, columns: Sequence[str] | None = None) -> pa.RecordBatch:
     """Return a batch without rows, with the columns that ``decode_parquet`` gives."""
     wanted = _wanted(schema, columns)
     return pa.RecordBatch.from_arrays([pa.array([], type=f.type) for f in wanted], schema=wanted)
 
 
-def _wanted(schema: TableSchema, columns: list[str] | None) -> pa.Schema:
+def _open(data: memoryview | bytes) -> pq.ParquetFile:
+    return pq.ParquetFile(pa.BufferReader(pa.py_buffer(data)))
+
+
+def _group_times(file: pq.ParquetFile) -> list[Range]:
+    at = file.schema_arrow.names.index(TIME_COLUMN)
+    found = []
+    for i in range(file.num_row_groups):
+        column = file.metadata.row_group(i).column(at)
+        found.append((column.statistics.min_raw, column.statistics.max_raw))
+    return found
+
+
+def _wanted(schema: TableSchema, columns: Sequence[str] | None) -> pa.Schema:
     whole = storage_schema(schema)
     return whole if columns is None else pa.schema([whole.field(c) for c in columns])
 

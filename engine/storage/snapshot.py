@@ -1,67 +1,178 @@
-"""Writes the frozen chunks of all tables as Parquet files, durable before any manifest names them."""
+"""Writes merged rows as Parquet files, durable before any manifest names them."""
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import google_crc32c
+import msgspec
+import numpy as np
 import pyarrow as pa
 
-from engine.columns import compute as pc
+from engine.columns.chunks import gather, times_of
+from engine.columns.merge import merge_rows
 from engine.disk import Disk
 from engine.model.schema import TIME_COLUMN, TableSchema
 from engine.paths import NodePaths
+from engine.storage.folders import Taken, decide_taken
 from engine.storage.manifest import FileEntry
-from engine.storage.parquet import encode_parquet
-from engine.storage.table import ChunkToStore, SchemaSource, TableData
+from engine.storage.objects import FileReader
+from engine.storage.parquet import ParquetBuilder
+from engine.storage.ranges import Range, Times, common, joined
+from engine.storage.slices import DEFAULT_LIMITS, SliceLimits, plan_files
+from engine.storage.table import FrozenRows, SchemaSource, TableData
 
 
 @dataclass(slots=True)
-class SnapshotFiles:
-    """What a snapshot wrote, and what these files take the place of, by table id."""
+class FileChanges:
+    """Files that a manifest shall name, and those that it shall name no more, by table id.
+
+    A file that gets a hole is in both: as it will be, and as it was.
+    """
 
     added: dict[int, list[FileEntry]] = field(default_factory=dict)
     replaced: dict[int, list[FileEntry]] = field(default_factory=dict)
 
+    def of(self, table_id: int) -> tuple[Sequence[FileEntry], Sequence[FileEntry]]:
+        """Return (added, replaced) of one table."""
+        return self.added.get(table_id, ()), self.replaced.get(table_id, ())
 
-def write_chunks(
-    disk: Disk, paths: NodePaths, tables: Iterable[tuple[SchemaSource, TableData]], interval: tuple[int, int]
-) -> SnapshotFiles:
-    """Write the frozen rows of ``tables``, which come from the ``interval`` of positions; return the files, all synced."""
-    written = SnapshotFiles()
-    for schema_now, table in tables:
-        schema, chunks = table.to_store(schema_now)
-        for chunk in chunks:
-            file = _write_chunk(disk, paths, schema, chunk, interval)
-            written.added.setdefault(schema.table_id, []).append(file)
-            written.replaced.setdefault(schema.table_id, []).extend(chunk.replaces)
-        if schema.table_id in written.added:
-            disk.sync_folder(paths.table_folder(schema.table_id))
-    if written.added:
-        disk.sync_folder(paths.parquet)
-    return written
+    @property
+    def tables(self) -> set[int]:
+        """Return the ids of the tables whose files change."""
+        return {*self.added, *self.replaced}
 
 
-def _write_chunk(
-    disk: Disk, paths: NodePaths, schema: TableSchema, chunk: ChunkToStore, interval: tuple[int, int]
-) -> FileEntry:
-    low = min([interval[0], *(f.low for f in chunk.replaces)])
-    data = encode_parquet(chunk.rows)
-    folder = paths.table_folder(schema.table_id)
-    disk.make_folder(folder)
-    name = f"{chunk.window}.{low:020d}-{interval[1]:020d}.parquet"
-    disk.write(folder / name, data)
-    disk.sync_file(folder / name)
-    times = pc.min_max(chunk.rows.column(TIME_COLUMN).cast(pa.int64()))
-    return FileEntry(
-        name=name,
-        table_id=schema.table_id,
-        window=chunk.window,
-        low=low,
-        high=interval[1],
-        row_count=chunk.rows.num_rows,
-        min_time=times["min"].as_py(),
-        max_time=times["max"].as_py(),
-        size_bytes=len(data),
-        crc32c=google_crc32c.value(data),
-        schema_version=schema.version,
+@dataclass(frozen=True, slots=True)
+class WriterConfig:
+    """``window_ns``: the length of a window; ``limits``: how large files become."""
+
+    window_ns: int
+    limits: SliceLimits = DEFAULT_LIMITS
+
+
+class FileWriter:
+    """Makes Parquet files of the rows of buffers and of other files; each file is synced when it is handed out."""
+
+    def __init__(self, disk: Disk, paths: NodePaths, reader: FileReader, config: WriterConfig) -> None:
+        self._disk = disk
+        self._paths = paths
+        self._reader = reader
+        self._config = config
+
+    def write_all(self, tables: Iterable[tuple[SchemaSource, TableData]], interval: tuple[int, int]) -> FileChanges:
+        """Write the frozen rows of ``tables``, which come from the ``interval`` of positions; all files are synced."""
+        changes = FileChanges()
+        try:
+            for schema_now, table in tables:
+                self.write(table.frozen_rows(schema_now), interval, changes)
+            if changes.added:
+                self._disk.sync_folder(self._paths.parquet)
+        except BaseException:
+            self.discard(changes)
+            raise
+        return changes
+
+    def write(self, rows: FrozenRows, interval: tuple[int, int], changes: FileChanges) -> None:
+        """Write ``rows`` of one table; enter in ``changes`` what is made and what it takes the place of."""
+        table_id = rows.schema.table_id
+        intact = (f for f in rows.files if self._reader.is_intact(f)) if rows.late else ()
+        found = [(t, self._times(t, rows.schema)) for t in decide_taken(intact, rows.late, self._config.limits)]
+        replaced = changes.replaced.setdefault(table_id, [])
+        added = changes.added.setdefault(table_id, [])
+        for taken, times in found:
+            replaced.append(taken.file)
+            if not taken.is_whole and len(times) < taken.file.live_rows:
+                added.append(_with_hole(taken, len(times)))
+        low = min([interval[0], *(taken.file.low for taken, _ in found)])
+        for file in self._files(rows, found, (low, interval[1])):
+            added.append(file)
+        if added:
+            self._disk.sync_folder(self._paths.table_folder(table_id))
+        for table in (changes.added, changes.replaced):
+            if not table[table_id]:
+                del table[table_id]
+
+    def discard(self, changes: FileChanges) -> None:
+        """Remove what was written and will not be named, as far as the disk lets us."""
+        old = {(f.table_id, f.name) for files in changes.replaced.values() for f in files}
+        for file in [f for files in changes.added.values() for f in files]:
+            path = self._paths.table_folder(file.table_id) / file.name
+            if (file.table_id, file.name) not in old and self._disk.exists(path):
+                self._disk.remove(path)
+
+    def _times(self, taken: Taken, schema: TableSchema) -> Times:
+        return times_of(self._reader.read(taken.file, schema, [TIME_COLUMN], taken.times))
+
+    def _files(
+        self, rows: FrozenRows, found: Sequence[tuple[Taken, Times]], interval: tuple[int, int]
+    ) -> Iterator[FileEntry]:
+        times = np.concatenate([np.zeros(0, np.int64), *(b.times for b in rows.batches), *(t for _, t in found)])
+        row_bytes = max([8.0 * rows.schema.version, *(b.rows.nbytes / max(1, len(b.times)) for b in rows.batches)])
+        files = plan_files(times, row_bytes, self._config.limits)
+        lasts = np.array([last for groups in files for _, last in groups], dtype=np.int64)
+        parts = gather(((b.rows, b.times) for b in rows.batches), lasts)
+        numbers = itertools.count()
+        taken = [t for t, _ in found]
+        for groups in files:
+            merged = (self._merged(rows.schema, taken, group, parts.pop(next(numbers), [])) for group in groups)
+            yield self._write_file(rows.schema, merged, interval)
+
+    def _merged(
+        self, schema: TableSchema, taken: Sequence[Taken], group: Range, buffered: Sequence[pa.RecordBatch]
+    ) -> pa.RecordBatch:
+        older = [
+            self._reader.read(one.file, schema, times=times) for one in taken if (times := common(one.times, (group,)))
+        ]
+        return merge_rows([*older, *buffered], schema)
+
+    def _write_file(
+        self, schema: TableSchema, groups: Iterable[pa.RecordBatch], interval: tuple[int, int]
+    ) -> FileEntry:
+        builder = ParquetBuilder(schema)
+        row_count = 0
+        spans = []
+        for group in groups:
+            times = times_of(group)
+            spans.append((int(times.min()), int(times.max())))
+            row_count += group.num_rows
+            builder.add(group)
+        data = builder.finish()
+        checksum = google_crc32c.value(data)
+        folder = self._paths.table_folder(schema.table_id)
+        self._disk.make_folder(folder)
+        first, last = spans[0][0], spans[-1][1]
+        window = first // self._config.window_ns * self._config.window_ns
+        name = f"{window}.{interval[0]:020d}-{interval[1]:020d}.{checksum:08x}.parquet"
+        self._write_synced(folder / name, data)
+        return FileEntry(
+            name=name,
+            table_id=schema.table_id,
+            window=max(window, -(2**63)),
+            low=interval[0],
+            high=interval[1],
+            row_count=row_count,
+            min_time=first,
+            max_time=last,
+            size_bytes=len(data),
+            crc32c=checksum,
+            schema_version=schema.version,
+        )
+
+    def _write_synced(self, path: Path, data: bytes) -> None:
+        try:
+            self._disk.write(path, data)
+            self._disk.sync_file(path)
+        except OSError:
+            # A disk that is full shall not fill up with what was tried.
+            if self._disk.exists(path):
+                self._disk.remove(path)
+            raise
+
+
+def _with_hole(taken: Taken, dead_rows: int) -> FileEntry:
+    file = taken.file
+    return msgspec.structs.replace(
+        file, holes=joined([*file.holes, *taken.times]), dead_rows=file.dead_rows + dead_rows
     )

@@ -1,5 +1,6 @@
 """The rows, schemas and trigger states of a node, as manifest, checkpoint and log leave them."""
 
+import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -11,12 +12,14 @@ from engine.errors import ManifestCorrupt
 from engine.model.schema import TableSchema
 from engine.paths import NodePaths
 from engine.storage.consumers import Consumers
+from engine.storage.filekeys import FileKeys
 from engine.storage.filesets import FileSets
 from engine.storage.manifest import FileEntry, Manifest, decode_manifest, encode_manifest
 from engine.storage.objects import LocalObjects, Objects
 from engine.storage.retention import DEAD_LETTERS, FOR_EVER, Retention, expired_files
 from engine.storage.schemas import Schemas
-from engine.storage.snapshot import SnapshotFiles, write_chunks
+from engine.storage.slices import DEFAULT_LIMITS, SliceLimits
+from engine.storage.snapshot import FileChanges, FileWriter, WriterConfig
 from engine.storage.table import SchemaSource, TableData, TableView
 from engine.wal.format import CommitRecord, RowsPayload, RowsRecord, SchemaRecord
 from engine.wal.ports import DurableRecord
@@ -35,11 +38,13 @@ class StoreConfig:
         window_ns: the length of a chunk's window.
         bounded: tells for a schema whether ``bounds`` are those of its table.
         bounds: what is kept of such tables.
+        limits: how large files become.
     """
 
     window_ns: int
     bounded: Callable[[TableSchema], bool] = lambda schema: False
     bounds: Retention = FOR_EVER
+    limits: SliceLimits = DEFAULT_LIMITS
 
 
 class Store:
@@ -62,6 +67,7 @@ class Store:
         self.objects = objects or LocalObjects(disk, paths)
         self.file_sets = FileSets(disk, paths.file_sets, paths.table_folder)
         self._reader = self.objects.reader(self.file_sets)
+        self._keys = FileKeys(self._reader)
         self._apply_lock = threading.Lock()
         self._snapshot_lock = threading.Lock()
         self._tables: dict[int, TableData] = {}
@@ -71,6 +77,9 @@ class Store:
         self._live_bytes = 0
         self._unsettled: set[int] = set()
         self.came = threading.Event()
+        self._touched: set[int] = set()
+        self._frozen: set[int] = set()
+        self._writer = FileWriter(disk, paths, self._reader, WriterConfig(config.window_ns, config.limits))
 
     @property
     def manifest(self) -> Manifest:
@@ -160,27 +169,54 @@ class Store:
         """
         with self._snapshot_lock:
             until = self._freeze()
-            written = write_chunks(
-                self._disk, self._paths, self._frozen_chunks(), (self._manifest.rows_until + 1, until)
-            )
-            self._expire(written)
+            changes = self._writer.write_all(self._frozen_tables(), (self._manifest.rows_until + 1, until))
+            self._expire(changes)
             state_until, checkpoint = self._write_checkpoint(idle_low)
             before = self._manifest
-            self._replace_manifest(self._next_manifest(until, state_until, checkpoint, written))
-            for table_id, table in list(self._tables.items()):
-                table.stored(written.added.get(table_id, ()), written.replaced.get(table_id, ()))
-            self._frozen_until = None
-            self._remove_old(before, written)
+            self._replace_manifest(self._next_manifest((until, state_until, checkpoint), changes))
+            for table_id in self._frozen | changes.tables:
+                table = self._tables.get(table_id)
+                if table is not None:
+                    table.stored(*changes.of(table_id))
+            self._frozen, self._frozen_until = set(), None
+            self._remove_old(before, changes)
+            if before.checkpoint is not None and before.checkpoint != checkpoint:
+                self._disk.remove(self._paths.checkpoints / before.checkpoint)
             self.objects.tidy(self._manifest)
             return self._manifest
+
+    def exchange(self, changes: FileChanges) -> bool:
+        """Name other files with the same rows, or fewer, in the manifest; all new files are synced, their folders too.
+
+        Return whether that was done: it is not if a file that is to go has been replaced meanwhile. The new files are
+        removed then.
+        """
+        with self._snapshot_lock:
+            named = {(f.table_id, f.name): f for f in self._manifest.files}
+            gone = [f for files in changes.replaced.values() for f in files]
+            if any(named.get((f.table_id, f.name)) != f for f in gone):
+                self._writer.discard(changes)
+                return False
+            before = self._manifest
+            marks = (before.rows_until, before.state_until, before.checkpoint)
+            self._replace_manifest(self._next_manifest(marks, changes))
+            for table_id in changes.tables:
+                table = self._tables.get(table_id)
+                if table is not None:
+                    table.exchanged(*changes.of(table_id))
+            self._remove_old(before, changes)
+            self.objects.tidy(self._manifest)
+            return True
 
     def _load(self, manifest: Manifest) -> None:
         self._manifest = manifest
         self._applied_until = manifest.rows_until
         self.schemas.load(manifest.schemas)
-        for schema in manifest.schemas:
-            files = [f for f in manifest.files if f.table_id == schema.table_id]
-            self._tables[schema.table_id] = TableData(self._reader, self._config.window_ns, files)
+        files: dict[int, list[FileEntry]] = {schema.table_id: [] for schema in manifest.schemas}
+        for file in manifest.files:
+            files.setdefault(file.table_id, []).append(file)
+        for table_id, of_table in files.items():
+            self._tables[table_id] = self._new_table(of_table)
         if manifest.checkpoint is not None:
             path = self._paths.checkpoints / manifest.checkpoint
             if not self._disk.exists(path):
@@ -202,6 +238,9 @@ class Store:
                 self._tables.pop(record.table_id, None)
             self._reader.forget(record.table_id)
 
+    def _new_table(self, files: Sequence[FileEntry] = ()) -> TableData:
+        return TableData(self._reader, self._config.window_ns, files, self._keys)
+
     def _present(self, schema: TableSchema) -> SchemaSource:
         return lambda: self.schemas.by_id(schema.table_id) or schema
 
@@ -209,7 +248,7 @@ class Store:
         table = self._tables.get(table_id)
         if table is None:
             with self._apply_lock:
-                table = self._tables.setdefault(table_id, TableData(self._reader, self._config.window_ns))
+                table = self._tables.setdefault(table_id, self._new_table())
         return table
 
     def _add(self, rows: RowsPayload) -> None:
@@ -217,11 +256,12 @@ class Store:
             return  # the table was deleted meanwhile
         table = self._tables.get(rows.table_id)
         if table is None:
-            table = self._tables[rows.table_id] = TableData(self._reader, self._config.window_ns)
+            table = self._tables[rows.table_id] = self._new_table()
         table.add(rows)
         self._unsettled.add(rows.table_id)
         if not self.came.is_set():
             self.came.set()
+        self._touched.add(rows.table_id)
         self._live_bytes += len(rows.data) + OVERHEAD_BYTES
 
     def _freeze(self) -> int:
@@ -229,17 +269,19 @@ class Store:
             if self._frozen_until is None:
                 self._frozen_until = self._applied_until
                 self._live_bytes = 0
-                for table in self._tables.values():
-                    table.freeze()
+                self._frozen, self._touched = self._touched, set()
+                for table_id in self._frozen:
+                    if table_id in self._tables:
+                        self._tables[table_id].freeze()
             return self._frozen_until
 
-    def _frozen_chunks(self) -> Iterable[tuple[SchemaSource, TableData]]:
-        for table_id, table in list(self._tables.items()):
-            schema = self.schemas.by_id(table_id)
-            if schema is not None:
+    def _frozen_tables(self) -> Iterable[tuple[SchemaSource, TableData]]:
+        for table_id in sorted(self._frozen):
+            table, schema = self._tables.get(table_id), self.schemas.by_id(table_id)
+            if table is not None and schema is not None:
                 yield self._present(schema), table
 
-    def _expire(self, written: SnapshotFiles) -> None:
+    def _expire(self, changes: FileChanges) -> None:
         """Let files of bounded tables go, as if nothing took their place."""
         bounded = [s for s in self.schemas.all_tables() if self._config.bounded(s) and s.table_id in self._tables]
         files = {s.name: self._tables[s.table_id].files for s in bounded}
@@ -247,9 +289,11 @@ class Store:
         for file in expired_files(files, self._config.bounds, self._clock.now_ns()):
             if names[file.table_id] == DEAD_LETTERS:
                 logger.warning("old dead letters go, retried and deleted ones among them: rows=%d", file.row_count)
-            replaced = written.replaced.setdefault(file.table_id, [])
+            replaced = changes.replaced.setdefault(file.table_id, [])
             if file not in replaced:
                 replaced.append(file)
+            added = changes.added.get(file.table_id, [])
+            added[:] = [f for f in added if f.name != file.name]  # it may have got a hole just now
 
     def _write_checkpoint(self, idle_low: Callable[[int], int | None]) -> tuple[int, str]:
         until, data = self.consumers.checkpoint(self._clock.now_ns(), idle_low)
@@ -260,14 +304,14 @@ class Store:
         self._disk.sync_folder(self._paths.checkpoints)
         return until, name
 
-    def _next_manifest(self, until: int, state_until: int, checkpoint: str, written: SnapshotFiles) -> Manifest:
+    def _next_manifest(self, marks: tuple[int, int, str | None], changes: FileChanges) -> Manifest:
         schemas = tuple(self.schemas.all_tables())
         alive = {s.table_id for s in schemas}
-        gone = {(f.table_id, f.name) for files in written.replaced.values() for f in files}
-        kept = [f for t in self._tables.values() for f in t.files if (f.table_id, f.name) not in gone]
-        added = [f for files in written.added.values() for f in files]
-        files = tuple(f for f in [*kept, *added] if f.table_id in alive)
-        return Manifest(until, state_until, checkpoint, files, schemas)
+        gone = {(f.table_id, f.name) for files in changes.replaced.values() for f in files}
+        kept = (f for f in self._manifest.files if (f.table_id, f.name) not in gone)
+        added = (f for files in changes.added.values() for f in files)
+        files = tuple(f for f in itertools.chain(kept, added) if f.table_id in alive)
+        return Manifest(*marks, files, schemas)
 
     def _replace_manifest(self, manifest: Manifest) -> None:
         encoded = encode_manifest(manifest)
@@ -275,15 +319,16 @@ class Store:
         replace_file(self._disk, self._paths.manifest, encoded)
         self._manifest = manifest
 
-    def _remove_old(self, before: Manifest, written: SnapshotFiles) -> None:
+    def _remove_old(self, before: Manifest, changes: FileChanges) -> None:
+        """Remove files that were named ``before`` or written since, and are not named now."""
         named = {(f.table_id, f.name) for f in self._manifest.files}
-        added = [f for files in written.added.values() for f in files]
-        for file in [*before.files, *added]:
+        added = [f for files in changes.added.values() for f in files]
+        old = [f for f in [*before.files, *added] if (f.table_id, f.name) not in named]
+        self.file_sets.forget_files(old)
+        for file in old:
             path = self._paths.table_folder(file.table_id) / file.name
-            if (file.table_id, file.name) not in named and self._disk.exists(path):
+            if self._disk.exists(path):
                 self._disk.remove(path)
-        if before.checkpoint is not None and before.checkpoint != self._manifest.checkpoint:
-            self._disk.remove(self._paths.checkpoints / before.checkpoint)
 
     def _remove_unnamed(self) -> None:
         named = {(str(f.table_id), f.name) for f in self._manifest.files}

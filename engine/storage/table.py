@@ -1,53 +1,71 @@
 """All rows of one table, wherever they are: Parquet files, rows being made into files, rows of the log's newest part."""
 
+import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
 
-from engine.columns.keys import Hashes, KeySet, hash_keys
+from engine.columns.chunks import WindowedRows
+from engine.columns.keys import Hashes
 from engine.columns.merge import conform, merge_rows
 from engine.errors import ObjectStoreAway
 from engine.model.schema import TableSchema
 from engine.storage.buffer import BufferedChunk, TableBuffer
+from engine.storage.filekeys import FileKeys
+from engine.storage.folders import group_files
 from engine.storage.live_rows import LiveRows
 from engine.storage.manifest import FileEntry
-from engine.storage.objects import AbsentFile, FileReader
-from engine.storage.parquet import key_columns
+from engine.storage.objects import AbsentFile, FileReader, PartlyRead
+from engine.storage.ranges import Ranges, inside, of_windows, touches, without
 from engine.wal.format import RowsPayload
+
+logger = logging.getLogger(__name__)
 
 MOST_FILES_OF_WINDOW = 8
 """From this many files of one window on, a snapshot makes them one."""
+
+PIECE_ROWS = 50_000
+"""Windows that must be merged are merged together up to about so many buffered rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableView:
     """What a query of a table reads; no two rows in it have one key. All batches have the columns of ``schema``.
 
-    Besides the files in ``folders`` there are those that are ``absent`` from this machine.
+    Attributes:
+        folders: folders of Parquet files that are read whole.
+        partly: folders of which some times are left out: those rows are in other files, or in ``batches``.
+        absent: files that are not on this machine.
     """
 
     schema: TableSchema
     folders: tuple[Path, ...]
     live: LiveRows
     release: Callable[[], None]
+    partly: tuple[PartlyRead, ...] = ()
     absent: tuple[AbsentFile, ...] = ()
 
     @property
     def batches(self) -> tuple[pa.RecordBatch, ...]:
-        """Return the rows that are not read from ``folders``."""
+        """Return the rows that are not read from files."""
         return self.live.batches
 
 
 @dataclass(frozen=True, slots=True)
-class ChunkToStore:
-    """The merged rows that a snapshot writes for one window, and the files that they take the place of."""
+class FrozenRows:
+    """What a snapshot has to write for a table: buffered rows, older first.
 
-    window: int
-    rows: pa.RecordBatch
-    replaces: tuple[FileEntry, ...]
+    At the times in ``late`` they are to be merged with those in ``files``.
+    """
+
+    schema: TableSchema
+    batches: tuple[WindowedRows, ...]
+    files: tuple[FileEntry, ...] = ()
+    late: Ranges = ()
 
 
 SchemaSource = Callable[[], TableSchema]
@@ -58,20 +76,24 @@ class TableData:
     """One table's rows.
 
     Older to newer: ``files``, the frozen buffer (while a snapshot writes it), the live buffer. Sources are compared by
-    the hashes of their keys, and only windows whose sources share keys are merged when they are read.
+    the hashes of their keys, and only windows whose sources share keys are merged when they are read. Of files only the
+    rows at those times are read for that.
 
     Rows may be added, and the buffer frozen, while somebody looks at the table: whoever looks takes both buffers at once.
     """
 
-    def __init__(self, reader: FileReader, window_ns: int, files: Sequence[FileEntry] = ()) -> None:
+    def __init__(
+        self, reader: FileReader, window_ns: int, files: Sequence[FileEntry] = (), keys: FileKeys | None = None
+    ) -> None:
+        self._keys = keys or FileKeys(reader)
+        self._live: tuple[object, LiveRows] | None = None
         self._lock = threading.Lock()
         self._reader = reader
         self._window_ns = window_ns
         self._files = tuple(files)
         self._buffers = _Buffers()
-        self._file_keys: dict[int, KeySet] = {}
-        self._merged: dict[int, tuple[object, pa.RecordBatch]] = {}
-        self._live: tuple[object, LiveRows] | None = None
+        self._merged: dict[tuple[int, ...], tuple[object, pa.RecordBatch]] = {}
+        self.merges = 0
 
     @property
     def files(self) -> tuple[FileEntry, ...]:
@@ -94,15 +116,21 @@ class TableData:
         with self._lock:
             buffers = self._buffers
             schema = self._settle(buffers, schema_now)
-            chunks = list(buffers.chunks())
-            crowded = {w for w, c in chunks if c.repeats_itself or c.repeats_older}
-            live = self._live_rows(chunks, crowded, schema)
-            files = [f for f in self._files if f.window not in crowded]
-            opened = self._reader.open_set(files[0].table_id, files) if files else None
-        if opened is None:
-            return TableView(schema, (), live, _nothing)
-        folders = (opened.folder,) if opened.folder else ()
-        return TableView(schema, folders, live, opened.release, opened.absent)
+            live = self._live_rows(buffers, schema)
+            late = of_windows(buffers.late, self._window_ns)
+            found = [
+                (group.excluded, opened)
+                for place, group in enumerate(group_files(self._files, late))
+                if group.files and (opened := self._reader.open_set(group.files[0].table_id, group.files, place))
+            ]
+        return TableView(
+            schema,
+            tuple(there.folder for excluded, there in found if there.folder and not excluded),
+            live,
+            _release_all([there.release for _, there in found]),
+            tuple(PartlyRead(there.folder, excluded) for excluded, there in found if there.folder and excluded),
+            tuple(replace(file, excluded=excluded) for excluded, there in found for file in there.absent),
+        )
 
     def settle(self, schema_now: SchemaSource) -> None:
         """Sort in what came, so that whoever looks next finds it done."""
@@ -114,94 +142,118 @@ class TableData:
         """Return how many rows wait to be sorted in."""
         return sum(buffer.waiting_rows for buffer in self._buffers.present)
 
-    def to_store(self, schema_now: SchemaSource) -> tuple[TableSchema, list[ChunkToStore]]:
-        """Return what a snapshot has to write for the frozen buffer, and the schema that it has."""
+    def frozen_rows(self, schema_now: SchemaSource) -> FrozenRows:
+        """Return what a snapshot has to write for the frozen buffer; its owner sees to it that no file goes meanwhile."""
         with self._lock:
             buffers = self._buffers
             schema = self._settle(buffers, schema_now)
-            stored = []
-            for window, chunk in sorted(buffers.frozen_chunks.items()):
-                files = [f for f in self._files_of(window) if self._reader.is_intact(f)]
-                joins = chunk.repeats_older or len(files) >= MOST_FILES_OF_WINDOW
-                older = [self._reader.read(f, schema) for f in files] if joins else []
-                rows = merge_rows([*older, *chunk.batches], schema)
-                stored.append(ChunkToStore(window, rows, tuple(files) if joins else ()))
-            return schema, stored
+            frozen = buffers.frozen
+            if frozen is None:
+                return FrozenRows(schema, ())
+            windows = frozen.late | self._full_windows(frozen)
+            return FrozenRows(schema, tuple(frozen.batches), self._files, of_windows(windows, self._window_ns))
+
+    def _full_windows(self, frozen: TableBuffer) -> set[int]:
+        """Return the windows with new rows that have too many files of their own."""
+        own = Counter(f.window for f in self._files if f.max_time < f.window + self._window_ns)
+        return {window for window, files in own.items() if files >= MOST_FILES_OF_WINDOW and window in frozen.chunks}
 
     def stored(self, added: Sequence[FileEntry], replaced: Sequence[FileEntry]) -> None:
         """Take over the files of a snapshot whose manifest is durable; the frozen buffer goes."""
         with self._lock:
-            self._file_keys = dict(self._keys_after(self._buffers.frozen_chunks))
-            gone = {f.name for f in replaced}
-            self._files = (*(f for f in self._files if f.name not in gone), *added)
-            self._buffers = _Buffers(live=self._buffers.live)
+            self._exchange(added, replaced)
+            live = self._buffers.live
+            live.older_is_stored()
+            self._buffers = _Buffers(live=live)
+            self._merged = {}
             self._live = None
 
-    def _keys_after(self, frozen: dict[int, BufferedChunk]) -> Iterator[tuple[int, KeySet]]:
-        """Yield the keys of windows that were just written; those of others are read from their files when needed."""
-        for window, chunk in frozen.items():
-            known = self._file_keys.get(window)
-            if known is None and self._files_of(window):
-                continue
-            known = known or KeySet()
-            known.absorb(chunk.keys)
-            yield window, known
+    def exchanged(self, added: Sequence[FileEntry], replaced: Sequence[FileEntry]) -> None:
+        """Take over other files with the same rows, or fewer, whose manifest is durable."""
+        with self._lock:
+            self._exchange(added, replaced)
+
+    def _exchange(self, added: Sequence[FileEntry], replaced: Sequence[FileEntry]) -> None:
+        gone = {f.name for f in replaced}
+        self._files = (*(f for f in self._files if f.name not in gone), *added)
+        for file in replaced:
+            self._keys.forget(file)
 
     def _settle(self, buffers: "_Buffers", schema_now: SchemaSource) -> TableSchema:
-        """Sort new rows into chunks, note which of them have keys of older sources; return a schema with all columns."""
+        """Sort new rows into windows, note which of them have keys of older sources; return a schema with all columns."""
         taken = [(buffer, buffer.take()) for buffer in buffers.present]
         schema = schema_now()
         if any(pending for _, pending in taken):
             self._live = None  # or it would hold what becomes larger batches now
         for buffer, pending in taken:
-            older = buffers.frozen_chunks if buffer is buffers.live else {}
-            for window, chunk, hashes in buffer.settle(pending, schema, self._window_ns):
-                chunk.repeats_older = (
-                    chunk.repeats_older
-                    or (window in older and older[window].keys.shares(hashes))
-                    or self._shares_with_files(window, schema, hashes)
-                )
+            for rows, hashes in buffer.settle(pending, schema, self._window_ns):
+                if buffer is buffers.live:
+                    self._compare_with_frozen(buffer, buffers.frozen_chunks, rows, hashes)
+                self._compare_with_files(buffer, rows, hashes, schema)
         return schema
 
-    def _shares_with_files(self, window: int, schema: TableSchema, hashes: Hashes) -> bool:
-        try:
-            return self._keys_of_files(window, schema).shares(hashes)
-        except ObjectStoreAway:
-            return True  # nobody can tell now, and merging is right in any case
+    def _compare_with_frozen(
+        self, buffer: TableBuffer, frozen: dict[int, BufferedChunk], rows: WindowedRows, hashes: Hashes
+    ) -> None:
+        for window, place in rows.parts() if frozen else ():
+            older = frozen.get(window)
+            if older is not None and older.keys.shares(hashes[place]):
+                buffer.repeats_older.add(window)
 
-    def _keys_of_files(self, window: int, schema: TableSchema) -> KeySet:
-        keys = self._file_keys.get(window)
-        if keys is None:
-            keys = KeySet()
-            for file in self._files_of(window):
-                rows = self._reader.read(file, schema, key_columns(schema))
-                keys.add(hash_keys(rows, schema.tags))
-            self._file_keys[window] = keys
-        return keys
+    def _compare_with_files(self, buffer: TableBuffer, rows: WindowedRows, hashes: Hashes, schema: TableSchema) -> None:
+        first, last = int(rows.times.min(initial=2**63 - 1)), int(rows.times.max(initial=-(2**63)))
+        for file in self._files:
+            if first <= file.max_time and file.min_time <= last:
+                places = inside(rows.times, without(((file.min_time, file.max_time),), file.holes)).nonzero()[0]
+                try:
+                    places = places[self._keys.repeated(file, rows.times[places], hashes[places], schema)]
+                except (ObjectStoreAway, OSError):
+                    logger.warning("keys of a file are not known now, its rows are merged file=%s", file.name)
+                numbers = set((rows.times[places] // self._window_ns).tolist())
+                buffer.late.update(number * self._window_ns for number in numbers)
 
-    def _files_of(self, window: int) -> tuple[FileEntry, ...]:
-        return tuple(sorted((f for f in self._files if f.window == window), key=lambda f: f.low))
-
-    def _live_rows(
-        self, chunks: Sequence[tuple[int, BufferedChunk]], crowded: set[int], schema: TableSchema
-    ) -> LiveRows:
-        state = (schema.version, tuple(c.version for _, c in chunks), self._files if crowded else ())
+    def _live_rows(self, buffers: "_Buffers", schema: TableSchema) -> LiveRows:
+        crowded = buffers.crowded
+        state = (schema.version, [buffer.version for buffer in buffers.present], self._files if buffers.late else ())
         if self._live is None or self._live[0] != state:
-            batches = [conform(b, schema) for w, c in chunks if w not in crowded for b in c.batches]
-            batches += [self._merge(w, [c for at, c in chunks if at == w], schema) for w in sorted(crowded)]
-            self._merged = {w: m for w, m in self._merged.items() if w in crowded}
-            self._live = (state, LiveRows(tuple(batches)))
+            parts = (p for rows in buffers.batches() for p in (rows.rows_outside(crowded) if crowded else (rows.rows,)))
+            batches = [conform(part, schema) for part in parts]
+            self._live = (state, LiveRows((*batches, *self._merge_crowded(buffers, crowded, schema))))
         return self._live[1]
 
-    def _merge(self, window: int, chunks: Sequence[BufferedChunk], schema: TableSchema) -> pa.RecordBatch:
-        files = self._files_of(window)
-        state = (schema.version, tuple(f.name for f in files), tuple((id(c.keys), c.version) for c in chunks))
-        known = self._merged.get(window)
-        if known is None or known[0] != state:
-            rows = [self._reader.read(f, schema) for f in files]
-            known = (state, merge_rows([*rows, *(b for c in chunks for b in c.batches)], schema))
-            self._merged[window] = known
-        return known[1]
+    def _merge_crowded(self, buffers: "_Buffers", crowded: Set[int], schema: TableSchema) -> list[pa.RecordBatch]:
+        """Return the rows of windows in which sources share keys; what was merged before and is as it was stays."""
+        pieces = {piece: self._piece(buffers, piece, schema) for piece in _pieces(buffers, crowded)}
+        self._merged = pieces
+        return [rows for _, rows in pieces.values()]
+
+    def _piece(self, buffers: "_Buffers", piece: tuple[int, ...], schema: TableSchema) -> tuple[object, pa.RecordBatch]:
+        times = of_windows(buffers.late & set(piece), self._window_ns)
+        files = [f for f in self._files if touches(times, f.min_time, f.max_time)]
+        versions = [c.version for w in piece for c in buffers.chunks_of(w)]
+        state = (schema.version, [(f.name, f.holes) for f in files], versions)
+        known = self._merged.get(piece)
+        if known is not None and known[0] == state:
+            return known
+        self.merges += 1
+        windows = frozenset(piece)
+        rows = [self._reader.read(f, schema, times=times) for f in files]
+        rows += [part for batch in buffers.batches() for part in batch.rows_in(windows)]
+        return state, merge_rows(rows, schema)
+
+
+def _pieces(buffers: "_Buffers", crowded: Set[int]) -> Iterator[tuple[int, ...]]:
+    """Yield the windows of ``crowded`` in their order, as many together as have not too many rows."""
+    piece: list[int] = []
+    rows = 0
+    for window in sorted(crowded):
+        piece.append(window)
+        rows += sum(chunk.rows for chunk in buffers.chunks_of(window))
+        if rows >= PIECE_ROWS:
+            yield tuple(piece)
+            piece, rows = [], 0
+    if piece:
+        yield tuple(piece)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +271,27 @@ class _Buffers:
     def frozen_chunks(self) -> dict[int, BufferedChunk]:
         return self.frozen.chunks if self.frozen is not None else {}
 
-    def chunks(self) -> Iterator[tuple[int, BufferedChunk]]:
+    @property
+    def crowded(self) -> Set[int]:
+        """Return the windows in which a key is there twice."""
+        return {window for buffer in self.present for window in buffer.crowded}
+
+    @property
+    def late(self) -> Set[int]:
+        """Return the windows with keys that files have too."""
+        return {window for buffer in self.present for window in buffer.late}
+
+    def chunks_of(self, window: int) -> list[BufferedChunk]:
+        return [b.chunks[window] for b in self.present if window in b.chunks]
+
+    def batches(self) -> Iterator[WindowedRows]:
         for buffer in self.present:
-            yield from buffer.chunks.items()
+            yield from buffer.batches
 
 
-def _nothing() -> None:
-    """Release nothing."""
+def _release_all(releases: Sequence[Callable[[], None]]) -> Callable[[], None]:
+    def release() -> None:
+        for one in releases:
+            one()
+
+    return release

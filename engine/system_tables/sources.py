@@ -15,6 +15,7 @@ from engine.model.progress import Lag
 from engine.model.schema import TableSchema
 from engine.paths import NodePaths
 from engine.storage.objects import each_file
+from engine.storage.ranges import Ranges, outside
 from engine.storage.state import CacheValue
 from engine.storage.store import Store
 from engine.system_tables.ports import PluginFile, StoredFile, StoredTable
@@ -69,8 +70,12 @@ class EngineSources:
             arrow = storage_schema(view.schema)
             names = arrow.names if columns is None else [name for name in columns if name in arrow.names]
             tables = [
-                ds.dataset(place, schema=arrow, format="parquet").to_table(columns=names, filter=wanted)
-                for place in chain(view.folders, each_file((), view.absent))
+                ds.dataset(place, schema=arrow, format="parquet").to_table(
+                    columns=names, filter=_apart(wanted, excluded)
+                )
+                for place, excluded in chain(
+                    ((folder, ()) for folder in view.folders), each_file((), view.partly, view.absent)
+                )
             ]
             in_memory = pa.Table.from_batches(view.batches, schema=arrow)
         finally:
@@ -114,3 +119,9 @@ class EngineSources:
         )
         columns = tuple((c.name, c.type.short) for c in schema.columns)
         return StoredTable(schema.name, columns, files)
+
+
+def _apart(wanted: "pc.Expression | None", excluded: Ranges) -> "pc.Expression | None":
+    if not excluded:
+        return wanted
+    return outside(excluded) if wanted is None else wanted & outside(excluded)

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import google_crc32c
 import pytest
@@ -114,10 +115,10 @@ def test_tokens_are_valid(node: Node) -> None:
 
 def test_it_is_as_it_was_after_it_was_written_anew(name: str, tmp_path: Path) -> None:
     node = open_folder(name, tmp_path)
-    before = [node.rows(f"SELECT * FROM {table} ORDER BY time") for table in ("home", "long", "a", "copies")]
+    before = _all_rows(node)
     node.engine.snapshot()
     again = node.restarted()
-    assert [again.rows(f"SELECT * FROM {table} ORDER BY time") for table in ("home", "long", "a", "copies")] == before
+    assert _all_rows(again) == before
     again.close()
 
 
@@ -188,3 +189,7 @@ def test_a_backfill_of_a_newer_format_ends_and_says_why(tmp_path: Path) -> None:
     assert ended["state"] == "failed"
     assert "use a newer influxdb3" in ended["error"]
     node.close()
+
+
+def _all_rows(node: Node) -> list[list[dict[str, Any]]]:
+    return [sorted(node.rows(f"SELECT * FROM {table}"), key=repr) for table in ("home", "long", "a", "copies")]

@@ -13,12 +13,17 @@ from engine.disk import Disk, RealDisk
 from engine.model.schema import TableSchema
 from engine.paths import NodePaths
 from engine.storage.objects import Objects, each_file
+from engine.storage.ranges import Ranges, outside
+from engine.storage.slices import SliceLimits
 from engine.storage.store import Store, StoreConfig
 from engine.wal.format import Record, RowsPayload, RowsRecord, SchemaRecord
 from engine.wal.ports import DurableRecord
 from tests.support.batches import batch_of, rows_of
 
 WINDOW_NS = 100
+
+SMALL = SliceLimits(file_rows=40, group_rows=8, gap_ns=WINDOW_NS, worth_rows=1, small_rows=6, most_holes=3)
+"""So that a few rows make several files, row groups and holes."""
 
 
 class FedStore:
@@ -27,7 +32,8 @@ class FedStore:
     def __init__(self, folder: Path, disk: Disk | None = None, objects: Objects | None = None) -> None:
         self.folder = folder
         self.disk = disk or RealDisk()
-        self.store = Store(self.disk, NodePaths(folder, "node"), StoreConfig(WINDOW_NS), SystemClock(), objects)
+        config = StoreConfig(WINDOW_NS, limits=SMALL)
+        self.store = Store(self.disk, NodePaths(folder, "node"), config, SystemClock(), objects)
         self.records: list[DurableRecord] = []
         self.store.open()
 
@@ -69,11 +75,15 @@ class FedStore:
             return []
         view = self.store.view(newest)
         try:
-            files = [pq.read_table(path) for path in each_file(view.folders, view.absent)]
+            files = [_read(path, excluded) for path, excluded in each_file(view.folders, view.partly, view.absent)]
             batches = [pa.Table.from_batches([b]) for b in view.batches]
             return [row for table in [*files, *batches] for row in rows_of(_plain(table))]
         finally:
             view.release()
+
+
+def _read(path: Path, excluded: Ranges) -> pa.Table:
+    return pq.read_table(path, filters=outside(excluded) if excluded else None)
 
 
 def _plain(table: pa.Table) -> pa.Table:

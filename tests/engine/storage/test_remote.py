@@ -320,7 +320,7 @@ def test_the_cache_stays_within_its_limit(tmp_path: Path) -> None:
     kept = MemoryObjects()
     machine = Machine(tmp_path / "a", kept)
     machine.fed.create(SCHEMA)
-    machine.fed.write(SCHEMA, [{"time": window * 100} for window in range(20)])
+    machine.fed.write(SCHEMA, [{"time": window * 1000} for window in range(20)])
     machine.fed.snapshot()
     one = parquet_files(tmp_path / "a")[0].stat().st_size
     again = reopened(machine, kept, cache_bytes=5 * one)
