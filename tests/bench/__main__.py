@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.bench import (
     activation,
+    caches,
     chain,
     ingest,
     machine,
@@ -46,6 +47,7 @@ def main() -> int:
         plugin_rates,
         many_triggers,
         requests,
+        caches,
         sql,
     ):
         if options.only in section.__name__:
