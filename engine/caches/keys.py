@@ -1,6 +1,7 @@
 """Numbers the combinations of values that some columns hold: equal combinations get equal numbers, without a loop over rows."""
 
 import sys
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TypeVar, cast
 
@@ -20,6 +21,10 @@ _Value = TypeVar("_Value")
 _LEAST_BITS = 4
 _GROUP_BITS = 31  # of a number that stands for several columns
 _MOST_BITS = 62
+_DIRECT_BITS = 20
+"""Up to here a combination's number is found by its place in an array, of 4 MB at most."""
+_UNKNOWN = -1
+_MOST_DICTIONARIES = 8
 
 
 class ColumnCodes:
@@ -29,6 +34,7 @@ class ColumnCodes:
         self.type = type_
         self._codes: dict[object, int] = {}
         self._array: pa.Array | None = None
+        self._last: OrderedDict[tuple[object, ...], tuple[pa.Array, Numbers]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._codes)
@@ -37,14 +43,32 @@ class ColumnCodes:
         """Return the code of each row's value; values not met before get the next codes."""
         if not pa.types.is_dictionary(column.type):
             column = column.dictionary_encode()
-        per_value = np.empty(len(column.dictionary) + 1, dtype=np.int64)
-        per_value[:-1] = _numbers_in(self._codes, column.dictionary.to_pylist())
-        per_value[:-1] += 1
-        per_value[-1] = NULL
+        per_value = self._of_dictionary(column.dictionary)
         indices = column.indices
         places = indices.fill_null(-1) if indices.null_count else indices
         found: Numbers = per_value[places.to_numpy(zero_copy_only=False)]
         return found
+
+    def _of_dictionary(self, values: pa.Array) -> Numbers:
+        """Return the code of each value, and behind them that of none.
+
+        Who writes the same series again and again sends equal dictionaries, so those seen last are remembered.
+        """
+        if not len(values):
+            return np.zeros(1, dtype=np.int64)
+        sign = (len(values), values[0].as_py(), values[-1].as_py())
+        known = self._last.get(sign)
+        if known is not None and known[0].equals(values):
+            self._last.move_to_end(sign)
+            return known[1]
+        codes = np.full(len(values) + 1, NULL, dtype=np.int64)
+        listed = values.to_pylist()
+        codes[:-1] = _numbers_in(self._codes, listed)
+        codes[:-1] += 1
+        self._last[sign] = (pa.array(listed, values.type), codes)  # a copy: the values may be a view of a large payload
+        if len(self._last) > _MOST_DICTIONARIES:
+            self._last.popitem(last=False)
+        return codes
 
     def decode(self, codes: Numbers) -> pa.Array:
         """Return the values of ``codes``."""
@@ -61,7 +85,8 @@ class ColumnCodes:
     def size_bytes(self) -> int:
         """Return about how much memory the values take."""
         held = self._array.nbytes if self._array is not None else 0
-        return sys.getsizeof(self._codes) + 64 * len(self._codes) + 2 * held
+        remembered = sum(values.nbytes + codes.nbytes for values, codes in list(self._last.values()))
+        return int(sys.getsizeof(self._codes) + 64 * len(self._codes) + 2 * held + remembered)
 
 
 class KeyNumbers:
@@ -76,21 +101,32 @@ class KeyNumbers:
         self._bits = [_LEAST_BITS] * len(types)
         self._groups: dict[int, dict[int, int]] = {}
         self._numbers: dict[int, int] = {}
+        self._direct = _places(sum(self._bits))
+        self._count = 0
         self._codes = np.zeros((len(types), 64), dtype=np.int32)
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return self._count
 
     def number(self, columns: Sequence[pa.Array], rows: int) -> Numbers:
         """Return the number of the combination in each of ``rows`` rows."""
         codes = [known.encode(column) for known, column in zip(self._columns, columns, strict=True)]
         self._make_room()
         packed = self._packed(codes, rows)
+        if self._direct is not None:
+            found = self._direct[packed].astype(np.int64)
+            unknown = np.flatnonzero(found == _UNKNOWN)
+            if len(unknown):
+                _, first, places = np.unique(packed[unknown], return_index=True, return_inverse=True)
+                numbers = self._count + np.arange(len(first))
+                self._direct[packed[unknown[first]]] = numbers
+                found[unknown] = numbers[places]
+                self._keep(codes, unknown[first], numbers)
+            return found
         distinct, first, places = np.unique(packed, return_index=True, return_inverse=True)
-        before = len(self._numbers)
         found = np.array(_numbers_in(self._numbers, distinct.tolist()), dtype=np.int64)
-        if len(self._numbers) > before:
-            is_new = found >= before
+        if len(self._numbers) > self._count:
+            is_new = found >= self._count
             self._keep(codes, first[is_new], found[is_new])
         of_rows: Numbers = found[places]
         return of_rows
@@ -119,6 +155,7 @@ class KeyNumbers:
         dicts = [self._numbers, *self._groups.values()]
         return (
             self._codes.nbytes
+            + (0 if self._direct is None else self._direct.nbytes)
             + sum(sys.getsizeof(d) + 64 * len(d) for d in dicts)
             + sum(c.size_bytes for c in self._columns)
         )
@@ -129,9 +166,13 @@ class KeyNumbers:
             return
         self._bits = wanted
         self._groups = {}
-        count = len(self._numbers)
+        count = self._count
         packed = self._packed([codes[:count].astype(np.int64) for codes in self._codes], count)
-        self._numbers = dict(zip(packed.tolist(), range(count), strict=True))
+        self._direct = _places(sum(wanted))
+        if self._direct is None:
+            self._numbers = dict(zip(packed.tolist(), range(count), strict=True))
+        else:
+            self._direct[packed] = np.arange(count)
 
     def _with_bits(self) -> list[tuple[ColumnCodes, int]]:
         return list(zip(self._columns, self._bits, strict=True))
@@ -153,13 +194,19 @@ class KeyNumbers:
         return short
 
     def _keep(self, codes: Sequence[Numbers], rows: Numbers, numbers: Numbers) -> None:
+        self._count += len(numbers)
         room = self._codes.shape[1]
-        if len(self._numbers) > room:
-            larger = np.zeros((len(self._columns), max(2 * room, len(self._numbers))), dtype=np.int32)
+        if self._count > room:
+            larger = np.zeros((len(self._columns), max(2 * room, self._count)), dtype=np.int32)
             larger[:, :room] = self._codes
             self._codes = larger
         for kept, column in zip(self._codes, codes, strict=True):
             kept[numbers] = column[rows]
+
+
+def _places(bits: int) -> npt.NDArray[np.int32] | None:
+    """Return an array with a place for each number of so many bits, ``None`` if it would be too large."""
+    return np.full(1 << bits, _UNKNOWN, dtype=np.int32) if bits <= _DIRECT_BITS else None
 
 
 def _numbers_in(known: dict[_Value, int], values: list[_Value]) -> list[int]:

@@ -251,7 +251,12 @@ class _Table:
 
 
 def rising(keys: Numbers, times: Numbers) -> Numbers:
-    """Return the rows whose time is above that of all earlier rows of their key; by key, then in their order."""
+    """Return the rows whose time is above that of all earlier rows of their key; by key, then in their order.
+
+    Where each key occurs once that is all of them, and they stand in their order.
+    """
+    if len(keys) and int(np.bincount(keys).max()) == 1:
+        return np.arange(len(keys))
     order = np.argsort(keys, kind="stable")
     ordered, passing = keys[order], times[order]
     begins = ordered[1:] != ordered[:-1]

@@ -38,6 +38,13 @@ def test_columns_with_many_values_each_fit() -> None:
     assert kept.column(8, numbers).to_pylist() == columns[8].take(pa.array(keys_of(first, 5))).to_pylist()
 
 
+def test_dictionaries_that_look_alike_are_told_apart() -> None:
+    keys = KeyNumbers([pa.string()])
+    texts = [["a", "b", "z"], ["a", "c", "z"], ["a", "b", "z"], ["a", None, "z"], [None, None, None]]
+    numbered = [keys.number([pa.array(row).dictionary_encode()], 3).tolist() for row in texts * 2]
+    assert numbered == [[0, 1, 2], [0, 3, 2], [0, 1, 2], [0, 4, 2], [4, 4, 4]] * 2
+
+
 def keys_of(numbers: np.ndarray, step: int) -> list[int]:
     """Return the rows whose combinations have the numbers 0, ``step``, and so on."""
     rows = {number: row for row, number in enumerate(numbers.tolist())}
