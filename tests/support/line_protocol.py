@@ -115,6 +115,46 @@ _BAD_VALUES = [
         "''",
     ),
 ]
+_NAME_PIECES = [
+    "a",
+    "b",
+    "f",
+    "_",
+    "1",
+    "0x",
+    "e5",
+    "i",
+    "é",
+    "温",
+    "😀",
+    "\u2028",
+    "\x7f",
+    "\x1b",
+    '"',
+    "#",
+    "-",
+    "'",
+    "=",
+    ",",
+]
+_NAME_PIECES += [r"\ ", r"\,", r"\=", r"\\", r"\x", r"\"", "\\", "\r", "\3"]
+_STRING_PIECES = [
+    *_NAME_PIECES[:-3],
+    r"\n",
+    r"\\\\",
+    r"\\\"",
+    " ",
+    "\n",
+    "\r",
+    "\t",
+    "\1",
+    "\2",
+    "\0",
+    "\v",
+    "=",
+    ',"',
+    '="',
+]
 _TIMES = [
     "1",
     "-1",
@@ -172,6 +212,8 @@ def plain(parsed: ParsedBody) -> tuple[list[PlainGroup], list[tuple[int, str, st
 def random_body(choose: random.Random, most_lines: int) -> str:
     """Return a body whose lines are mostly good and share a few shapes, as bodies do, with all that can go wrong."""
     shapes = [_shape(choose) for _ in range(choose.randint(1, 3))]
+    if choose.random() < 0.3:
+        shapes.append(_odd_shape(choose))
     badness = choose.choice([0, 0, 0.02, 0.1, 0.4])
     lines = []
     for _ in range(choose.randint(1, most_lines)):
@@ -189,16 +231,63 @@ def _shape(choose: random.Random) -> tuple[str, list[str], list[tuple[str, str]]
     return choose.choice(_TABLES), tags, fields, choose.random() < 0.8
 
 
+def _odd_shape(choose: random.Random) -> tuple[str, list[str], list[tuple[str, str]], bool]:
+    """Return a shape whose names are made of odd pieces, are long, or stand twice."""
+    names = [_made_name(choose) for _ in range(choose.randint(2, 5))]
+    names += choose.choices([*names, *_FIELD_KEYS, "x" * choose.choice([7, 8, 9, 15, 16, 17, 300])], k=2)
+    choose.shuffle(names)
+    tags = choose.randint(0, len(names) - 2)
+    fields = [(name, choose.choice(list(_GOOD_VALUES))) for name in names[1 + tags :]]
+    return names[0], names[1 : 1 + tags], fields, choose.random() < 0.8
+
+
+def _made_name(choose: random.Random) -> str:
+    return "".join(choose.choices(_NAME_PIECES, k=choose.randint(1, 6)))
+
+
+def _made_value(choose: random.Random, kind: str) -> str:
+    """Return a value that no list holds: all digits, exponents and characters occur."""
+    minus = choose.choice(["", "-"])
+    match kind:
+        case "integer" | "uinteger":
+            sign = minus if kind == "integer" else ""
+            limit = choose.choice([10, 2**31, 2**63, 2**64, 10**30])
+            return f"{sign}{choose.choice(['', '0', '000'])}{choose.randint(0, limit)}{kind[0]}"
+        case "float":
+            fraction = choose.choice(["", f".{_digits(choose)}"])
+            exponent = choose.choice(
+                ["", "", f"{choose.choice('eE')}{choose.choice(['', '+', '-'])}{_digits(choose, 3)}"]
+            )
+            return f"{minus}{_digits(choose)}{fraction}{exponent}"
+        case "string":
+            return '"' + "".join(choose.choices(_STRING_PIECES, k=choose.randint(0, 12))) + '"'
+        case _:
+            return choose.choice(_GOOD_VALUES[kind])
+
+
+def _made_time(choose: random.Random) -> str:
+    guessed = choose.choice([5 * 10**9, 5 * 10**12, 5 * 10**15, 2**63, 9_223_372_036, 9_223_372_036_854])
+    return f"{choose.choice(['', '-'])}{choose.choice(['', '00'])}{guessed + choose.randint(-2, 2)}"
+
+
+def _digits(choose: random.Random, most: int = 25) -> str:
+    return "".join(choose.choices("0123456789", k=choose.randint(1, most)))
+
+
 def _line(choose: random.Random, shape: tuple[str, list[str], list[tuple[str, str]], bool], badness: float) -> str:
     def draw(good: list[str], bad: list[str]) -> str:
         return choose.choice(bad if bad and choose.random() < badness / 2 else good)
+
+    def value(kind: str) -> str:
+        return _made_value(choose, kind) if choose.random() < 0.2 else draw(_GOOD_VALUES[kind], _BAD_VALUES)
 
     table, tags, fields, has_time = shape
     # Odd tag values would make every other line a bad one: half of all lines have a tame one.
     tag_values = _TAG_VALUES if choose.random() < badness else _TAG_VALUES[:6]
     series = "".join(f",{key}={draw(tag_values, ['', 'a,b', 'a b'])}" for key in tags)
-    field_set = ",".join(f"{key}={draw(_GOOD_VALUES[kind], _BAD_VALUES)}" for key, kind in fields)
-    time = f" {draw(_TIMES, _BAD_TIMES)}" if has_time else ""
+    field_set = ",".join(f"{key}={value(kind)}" for key, kind in fields)
+    times = [_made_time(choose)] if choose.random() < 0.1 else _TIMES
+    time = f" {draw(times, _BAD_TIMES)}" if has_time else ""
     return f"{table}{series} {field_set}{time}"
 
 
