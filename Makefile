@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROUNDS ?= 20
 CHAOS_S ?= 60
+FUZZ_S ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-all test-plugins crash chaos lint bench clean
+.PHONY: help setup demo test test-fast test-all test-plugins crash chaos fuzz lint bench clean
 
 $(BIN)/influxdb3: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +37,10 @@ crash: $(BIN)/influxdb3 ## Kill server and host again and again under load: ROUN
 
 chaos: $(BIN)/influxdb3 ## Let hostile plugins rage beside steady writers and good triggers: CHAOS_S=600 make chaos
 	CHAOS_S=$(CHAOS_S) $(BIN)/python -m pytest tests/e2e/test_chaos.py -s
+
+fuzz: $(BIN)/influxdb3 ## Look for bodies, parameters and log files that break the server: FUZZ_S=600 make fuzz
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S)
 
 bench: $(BIN)/influxdb3 ## Measure, and compare with the saved baseline
 	$(BIN)/python -m tests.bench
