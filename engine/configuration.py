@@ -19,6 +19,7 @@ from engine.storage.truncation import LogRetention
 from engine.triggers.limits import LimitDefaults
 from engine.wal.ports import WalConfig
 from engine.write.ceilings import Ceilings
+from engine.write.tables import TableRules
 
 OWN_ENVIRONMENTS = ".venvs"
 """In the plugin folder: the environments of single plugins."""
@@ -27,11 +28,15 @@ DRY_RUN_TIMEOUT_S = 60.0
 """So long a dry run may take where the server sets no limit to runs: somebody waits for it."""
 
 
-def store(settings: Settings, is_internal: Callable[[TableSchema], bool]) -> StoreConfig:
-    """Return how rows are kept; ``is_internal`` tells the engine's own tables."""
+def store(
+    settings: Settings, is_internal: Callable[[TableSchema], bool], oldest_kept: Callable[[TableSchema], int | None]
+) -> StoreConfig:
+    """Return how rows are kept; ``is_internal`` tells the engine's own tables, for ``oldest_kept`` see ``StoreConfig``."""
     happened = Retention(int(settings.internal_retention_age_s * 1e9), settings.internal_retention_size_bytes)
     letters = Retention(int(settings.dead_letter_retention_age_s * 1e9), settings.dead_letter_retention_size_bytes)
-    return StoreConfig(settings.gen1_duration_ns, is_internal, internal_retention(happened, letters))
+    return StoreConfig(
+        settings.gen1_duration_ns, is_internal, internal_retention(happened, letters), oldest_kept=oldest_kept
+    )
 
 
 def wal(settings: Settings) -> WalConfig:
@@ -42,12 +47,18 @@ def wal(settings: Settings) -> WalConfig:
 def maintenance(settings: Settings) -> MaintenanceConfig:
     """Return when the buffer is written to files, and how much of the log is kept."""
     retention = LogRetention(settings.wal_retention_size_bytes, int(settings.wal_retention_age_s * 1e9))
-    return MaintenanceConfig(settings.force_snapshot_mem_size_bytes, retention)
+    check_ns = int(settings.retention_check_interval_s * 1e9)
+    return MaintenanceConfig(settings.force_snapshot_mem_size_bytes, retention, check_ns)
 
 
 def ceilings(settings: Settings) -> Ceilings:
     """Return how many databases, tables and columns there may be."""
     return Ceilings(settings.max_databases, settings.max_tables, settings.max_columns)
+
+
+def tables(settings: Settings) -> TableRules:
+    """Return what holds for all tables and databases."""
+    return TableRules(ceilings(settings), int(settings.hard_delete_default_duration_s * 1e9))
 
 
 def caches(settings: Settings) -> CachesConfig:

@@ -20,7 +20,7 @@ from engine.caches.caches import Caches
 from engine.caches.definitions import CacheDefinitions
 from engine.catalog.catalog import Catalog
 from engine.catalog.edits import EditWatcher
-from engine.catalog.state import INTERNAL_DATABASE, Database
+from engine.catalog.state import INTERNAL_DATABASE, CatalogState, Database
 from engine.clock import Clock, SystemClock
 from engine.disk import Disk, RealDisk, make_durable_folder
 from engine.errors import (
@@ -47,10 +47,12 @@ from engine.query.cached import CachedRows
 from engine.query.executor import QueryExecutor, QueryResult
 from engine.query.stored import StoredTables
 from engine.settings import Settings
+from engine.storage.deleted import deleted_tables
 from engine.storage.history import Histories
 from engine.storage.maintenance import Maintenance, TriggerSide
 from engine.storage.manifest import FileEntry
 from engine.storage.recent import rows_since
+from engine.storage.retention import oldest_kept
 from engine.storage.settling import Settling
 from engine.storage.store import Store
 from engine.system_tables.registry import DatabaseSystemTables
@@ -75,6 +77,7 @@ from engine.triggers.toolbox import Toolbox
 from engine.triggers.wakeups import WakeUps
 from engine.wal.replay import LogReplay, LogTail
 from engine.wal.wal import Wal, WalPorts, WalStart
+from engine.write.deletions import HardDeletions
 from engine.write.gathering import SmallWrites
 from engine.write.service import WriteOutcome, WriteParams, WriteService
 from engine.write.tables import Tables
@@ -138,7 +141,7 @@ class Engine:
         make_durable_folder(self._disk, self.paths.root)
         self._lock = self._disk.lock(self.paths.lock)
         try:
-            config = configuration.store(self.settings, self._is_internal)
+            config = configuration.store(self.settings, self._is_internal, self._oldest_kept)
             self.store = Store(self._disk, self.paths, config, self.clock)
             self._caches = Caches(
                 self._disk, self.paths, self.clock, self.store.schemas, configuration.caches(self.settings)
@@ -149,6 +152,8 @@ class Engine:
             )
             self.registry.recover()
             self.catalog = Catalog.open(self._disk, self.paths, self.clock, RunningChecks(self.store, self.registry))
+            self._mark_deleted(self.catalog.state, self.catalog.state)
+            self.catalog.subscribe(self._mark_deleted)
             self._open_log(tail)
         except BaseException:
             self._lock.release()
@@ -401,10 +406,10 @@ class Engine:
         settings = self.settings
         self.tokens = Tokens(self.catalog, self.clock, is_open=settings.without_auth)
         self._plugin_updates = PluginUpdates(self.registry)
-        ceilings = configuration.ceilings(settings)
-        self._writes = WriteService(self.catalog, self.store.schemas, self.wal, self.clock, ceilings)
+        rules = configuration.tables(settings)
+        self._writes = WriteService(self.catalog, self.store.schemas, self.wal, self.clock, rules.ceilings)
         self.small_writes = SmallWrites(self.catalog, self.store.schemas, self.wal, self.clock, self._writes)
-        self.tables = Tables(self.catalog, self.store.schemas, self.wal, ceilings)
+        self.tables = Tables(self.catalog, self.store.schemas, self.wal, self.clock, rules)
         self.catalog.subscribe(self._caches.on_catalog)
         self.caches = CacheDefinitions(self.catalog, self.store.schemas, self._caches, self.clock)
         self._queries = QueryExecutor(settings.exec_mem_pool_size_bytes)
@@ -452,7 +457,16 @@ class Engine:
             configuration.maintenance(settings),
             TriggerSide(self.triggers.idle_low, self.triggers.readers, self.triggers.missed),
             self.clock,
+            look_after=lambda: self._deletions.tick(),
             before_snapshot=self._caches.save,
+        )
+        self._deletions = HardDeletions(
+            self.catalog,
+            self.store,
+            self.wal,
+            self.clock,
+            self._maintenance.snapshot,
+            grace_ns=int(settings.delete_grace_period_s * 1e9),
         )
         self._watcher = EditWatcher(self.catalog.poll_edits, self.paths.catalog)
         self.registry.fetch_missing(
@@ -490,6 +504,12 @@ class Engine:
     def _is_internal(self, schema: TableSchema) -> bool:
         internal = self.catalog.state.database(INTERNAL_DATABASE)
         return internal is not None and internal.database_id == schema.database_id
+
+    def _oldest_kept(self, schema: TableSchema) -> int | None:
+        return oldest_kept(self.catalog.state, schema, self.clock.now_ns())
+
+    def _mark_deleted(self, old: CatalogState, new: CatalogState) -> None:
+        self.store.schemas.mark(deleted_tables(new))
 
     def _has_letters(self) -> bool:
         internal = self.catalog.state.database(INTERNAL_DATABASE)

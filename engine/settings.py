@@ -305,6 +305,28 @@ SETTINGS: tuple[Setting, ...] = (
         unit="bytes",
     ),
     Setting(
+        "retention-check-interval",
+        positive_seconds,
+        "30m",
+        "How often files are removed all of whose rows are older than their retention period; such rows are not shown any "
+        "more at once.",
+        unit="s",
+    ),
+    Setting(
+        "hard-delete-default-duration",
+        seconds,
+        "72h",
+        "How long after its deletion the data of a database or table goes, unless the deletion says otherwise.",
+        unit="s",
+    ),
+    Setting(
+        "delete-grace-period",
+        seconds,
+        "24h",
+        "How long after its data the name of a deleted database or table goes.",
+        unit="s",
+    ),
+    Setting(
         "force-snapshot-mem-size",
         size_of_at_least(MEGABYTE, memory_size),
         "128mb",
@@ -398,6 +420,9 @@ class Settings:
     internal_retention_size_bytes: int
     dead_letter_retention_age_s: float
     dead_letter_retention_size_bytes: int
+    retention_check_interval_s: float
+    hard_delete_default_duration_s: float
+    delete_grace_period_s: float
     force_snapshot_mem_size_bytes: int
     gen1_duration_ns: int
     exec_mem_pool_size_bytes: int

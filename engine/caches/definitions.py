@@ -122,6 +122,8 @@ class CacheDefinitions:
         schema = self._tables.find(home.database_id, table)
         if schema is None:
             raise TableNotFound(f"Table {table} not in DB schema for {database}")
+        if schema.is_deleted:
+            raise AlreadyDeleted(f"attempted to modify resource that was already deleted: {table}")
         return home, schema
 
 
@@ -129,6 +131,8 @@ def cache_problem(schema: TableSchema | None, cache: CacheDefinition) -> str | N
     """Return why ``cache`` cannot be of the table ``schema``, ``None`` if it can."""
     if schema is None:
         return "there is no such table"
+    if schema.is_deleted:
+        return "the table is deleted"
     try:
         check_cache(cache, schema)
     except InvalidRequest as refusal:

@@ -4,13 +4,14 @@ import logging
 import threading
 from dataclasses import dataclass, replace
 
-from engine.catalog.changes import Change, apply_change, time_stamp
+from engine.catalog.changes import Change, apply_change
 from engine.catalog.codec import decode, encode
 from engine.catalog.edits import EditChecks, NoChecks, check_data, check_edit, check_start, complete
 from engine.catalog.layout import Document
 from engine.catalog.publisher import Observer, Publication, Publisher
 from engine.catalog.revision import revise
 from engine.catalog.state import CatalogState
+from engine.catalog.times import time_stamp
 from engine.clock import Clock
 from engine.disk import Disk, replace_file
 from engine.errors import CatalogEditRefused

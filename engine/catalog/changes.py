@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 
 from engine.catalog.state import INTERNAL_DATABASE, OPERATOR_TOKEN, CatalogState, Database, Token, by_name, in_order
+from engine.catalog.tables import DeleteTable, ForgetTable, SetRetention, change_tables
+from engine.catalog.times import time_in_range, time_stamp, whole_ms
 from engine.errors import (
     AlreadyDeleted,
     AlreadyExists,
@@ -19,16 +20,9 @@ from engine.errors import (
     StillRunning,
 )
 from engine.model.caches import CacheDefinition, CacheKind
-from engine.model.durations import NS_PER_SECOND
 from engine.model.names import check_database_name
 from engine.model.trigger import TriggerDefinition
 from engine.model.trigger_options import check_options
-
-NS_PER_MS = 1_000_000
-NS_PER_US = 1_000
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST_NS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1) * NS_PER_MS
 
 _TOKEN_HASH = re.compile(r"[0-9a-f]{128}")
 
@@ -37,10 +31,14 @@ DrawId = Callable[[Container[int]], int]
 
 @dataclass(frozen=True, slots=True)
 class CreateDatabase:
-    """Make a database, unless there are ``most`` already (``None``: there may be any number)."""
+    """Make a database, unless there are ``most`` already (``None``: there may be any number).
+
+    ``retention_s``: see ``Database``.
+    """
 
     name: str
     most: int | None = None
+    retention_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +120,6 @@ class DeleteCache:
 
 
 @dataclass(frozen=True, slots=True)
-class DropCaches:
-    """Take all caches of a table out, which is deleted; nothing changes if it has none."""
-
-    database: str
-    table: str
-
-
-@dataclass(frozen=True, slots=True)
 class CreateToken:
     """Make a token of which ``hash`` is the SHA-512 in hex; ``expires_ns`` ``None`` = it never expires."""
 
@@ -157,13 +147,15 @@ Change = (
     CreateDatabase
     | DeleteDatabase
     | ForgetDatabase
+    | SetRetention
+    | DeleteTable
+    | ForgetTable
     | CreateTrigger
     | ReplaceTrigger
     | DeleteTrigger
     | SetTriggerEnabled
     | CreateCache
     | DeleteCache
-    | DropCaches
     | CreateToken
     | ReplaceTokenHash
     | DeleteToken
@@ -182,12 +174,14 @@ def apply_change(state: CatalogState, change: Change, *, now_ns: int, draw_id: D
         LimitExceeded: there are as many databases as there may be.
     """
     match change:
-        case CreateDatabase(name, most):
-            return _create_database(state, name, most, draw_id)
+        case CreateDatabase():
+            return _create_database(state, change, draw_id)
         case DeleteDatabase():
             return _delete_database(state, change, now_ns)
         case ForgetDatabase(database_id):
             return _forget_database(state, database_id)
+        case SetRetention() | DeleteTable() | ForgetTable():
+            return _change_tables(state, change, now_ns)
         case CreateTrigger(database, trigger):
             return _create_trigger(state, database, trigger, draw_id)
         case ReplaceTrigger():
@@ -196,14 +190,10 @@ def apply_change(state: CatalogState, change: Change, *, now_ns: int, draw_id: D
             return _delete_trigger(state, change)
         case SetTriggerEnabled():
             return _set_trigger_enabled(state, change)
-        case CreateCache() | DeleteCache() | DropCaches():
+        case CreateCache() | DeleteCache():
             return _change_caches(state, change, draw_id)
-        case CreateToken():
-            return _create_token(state, change, now_ns, draw_id)
-        case ReplaceTokenHash(name, token_hash):
-            return _replace_token_hash(state, name, token_hash, now_ns)
-        case DeleteToken(name):
-            return _delete_token(state, name)
+        case CreateToken() | ReplaceTokenHash() | DeleteToken():
+            return _change_tokens(state, change, now_ns, draw_id)
 
 
 def is_token_hash(text: str) -> bool:
@@ -211,23 +201,15 @@ def is_token_hash(text: str) -> bool:
     return _TOKEN_HASH.fullmatch(text) is not None
 
 
-def whole_ms(time_ns: int) -> int:
-    """Return ``time_ns`` in whole milliseconds, as the file holds times."""
-    return time_ns // NS_PER_MS * NS_PER_MS
-
-
-def time_stamp(time_ns: int) -> str:
-    """Return ``time_ns`` as it stands in names: ``20261121T031500``, UTC."""
-    return (_EPOCH + timedelta(seconds=time_ns // NS_PER_SECOND)).strftime("%Y%m%dT%H%M%S")
-
-
-def _create_database(state: CatalogState, name: str, most: int | None, draw_id: DrawId) -> CatalogState:
-    check_database_name(name)
-    if state.database(name):
+def _create_database(state: CatalogState, change: CreateDatabase, draw_id: DrawId) -> CatalogState:
+    check_database_name(change.name)
+    if state.database(change.name):
         raise _taken()
+    most = change.most
     if most is not None and sum(not d.is_internal and not d.is_deleted for d in state.databases) >= most:
         raise LimitExceeded(f"Adding a new database would exceed limit of {most} databases")
-    return replace(state, databases=by_name([*state.databases, Database(draw_id(state.known_ids), name)]))
+    made = Database(draw_id(state.known_ids), change.name, retention_s=change.retention_s)
+    return replace(state, databases=by_name([*state.databases, made]))
 
 
 def _delete_database(state: CatalogState, change: DeleteDatabase, now_ns: int) -> CatalogState:
@@ -236,7 +218,7 @@ def _delete_database(state: CatalogState, change: DeleteDatabase, now_ns: int) -
     database = state.database(change.name)
     if database is None:
         raise DatabaseNotFound(f"the requested resource was not found: {change.name}")
-    hard_delete_ns = _time_in_range(change.hard_delete_ns, "hard_delete_at")
+    hard_delete_ns = time_in_range(change.hard_delete_ns, "hard_delete_at")
     if database.is_deleted:
         if database.hard_delete_ns == hard_delete_ns:
             raise _deleted_before(change.name)
@@ -245,9 +227,10 @@ def _delete_database(state: CatalogState, change: DeleteDatabase, now_ns: int) -
     if state.database(name):
         name = f"{name}-{database.database_id}"
     disabled = tuple(t if not t.enabled else replace(t, enabled=False) for t in database.triggers)
-    return _with_database(
-        state, Database(database.database_id, name, whole_ms(now_ns), disabled, hard_delete_ns=hard_delete_ns)
+    deleted = replace(
+        database, name=name, deleted_ns=whole_ms(now_ns), triggers=disabled, hard_delete_ns=hard_delete_ns, caches=()
     )
+    return _with_database(state, deleted)
 
 
 def _forget_database(state: CatalogState, database_id: int) -> CatalogState:
@@ -257,6 +240,19 @@ def _forget_database(state: CatalogState, database_id: int) -> CatalogState:
     if not database.is_deleted:
         raise InvalidRequest(f"database {database.name} is not deleted")
     return replace(state, databases=tuple(d for d in state.databases if d is not database))
+
+
+def _change_tables(state: CatalogState, change: SetRetention | DeleteTable | ForgetTable, now_ns: int) -> CatalogState:
+    if isinstance(change, ForgetTable):
+        home = state.database_by_id(change.database_id)
+        if home is None:
+            return state
+    elif isinstance(change, SetRetention):
+        home = _changeable_database(state, change.database, "the requested resource was not found: {}")
+    else:
+        home = _changeable_database(state, change.database)
+    changed = change_tables(home, change, now_ns)
+    return state if changed == home else _with_database(state, changed)
 
 
 def _create_trigger(state: CatalogState, database: str, trigger: TriggerDefinition, draw_id: DrawId) -> CatalogState:
@@ -297,18 +293,13 @@ def _set_trigger_enabled(state: CatalogState, change: SetTriggerEnabled) -> Cata
     return _with_database(state, replace(home, triggers=tuple(changed if t is trigger else t for t in home.triggers)))
 
 
-def _change_caches(
-    state: CatalogState, change: CreateCache | DeleteCache | DropCaches, draw_id: DrawId
-) -> CatalogState:
+def _change_caches(state: CatalogState, change: CreateCache | DeleteCache, draw_id: DrawId) -> CatalogState:
     home = _changeable_database(state, change.database)
     match change:
         case CreateCache(_, cache):
             return _create_cache(state, home, cache, draw_id)
         case DeleteCache():
             return _delete_cache(state, home, change)
-        case DropCaches(_, table):
-            kept = tuple(c for c in home.caches if c.table != table)
-            return state if len(kept) == len(home.caches) else _with_database(state, replace(home, caches=kept))
 
 
 def _create_cache(state: CatalogState, home: Database, cache: CacheDefinition, draw_id: DrawId) -> CatalogState:
@@ -325,10 +316,22 @@ def _delete_cache(state: CatalogState, home: Database, change: DeleteCache) -> C
     return _with_database(state, replace(home, caches=tuple(c for c in home.caches if c not in gone)))
 
 
+def _change_tokens(
+    state: CatalogState, change: CreateToken | ReplaceTokenHash | DeleteToken, now_ns: int, draw_id: DrawId
+) -> CatalogState:
+    match change:
+        case CreateToken():
+            return _create_token(state, change, now_ns, draw_id)
+        case ReplaceTokenHash(name, token_hash):
+            return _replace_token_hash(state, name, token_hash, now_ns)
+        case DeleteToken(name):
+            return _delete_token(state, name)
+
+
 def _create_token(state: CatalogState, change: CreateToken, now_ns: int, draw_id: DrawId) -> CatalogState:
     if state.token(change.name):
         raise AlreadyExists(f"token name already exists, {change.name}")
-    expires_ns = _time_in_range(change.expires_ns, "expiry")
+    expires_ns = time_in_range(change.expires_ns, "expiry")
     token = Token(draw_id(state.known_ids), change.name, _checked_hash(change.hash), whole_ms(now_ns), expires_ns)
     return replace(state, tokens=by_name([*state.tokens, token]))
 
@@ -350,10 +353,11 @@ def _delete_token(state: CatalogState, name: str) -> CatalogState:
     return replace(state, tokens=tuple(t for t in state.tokens if t is not token))
 
 
-def _changeable_database(state: CatalogState, name: str) -> Database:
+def _changeable_database(state: CatalogState, name: str, missing: str = "Database not found {}") -> Database:
+    """Return the database ``name``; ``missing`` tells that there is none."""
     database = state.database(name)
     if database is None:
-        raise DatabaseNotFound(f"Database not found {name}")
+        raise DatabaseNotFound(missing.format(name))
     if database.is_deleted:
         raise _deleted_before(name)
     if database.is_internal:
@@ -378,14 +382,6 @@ def _checked_hash(token_hash: str) -> str:
     if not is_token_hash(token_hash):
         raise InvalidRequest("invalid configuration provided: the hash of a token is 128 hex digits in lower case")
     return token_hash
-
-
-def _time_in_range(time_ns: int | None, what: str) -> int | None:
-    if time_ns is None:
-        return None
-    if not 0 <= time_ns <= _LATEST_NS:
-        raise InvalidRequest(f"invalid configuration provided: {what} must be in the years 1970 to 9999")
-    return whole_ms(time_ns)
 
 
 def _taken() -> AlreadyExists:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import tomli
 
@@ -12,6 +12,7 @@ from engine.catalog.layout import Document, TablePath, header, parse_document, s
 from engine.catalog.reader import Source, TableReader
 from engine.catalog.revision import TOKENS, database_path, revise, token_path
 from engine.catalog.state import CatalogState, Database, Token, by_name, in_order
+from engine.catalog.table_entry import RETENTION, TABLES, read_period, read_table
 from engine.catalog.trigger_entry import DATABASES, TRIGGERS, read_trigger, trigger_path
 from engine.errors import CatalogEditRefused, InvalidRequest
 from engine.model.names import check_database_name
@@ -19,7 +20,7 @@ from engine.model.names import check_database_name
 FORMAT_VERSION = 1
 
 _TOP_KEYS = ("format_version", "cluster_uuid", DATABASES, TOKENS)
-_DATABASE_KEYS = ("id", "deleted", "hard_delete_at", TRIGGERS, *KINDS)
+_DATABASE_KEYS = ("id", "deleted", "hard_delete_at", RETENTION, TABLES, TRIGGERS, *KINDS)
 _TOKEN_KEYS = ("id", "hash", "created", "expires")
 
 _GUIDE = """\
@@ -47,7 +48,15 @@ _GUIDE = """\
 #   [databases.NAME.distinct_caches.TABLE.CACHE]    # values that occur: SELECT * FROM distinct_cache('TABLE')
 #   columns = ["region", "host"]        # max_cardinality = 100000; max_age = "1day"
 #
-# Databases are deleted by command (`influxdb3 delete database NAME`), not here.
+# Rows older than a period are not shown any more, and go; a table's own period comes before that of its database:
+#
+#   [databases.NAME]
+#   retention_period = "30d"            # "36h", "1h 30m"; for ever without this line
+#   [databases.NAME.tables.TABLE]
+#   retention_period = "7d"
+#
+# Databases and tables are deleted by command (`influxdb3 delete database NAME`), not here. What is deleted stays below its
+# new name until its data goes at hard_delete_at; that time may be changed, or the line taken out: then it stays.
 
 format_version = 1
 """
@@ -135,19 +144,19 @@ def _holds_entries(path: TablePath) -> bool:
     """Return whether below the header ``path`` an entry may begin, not only values of one stand."""
     if len(path) < 2:
         return True
-    return path[0] == DATABASES and (path[2:] in ((), (TRIGGERS,)) or (path[2] in KINDS and len(path) < 5))
+    return path[0] == DATABASES and (path[2:] in ((), (TABLES,), (TRIGGERS,)) or (path[2] in KINDS and len(path) < 5))
 
 
 def _is_entry(path: TablePath, key: str) -> bool:
     """Return whether ``key`` below the header ``path`` is an entry, not a value of one."""
     if not path:
         return key in (DATABASES, TOKENS)
-    return len(path) != 2 or key in (TRIGGERS, *KINDS)
+    return len(path) != 2 or key in (TABLES, TRIGGERS, *KINDS)
 
 
 def _whole_path(path: TablePath) -> TablePath:
     """Return the header of the entry that is, or is to be, at ``path``."""
-    if path[2:3] == (TRIGGERS,):
+    if path[2:3] in ((TABLES,), (TRIGGERS,)):
         return (*path, "NAME")[:4]
     if len(path) > 2 and path[2] in KINDS:
         return (*path, *("TABLE", "NAME")[max(len(path) - 3, 0) :])[:5]
@@ -183,10 +192,16 @@ def _read_database(source: Source, name: str, values: object) -> Database:
             raise reader.refusal(f"bad name {name!r}: {error}") from error
     if reader.has("hard_delete_at") and not bare.is_deleted:
         raise reader.refusal(f"database {name!r} is not deleted", "hard_delete_at")
-    tables = values if isinstance(values, dict) else {}
-    triggers = by_name(read_trigger(source, bare, n, v) for n, v in _tables(source, (*path, TRIGGERS), tables))
-    caches = in_order(read_caches(source, bare, values))
-    return Database(bare.database_id, name, bare.deleted_ns, triggers, bare.hard_delete_ns, caches)
+    if reader.has(RETENTION) and bare.is_internal:
+        raise reader.refusal("cannot modify internal db", RETENTION)
+    below = values if isinstance(values, dict) else {}
+    return replace(
+        bare,
+        triggers=by_name(read_trigger(source, bare, n, v) for n, v in _tables(source, (*path, TRIGGERS), below)),
+        caches=in_order(read_caches(source, bare, values)),
+        retention_s=read_period(reader),
+        tables=by_name(read_table(source, bare, n, v) for n, v in _tables(source, (*path, TABLES), below)),
+    )
 
 
 def _read_token(source: Source, name: str, values: object) -> Token:

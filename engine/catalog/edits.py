@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 from engine.catalog.cache_entry import cache_path
-from engine.catalog.changes import DrawId, whole_ms
+from engine.catalog.changes import DrawId
 from engine.catalog.codec import CatalogFile
 from engine.catalog.revision import database_path
 from engine.catalog.state import INTERNAL_DATABASE, CatalogState, Database, Token, by_name
+from engine.catalog.table_entry import table_path
+from engine.catalog.times import whole_ms
 from engine.catalog.trigger_entry import trigger_path
 from engine.errors import CatalogEditRefused
 from engine.model.caches import CacheDefinition
@@ -85,6 +87,7 @@ def check_edit(file: CatalogFile, old: CatalogState, checks: EditChecks) -> None
     _check_internal(file, old)
     for database in new.databases:
         _check_deleted(file, database, old.database_by_id(database.database_id))
+        _check_deleted_tables(file, database, old.database_by_id(database.database_id))
     for database, trigger in _triggers(new):
         if _needs_plugin(trigger, old):
             _check_plugin(file, database, trigger, checks)
@@ -232,3 +235,16 @@ def _check_deleted(file: CatalogFile, database: Database, before: Database | Non
     if database.deleted_ns != (before.deleted_ns if before else None):
         reason = f"database {database.name!r}: deleted is set by command only (`influxdb3 delete database NAME`)"
         raise file.source.refusal(reason, database_path(database), "deleted")
+
+
+def _check_deleted_tables(file: CatalogFile, database: Database, before: Database | None) -> None:
+    """Refuse that a deletion of a table is made, moved or undone by hand: which rows are meant only the mark knows."""
+    old = {t.table_id: (t.name, t.deleted_ns) for t in before.tables if t.is_deleted} if before else {}
+    new = {t.table_id for t in database.tables if t.is_deleted}
+    for table in database.tables:
+        if table.is_deleted and (table.name, table.deleted_ns) != old.get(table.table_id):
+            reason = f"table {table.name!r}: deleted is set by command only (`influxdb3 delete table NAME`)"
+            raise file.source.refusal(reason, table_path(database, table), "deleted")
+    for table_id in old.keys() - new:
+        reason = f"the deleted table {old[table_id][0]!r} (id {table_id}) is missing; put it back, it goes by itself"
+        raise file.source.refusal(reason, database_path(database))

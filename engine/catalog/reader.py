@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from engine.catalog.layout import Document, TablePath, header
+from engine.catalog.times import NS_PER_MS, NS_PER_US
 from engine.errors import CatalogEditRefused
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -153,3 +154,11 @@ class TableReader:
 
     def _wrong_type(self, key: str, wanted: str) -> CatalogEditRefused:
         return self.refusal(f"{key} of {self.what} must be {wanted}", key)
+
+
+def time_text(time_ns: int | None) -> str | None:
+    """Return ``time_ns`` as the file has it, ``None`` for ``None``; ``TableReader.time_ns`` reads it."""
+    if time_ns is None:
+        return None
+    moment = (_EPOCH + timedelta(microseconds=time_ns // NS_PER_US)).replace(tzinfo=None)
+    return moment.isoformat(timespec="microseconds" if time_ns % NS_PER_MS else "milliseconds") + "Z"

@@ -1,16 +1,15 @@
 """The text of the catalog's file in which a new state stands, with all lines that it does not concern as they were."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
 
 from engine.catalog.cache_entry import cache_fields, cache_path
-from engine.catalog.changes import NS_PER_MS, NS_PER_US
 from engine.catalog.layout import Document, TablePath, quote
+from engine.catalog.reader import time_text
 from engine.catalog.state import CatalogState, Database, Token
+from engine.catalog.table_entry import RETENTION, TABLES, period_text, table_fields
 from engine.catalog.trigger_entry import DATABASES, TRIGGERS, Fields, trigger_fields
 
 TOKENS = "tokens"
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def revise(document: Document, old: CatalogState, new: CatalogState) -> Document:
@@ -67,18 +66,31 @@ def _revise_database(document: Document, before: Database | None, after: Databas
         if not document.has(path) and _database_fields(before) != _database_fields(after):
             document = document.insert_above(path, [])
         document = _put_fields(document, path, _database_fields(before), _database_fields(after))
-    old_triggers = {t.name: t for t in before.triggers}
-    for name in old_triggers.keys() - {t.name for t in after.triggers}:
-        document = document.remove((*path, TRIGGERS, name))
-    for trigger in after.triggers:
-        old = old_triggers.get(trigger.name)
-        if old is None:
-            index = document.end_of(path) or 0
-            document = document.insert(index, (*path, TRIGGERS, trigger.name), _lines(trigger_fields(trigger)))
-        elif old is not trigger:
-            fields = trigger_fields(old), trigger_fields(trigger)
-            document = _put_fields(document, (*path, TRIGGERS, trigger.name), *fields)
+    for below, old, new in (
+        (TABLES, {t.name: table_fields(t) for t in before.tables}, {t.name: table_fields(t) for t in after.tables}),
+        (
+            TRIGGERS,
+            {t.name: trigger_fields(t) for t in before.triggers},
+            {t.name: trigger_fields(t) for t in after.triggers},
+        ),
+    ):
+        document = _revise_entries(document, (*path, below), old, new)
     return _revise_caches(document, before, after)
+
+
+def _revise_entries(
+    document: Document, path: TablePath, old: Mapping[str, Fields], new: Mapping[str, Fields]
+) -> Document:
+    """Revise the entries of one kind, by name, below the database to which ``path`` leads."""
+    for name in old.keys() - new.keys():
+        document = document.remove((*path, name))
+    for name, fields in new.items():
+        before = old.get(name)
+        if before is None:
+            document = document.insert(document.end_of(path[:2]) or 0, (*path, name), _lines(fields))
+        elif before != fields:
+            document = _put_fields(document, (*path, name), before, fields)
+    return document
 
 
 def _revise_caches(document: Document, before: Database, after: Database) -> Document:
@@ -129,8 +141,9 @@ def _lines(fields: Fields) -> list[str]:
 def _database_fields(database: Database) -> Fields:
     return {
         "id": str(database.database_id),
-        "deleted": _time_text(database.deleted_ns),
-        "hard_delete_at": _time_text(database.hard_delete_ns),
+        RETENTION: period_text(database.retention_s),
+        "deleted": time_text(database.deleted_ns),
+        "hard_delete_at": time_text(database.hard_delete_ns),
     }
 
 
@@ -138,13 +151,6 @@ def _token_fields(token: Token) -> Fields:
     return {
         "id": str(token.token_id),
         "hash": quote(token.hash),
-        "created": _time_text(token.created_ns),
-        "expires": _time_text(token.expires_ns),
+        "created": time_text(token.created_ns),
+        "expires": time_text(token.expires_ns),
     }
-
-
-def _time_text(time_ns: int | None) -> str | None:
-    if time_ns is None:
-        return None
-    moment = (_EPOCH + timedelta(microseconds=time_ns // NS_PER_US)).replace(tzinfo=None)
-    return moment.isoformat(timespec="microseconds" if time_ns % NS_PER_MS else "milliseconds") + "Z"

@@ -13,6 +13,30 @@ OPERATOR_TOKEN = "_admin"
 
 
 @dataclass(frozen=True, slots=True)
+class TableEntry:
+    """What is to be said of one table; tables of which nothing is to be said have no entry.
+
+    Attributes:
+        name: of a deleted table, with the time of its deletion.
+        retention_s: its rows are kept for so many seconds, ``None`` = as long as those of the database.
+        table_id: of a deleted table; 0 = whatever table has this name.
+        deleted_ns: when it was deleted, in ns since the epoch, ``None`` = it was not.
+        hard_delete_ns: when the data of a deleted table shall go, in ns since the epoch, ``None`` = never.
+    """
+
+    name: str
+    retention_s: int | None = None
+    table_id: int = 0
+    deleted_ns: int | None = None
+    hard_delete_ns: int | None = None
+
+    @property
+    def is_deleted(self) -> bool:
+        """Return whether the table was deleted."""
+        return self.deleted_ns is not None
+
+
+@dataclass(frozen=True, slots=True)
 class Database:
     """One database.
 
@@ -23,6 +47,8 @@ class Database:
         triggers: by name.
         hard_delete_ns: when the data of a deleted database shall go, in ns since the epoch, ``None`` = never.
         caches: last-value caches, then distinct-value caches, by table and name; a deleted database has none.
+        retention_s: rows are kept for so many seconds, ``None`` = for ever.
+        tables: by name; only tables with a period of their own, and deleted ones.
     """
 
     database_id: int
@@ -31,6 +57,8 @@ class Database:
     triggers: tuple[TriggerDefinition, ...] = ()
     hard_delete_ns: int | None = None
     caches: tuple[CacheDefinition, ...] = ()
+    retention_s: int | None = None
+    tables: tuple[TableEntry, ...] = ()
 
     @property
     def is_deleted(self) -> bool:
@@ -45,6 +73,15 @@ class Database:
     def trigger(self, name: str) -> TriggerDefinition | None:
         """Return the trigger called ``name``, ``None`` where there is none."""
         return next((t for t in self.triggers if t.name == name), None)
+
+    def table(self, name: str) -> TableEntry | None:
+        """Return what is said of the table ``name``, a deleted one too, ``None`` if nothing is."""
+        return next((t for t in self.tables if t.name == name), None)
+
+    def retention_of(self, table: str) -> int | None:
+        """Return for how many seconds rows of ``table`` are kept, ``None`` = for ever."""
+        entry = self.table(table)
+        return self.retention_s if entry is None or entry.retention_s is None else entry.retention_s
 
     def caches_of(self, table: str, kind: CacheKind) -> list[CacheDefinition]:
         """Return the caches of a kind that ``table`` feeds."""
@@ -116,7 +153,7 @@ class CatalogState:
         return {t.trigger_id: (d, t) for d in self.databases for t in d.triggers}
 
 
-Named = TypeVar("Named", Database, TriggerDefinition, Token)
+Named = TypeVar("Named", Database, TableEntry, TriggerDefinition, Token)
 
 
 def by_name(entries: Iterable[Named]) -> tuple[Named, ...]:

@@ -23,9 +23,10 @@ class WindowedRows:
         starts: where the rows of each window begin, and behind the last where all end.
     """
 
-    __slots__ = ("rows", "starts", "times", "windows")
+    __slots__ = ("_window_ns", "rows", "starts", "times", "windows")
 
     def __init__(self, batch: pa.RecordBatch, window_ns: int) -> None:
+        self._window_ns = window_ns
         self.rows = batch
         self.times = times_of(batch)
         numbers = self.times // window_ns
@@ -36,6 +37,13 @@ class WindowedRows:
         begins = np.flatnonzero(numbers[1:] != numbers[:-1]) + 1
         self.starts: list[int] = [0, *begins.tolist(), len(numbers)] if len(numbers) else [0]
         self.windows: list[int] = [number * window_ns for number in numbers[self.starts[:-1]].tolist()]
+
+    def since(self, oldest_ns: int) -> "WindowedRows":
+        """Return the rows whose time is at least ``oldest_ns``."""
+        kept = self.times >= oldest_ns
+        if kept.all():
+            return self
+        return WindowedRows(self.rows.filter(pa.array(kept)), self._window_ns)
 
     def parts(self) -> Iterator[tuple[int, slice]]:
         """Yield each window and where its rows are."""

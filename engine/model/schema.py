@@ -1,7 +1,7 @@
 """Tables and their columns, as values."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 
@@ -46,12 +46,16 @@ class TableSchema:
 
     Columns are only ever added, so the schema's version is their number: version v is the first v columns.
     Tags in this order are the series key. ``database_id`` and ``table_id`` are never used again.
+
+    Attributes:
+        is_deleted: the table, or its database, was deleted: it can be read, under the name that it has since then.
     """
 
     database_id: int
     table_id: int
     name: str
     columns: tuple[Column, ...]
+    is_deleted: bool = False
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -76,8 +80,8 @@ class TableSchema:
         """Return the schema as it was at ``version``."""
         if version == self.version:
             return self
-        return TableSchema(self.database_id, self.table_id, self.name, self.columns[:version])
+        return replace(self, columns=self.columns[:version])
 
     def with_columns(self, added: Iterable[Column]) -> "TableSchema":
         """Return the next version, with ``added`` behind the present columns."""
-        return TableSchema(self.database_id, self.table_id, self.name, (*self.columns, *added))
+        return replace(self, columns=(*self.columns, *added))

@@ -29,13 +29,29 @@ def parse_time(text: str) -> int:
             f"'{text}' is not a time: expect RFC 3339 like 2026-11-21T08:00:00Z, a day like 2026-11-21, "
             "or nanoseconds since 1970"
         )
+    return _checked(_nanoseconds(found, text), text)
+
+
+def parse_instant(text: str) -> int:
+    """Return the nanoseconds since the epoch that ``text`` in RFC 3339 means: day, clock and zone, of any year.
+
+    Raises:
+        InvalidRequest: it is something else.
+    """
+    found = _RFC3339.fullmatch(text.strip())
+    if found is None or found["zone"] is None:
+        raise InvalidRequest(f"'{text}' is not a time with its zone like 2026-11-21T08:00:00Z")
+    return _nanoseconds(found, text)
+
+
+def _nanoseconds(found: re.Match[str], text: str) -> int:
     zone = (found["zone"] or "Z").upper().replace("Z", "+00:00")
     try:
         moment = datetime.fromisoformat(f"{found['day']}T{found['clock'] or '00:00:00'}{zone}")
     except ValueError as error:
         raise InvalidRequest(f"'{text}' is not a time: {error}") from error
     whole_s = (moment - _EPOCH) // timedelta(seconds=1)
-    return _checked(whole_s * NS_PER_S + int((found["fraction"] or "").ljust(9, "0")), text)
+    return whole_s * NS_PER_S + int((found["fraction"] or "").ljust(9, "0"))
 
 
 def _checked(time_ns: int, text: str) -> int:

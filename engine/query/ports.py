@@ -20,6 +20,8 @@ class TableSnapshot:
         release: to be called once when the rows are not read any more.
         partly: further such folders, with ranges of times (in ns, both ends included) whose rows are not to be read.
         live: an object that stands for exactly these ``batches``: what is made of them may be kept as long as it lives.
+        oldest_ns: of ``batches`` rows from before this time, in ns since the epoch, are not to be read; ``None`` = there
+            are none.
     """
 
     schema: pa.Schema
@@ -28,6 +30,7 @@ class TableSnapshot:
     release: Callable[[], None]
     live: object | None = None
     partly: tuple[tuple[Path, tuple[tuple[int, int], ...]], ...] = ()
+    oldest_ns: int | None = None
 
 
 class TableSource(Protocol):

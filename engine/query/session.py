@@ -97,7 +97,8 @@ class Session:
             for folder, excluded in snapshot.partly:
                 parts.append(self._files(name, folder, snapshot.schema).filter(*_outside(excluded)))
             if snapshot.batches or not parts:
-                parts.append(self._live_rows(name, snapshot))
+                live = self._live_rows(name, snapshot)
+                parts.append(live if snapshot.oldest_ns is None else live.filter(_is_from(snapshot.oldest_ns)))
             return reduce(DataFrame.union, parts).into_view()
 
     def table_of_rows(self, name: str, rows: pa.Table) -> Table:
@@ -154,6 +155,11 @@ class Session:
         frame = self._tables.table(identifier)
         self._tables.deregister_table(identifier)
         return frame
+
+
+def _is_from(oldest_ns: int) -> Expr:
+    """Return the condition that a row is not older than ``oldest_ns``."""
+    return col(TIME_COLUMN) >= literal(pa.scalar(oldest_ns, pa.timestamp("ns")))
 
 
 def _aligned(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

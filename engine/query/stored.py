@@ -32,4 +32,5 @@ class StoredTables:
             return None
         view = self._store.view(found)
         partly = tuple((part.folder, part.excluded) for part in view.partly)
-        return TableSnapshot(query_schema(view.schema), view.folders, view.batches, view.release, view.live, partly)
+        read = (view.folders, view.batches, view.release, view.live, partly, view.oldest_ns)
+        return TableSnapshot(query_schema(view.schema), *read)

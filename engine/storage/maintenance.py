@@ -21,10 +21,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceConfig:
-    """``buffer_bytes``: a buffer of this size is written to Parquet."""
+    """When the store is looked after.
+
+    Attributes:
+        buffer_bytes: a buffer of this size is written to Parquet.
+        retention: how much of the log is kept.
+        expiry_check_ns: so often files are looked for all of whose rows are too old.
+    """
 
     buffer_bytes: int
     retention: LogRetention
+    expiry_check_ns: int = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +48,14 @@ class TriggerSide:
 
 
 def _nothing() -> None:
-    """Have nothing to do before a snapshot."""
+    """Have nothing to do."""
 
 
 class Maintenance:
     """Snapshots and truncates; ``tick`` decides, a thread calls it.
 
-    ``before_snapshot`` is called first: others too may hold what the log need not hold any more.
+    ``look_after`` is called with each tick, for what else has its time. ``before_snapshot`` is called before each snapshot:
+    others too may hold what the log need not hold any more.
     """
 
     def __init__(
@@ -58,8 +66,11 @@ class Maintenance:
         side: TriggerSide,
         clock: Clock,
         *,
+        look_after: Callable[[], None] = _nothing,
         before_snapshot: Callable[[], None] = _nothing,
     ) -> None:
+        self._look_after = look_after
+        self._next_expiry_ns = clock.monotonic_ns()
         self._before_snapshot = before_snapshot
         self._store = store
         self._wal = wal
@@ -80,9 +91,15 @@ class Maintenance:
         self._thread.join()
 
     def tick(self) -> None:
-        """Snapshot if the buffer has reached its limit."""
+        """Snapshot if the buffer has reached its limit, or files have expired; then look after the rest."""
         if self._store.buffered_bytes >= self._config.buffer_bytes:
             self.snapshot()
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._next_expiry_ns:
+            if self._store.has_expired_files():
+                self.snapshot()
+            self._next_expiry_ns = now_ns + self._config.expiry_check_ns
+        self._look_after()
 
     def snapshot(self) -> None:
         """Move the buffer to Parquet and let go of what the log need not hold any more."""

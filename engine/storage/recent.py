@@ -19,8 +19,9 @@ def rows_since(store: Store, schema: TableSchema, since_ns: int) -> Iterator[pa.
     The rows of one tag set come in the order of time, as far as they are in files.
     """
     arrow = storage_schema(schema)
-    wanted = pc.field(TIME_COLUMN) >= pa.scalar(since_ns, pa.timestamp("ns"))
     view = store.view(schema)
+    oldest_ns = since_ns if view.oldest_ns is None else max(since_ns, view.oldest_ns)
+    wanted = pc.field(TIME_COLUMN) >= pa.scalar(oldest_ns, pa.timestamp("ns"))
     try:
         yield from _in_files(view, arrow, since_ns)
         if view.batches:

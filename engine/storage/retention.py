@@ -1,8 +1,11 @@
-"""Decides which Parquet files of the engine's own tables are too old, or too much."""
+"""Decides which rows are too old, and which Parquet files of the engine's own tables are too old or too much."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from engine.catalog.state import CatalogState
+from engine.model.durations import NS_PER_SECOND
+from engine.model.schema import TableSchema
 from engine.storage.manifest import FileEntry
 
 DAY_NS = 86_400 * 10**9
@@ -26,6 +29,16 @@ class Retention:
 FOR_EVER = Retention(2**63 - 1, 2**63 - 1)
 
 DEAD_LETTERS = "processing_engine_dead_letters"
+
+
+def oldest_kept(state: CatalogState, schema: TableSchema, now_ns: int) -> int | None:
+    """Return the time, in ns since the epoch, before which rows of a table are not shown any more, and go.
+
+    ``None`` = they are kept for ever.
+    """
+    database = state.database_by_id(schema.database_id)
+    seconds = database.retention_of(schema.name) if database else None
+    return None if seconds is None else max(now_ns - seconds * NS_PER_SECOND, -(2**63))
 
 
 def internal_retention(happened: Retention, letters: Retention) -> Retention:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 
 from engine.model.ids import draw_id
 from engine.model.schema import Column, ColumnType, TableSchema
+from engine.storage.deleted import DeletedTables
 from engine.wal.format import SchemaRecord
 
 
@@ -28,13 +29,15 @@ class Schemas:
         self._logged: dict[int, int] = {}
         self._unlogged: set[int] = set()
         self._planned: dict[int, int] = {}
+        self._hidden: set[int] = set()
+        self._deleted = DeletedTables()
 
     def find(self, database_id: int, name: str) -> TableSchema | None:
-        """Return the newest schema of a table, ``None`` where the database has no such table."""
+        """Return the newest schema of a table, a deleted one too, ``None`` where the database has no such table."""
         return self._by_name.get((database_id, name))
 
     def by_id(self, table_id: int) -> TableSchema | None:
-        """Return the newest schema of a table, ``None`` where it was deleted or never was."""
+        """Return the newest schema of a table, ``None`` where its data is gone or never was."""
         return self._by_id.get(table_id)
 
     def tables_of(self, database_id: int) -> list[TableSchema]:
@@ -59,21 +62,34 @@ class Schemas:
                 raise SchemaMoved(name)
             if base is None:
                 base = TableSchema(database_id, self._draw(self._by_id), name, ())
-            schema = base.with_columns(added)
-            self._put(schema)
+            schema = self._put(base.with_columns(added))
             self._unlogged.add(schema.table_id)
             return schema
 
     def hide(self, schema: TableSchema) -> None:
-        """Free the name of a table that is being deleted; its rows go when the log's record is durable."""
+        """Free the name of a table whose data goes; its rows go when the log's record is durable."""
         with self._lock:
+            self._hidden.add(schema.table_id)
             self._free_name(schema.table_id)
 
     def show_again(self, schema: TableSchema) -> None:
         """Undo ``hide`` after a failed sync, unless the name was taken meanwhile."""
         with self._lock:
+            self._hidden.discard(schema.table_id)
             if schema.table_id in self._by_id:
                 self._by_name.setdefault((schema.database_id, schema.name), self._by_id[schema.table_id])
+
+    def mark(self, deleted: DeletedTables) -> None:
+        """Give deleted tables the names that they have since then; their old names are free."""
+        with self._lock:
+            if deleted == self._deleted:
+                return
+            self._deleted = deleted
+            self._by_id = {table_id: deleted.marked(schema) for table_id, schema in self._by_id.items()}
+            shown = [schema for table_id, schema in self._by_id.items() if table_id not in self._hidden]
+            # While the log is replayed a deleted table may still have the name that another has now.
+            shown.sort(key=lambda schema: not schema.is_deleted)
+            self._by_name = {(schema.database_id, schema.name): schema for schema in shown}
 
     def before_group(self, entries: Sequence[object]) -> list[SchemaRecord]:
         """Return the schema records that the log lacks (port ``FramePlanner``)."""
@@ -110,9 +126,11 @@ class Schemas:
                 self._put(schema)
                 self._logged[schema.table_id] = schema.version
 
-    def _put(self, schema: TableSchema) -> None:
-        self._by_name[schema.database_id, schema.name] = schema
-        self._by_id[schema.table_id] = schema
+    def _put(self, schema: TableSchema) -> TableSchema:
+        marked = self._deleted.marked(schema)
+        self._by_name[marked.database_id, marked.name] = marked
+        self._by_id[marked.table_id] = marked
+        return marked
 
     def _free_name(self, table_id: int) -> None:
         schema = self._by_id.get(table_id)
@@ -124,6 +142,7 @@ class Schemas:
         self._by_id.pop(table_id, None)
         self._logged.pop(table_id, None)
         self._unlogged.discard(table_id)
+        self._hidden.discard(table_id)
 
     def _note_logged(self, table_id: int, version: int) -> None:
         self._logged[table_id] = max(version, self._logged.get(table_id, 0))

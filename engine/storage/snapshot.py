@@ -1,7 +1,7 @@
 """Writes merged rows as Parquet files, durable before any manifest names them."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +38,14 @@ class FileChanges:
         """Return (added, replaced) of one table."""
         return self.added.get(table_id, ()), self.replaced.get(table_id, ())
 
+    def let_go(self, file: FileEntry) -> None:
+        """Let ``file`` go, as if nothing took its place."""
+        replaced = self.replaced.setdefault(file.table_id, [])
+        if file not in replaced:
+            replaced.append(file)
+        added = self.added.get(file.table_id, [])
+        added[:] = [f for f in added if f.name != file.name]  # it may have got a hole just now
+
     @property
     def tables(self) -> set[int]:
         """Return the ids of the tables whose files change."""
@@ -46,10 +54,11 @@ class FileChanges:
 
 @dataclass(frozen=True, slots=True)
 class WriterConfig:
-    """``window_ns``: the length of a window; ``limits``: how large files become."""
+    """``window_ns``: the length of a window; ``limits``: how large files become; ``oldest_kept``: see ``StoreConfig``."""
 
     window_ns: int
     limits: SliceLimits = DEFAULT_LIMITS
+    oldest_kept: Callable[[TableSchema], int | None] = lambda schema: None
 
 
 class FileWriter:
@@ -66,7 +75,8 @@ class FileWriter:
         changes = FileChanges()
         try:
             for schema_now, table in tables:
-                self.write(table.frozen_rows(schema_now), interval, changes)
+                rows = table.frozen_rows(schema_now)
+                self.write(rows.since(self._config.oldest_kept(rows.schema)), interval, changes)
             if changes.added:
                 self._disk.sync_folder(self._paths.parquet)
         except BaseException:

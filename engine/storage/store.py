@@ -39,12 +39,15 @@ class StoreConfig:
         bounded: tells for a schema whether ``bounds`` are those of its table.
         bounds: what is kept of such tables.
         limits: how large files become.
+        oldest_kept: tells for a schema the time, in ns since the epoch, before which rows of its table are not shown any
+            more, and go; ``None`` = there is none.
     """
 
     window_ns: int
     bounded: Callable[[TableSchema], bool] = lambda schema: False
     bounds: Retention = FOR_EVER
     limits: SliceLimits = DEFAULT_LIMITS
+    oldest_kept: Callable[[TableSchema], int | None] = lambda schema: None
 
 
 class Store:
@@ -79,7 +82,9 @@ class Store:
         self.came = threading.Event()
         self._touched: set[int] = set()
         self._frozen: set[int] = set()
-        self._writer = FileWriter(disk, paths, self._reader, WriterConfig(config.window_ns, config.limits))
+        self._writer = FileWriter(
+            disk, paths, self._reader, WriterConfig(config.window_ns, config.limits, config.oldest_kept)
+        )
 
     @property
     def manifest(self) -> Manifest:
@@ -133,9 +138,10 @@ class Store:
     def view(self, schema: TableSchema) -> TableView:
         """Return all rows of a table, each key once; the caller calls ``release`` when it has read them.
 
-        The table may have got columns since the caller learned of its ``schema``; the view has them.
+        Rows that are too old may be among them: see ``TableView.oldest_ns``. The table may have got columns since the
+        caller learned of its ``schema``; the view has them.
         """
-        return self._table(schema.table_id).view(self._present(schema))
+        return self._table(schema.table_id).view(self._present(schema), self._config.oldest_kept(schema))
 
     def waiting_rows(self) -> dict[int, int]:
         """Return for each table that rows came to how many of them nobody has sorted in yet."""
@@ -160,6 +166,14 @@ class Store:
     def intact_files(self, table_id: int) -> tuple[FileEntry, ...]:
         """Return the Parquet files of a table that are what the manifest says."""
         return tuple(file for file in self.files(table_id) if self._reader.is_intact(file))
+
+    def has_expired_files(self) -> bool:
+        """Return whether there are files that the next snapshot lets go because of their age."""
+        return any(self._expired())
+
+    def has_orphaned_files(self) -> bool:
+        """Return whether the manifest names files of tables that are gone."""
+        return any(self.schemas.by_id(file.table_id) is None for file in self._manifest.files)
 
     def snapshot(self, idle_low: Callable[[int], int | None]) -> Manifest:
         """Write the buffer to Parquet, progress and state to a checkpoint, and a manifest that names them.
@@ -282,18 +296,23 @@ class Store:
                 yield self._present(schema), table
 
     def _expire(self, changes: FileChanges) -> None:
-        """Let files of bounded tables go, as if nothing took their place."""
+        """Let files go that are too old, and those of bounded tables that are too much, as if nothing took their place."""
+        for file in self._expired():
+            changes.let_go(file)
         bounded = [s for s in self.schemas.all_tables() if self._config.bounded(s) and s.table_id in self._tables]
         files = {s.name: self._tables[s.table_id].files for s in bounded}
         names = {s.table_id: s.name for s in bounded}
         for file in expired_files(files, self._config.bounds, self._clock.now_ns()):
             if names[file.table_id] == DEAD_LETTERS:
                 logger.warning("old dead letters go, retried and deleted ones among them: rows=%d", file.row_count)
-            replaced = changes.replaced.setdefault(file.table_id, [])
-            if file not in replaced:
-                replaced.append(file)
-            added = changes.added.get(file.table_id, [])
-            added[:] = [f for f in added if f.name != file.name]  # it may have got a hole just now
+            changes.let_go(file)
+
+    def _expired(self) -> Iterable[FileEntry]:
+        """Yield the files all of whose rows are too old."""
+        for schema in self.schemas.all_tables():
+            files, oldest_ns = self.files(schema.table_id), self._config.oldest_kept(schema)
+            if files and oldest_ns is not None:
+                yield from (file for file in files if file.max_time < oldest_ns)
 
     def _write_checkpoint(self, idle_low: Callable[[int], int | None]) -> tuple[int, str]:
         until, data = self.consumers.checkpoint(self._clock.now_ns(), idle_low)

@@ -20,7 +20,7 @@ from engine.storage.folders import group_files
 from engine.storage.live_rows import LiveRows
 from engine.storage.manifest import FileEntry
 from engine.storage.objects import AbsentFile, FileReader, PartlyRead
-from engine.storage.ranges import Ranges, inside, of_windows, touches, without
+from engine.storage.ranges import EARLIEST, LATEST, Ranges, inside, joined, of_windows, touches, without
 from engine.wal.format import RowsPayload
 
 logger = logging.getLogger(__name__)
@@ -38,8 +38,9 @@ class TableView:
 
     Attributes:
         folders: folders of Parquet files that are read whole.
-        partly: folders of which some times are left out: those rows are in other files, or in ``batches``.
+        partly: folders of which some times are left out: those rows are in other files, or in ``batches``, or too old.
         absent: files that are not on this machine.
+        oldest_ns: of ``batches`` rows from before this time are not to be shown; ``None`` = there are none.
     """
 
     schema: TableSchema
@@ -48,6 +49,7 @@ class TableView:
     release: Callable[[], None]
     partly: tuple[PartlyRead, ...] = ()
     absent: tuple[AbsentFile, ...] = ()
+    oldest_ns: int | None = None
 
     @property
     def batches(self) -> tuple[pa.RecordBatch, ...]:
@@ -66,6 +68,12 @@ class FrozenRows:
     batches: tuple[WindowedRows, ...]
     files: tuple[FileEntry, ...] = ()
     late: Ranges = ()
+
+    def since(self, oldest_ns: int | None) -> "FrozenRows":
+        """Return the rows that are not older than ``oldest_ns``, all of them for ``None``."""
+        if oldest_ns is None:
+            return self
+        return replace(self, batches=tuple(rows.since(oldest_ns) for rows in self.batches))
 
 
 SchemaSource = Callable[[], TableSchema]
@@ -111,16 +119,17 @@ class TableData:
             self._buffers = _Buffers(frozen=present.live)
         return self._buffers.frozen is not None
 
-    def view(self, schema_now: SchemaSource) -> TableView:
-        """Return all rows, each key once."""
+    def view(self, schema_now: SchemaSource, oldest_ns: int | None = None) -> TableView:
+        """Return all rows, each key once, of files only those from ``oldest_ns`` on."""
         with self._lock:
             buffers = self._buffers
             schema = self._settle(buffers, schema_now)
             live = self._live_rows(buffers, schema)
             late = of_windows(buffers.late, self._window_ns)
+            excluded = late if oldest_ns is None else joined([*late, (EARLIEST, oldest_ns - 1)])
             found = [
                 (group.excluded, opened)
-                for place, group in enumerate(group_files(self._files, late))
+                for place, group in enumerate(group_files(self._files, excluded))
                 if group.files and (opened := self._reader.open_set(group.files[0].table_id, group.files, place))
             ]
         return TableView(
@@ -130,6 +139,7 @@ class TableData:
             _release_all([there.release for _, there in found]),
             tuple(PartlyRead(there.folder, excluded) for excluded, there in found if there.folder and excluded),
             tuple(replace(file, excluded=excluded) for excluded, there in found for file in there.absent),
+            oldest_ns if oldest_ns is not None and buffers.first_window < oldest_ns else None,
         )
 
     def settle(self, schema_now: SchemaSource) -> None:
@@ -280,6 +290,11 @@ class _Buffers:
     def late(self) -> Set[int]:
         """Return the windows with keys that files have too."""
         return {window for buffer in self.present for window in buffer.late}
+
+    @property
+    def first_window(self) -> int:
+        """Return the start of the first window with buffered rows."""
+        return min((window for buffer in self.present for window in buffer.chunks), default=LATEST)
 
     def chunks_of(self, window: int) -> list[BufferedChunk]:
         return [b.chunks[window] for b in self.present if window in b.chunks]

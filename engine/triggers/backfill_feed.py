@@ -154,7 +154,7 @@ class BackfillFeed:
 
     def _work(self, first: int, last: int) -> Work | None:
         """Return a run on the rows ``first`` to ``last``; ``None`` if their tables were deleted."""
-        parts = self._history.read(first, last, self._side.schemas.by_id)
+        parts = self._history.read(first, last, self._live_table)
         if not parts:
             return None
         return Work(
@@ -164,6 +164,10 @@ class BackfillFeed:
             rows_in=sum(rows.num_rows for _, rows in parts),
             also=(self._progress(first, last),),
         )
+
+    def _live_table(self, table_id: int) -> TableSchema | None:
+        schema = self._side.schemas.by_id(table_id)
+        return None if schema is None or schema.is_deleted else schema
 
     def _progress(self, first: int, last: int) -> BackfillRecord:
         subject = self._side.subject

@@ -304,7 +304,7 @@ class WriteConsumer:
 
     def _batch(self, table_id: int, refs: Sequence[RowsRef]) -> TableBatch | None:
         schema = self._feed.schemas.by_id(table_id)
-        if schema is None:
+        if schema is None or schema.is_deleted:
             return None  # deleted meanwhile: its rows are skipped
         payloads = [
             PayloadRef(r.location.path, r.location.offset, r.location.length, int(r.encoding), r.version, r.row_count)

@@ -13,7 +13,10 @@ logger = logging.getLogger(__name__)
 
 
 class TablesOfTrigger:
-    """The ids of the tables that a trigger watches: one by its name, or all of a database; tables may come and go."""
+    """The ids of the tables that a trigger watches: one by its name, or all of a database; tables may come and go.
+
+    Those that were deleted are not among them.
+    """
 
     def __init__(self, schemas: Schemas, database_id: int, table: str | None) -> None:
         self._schemas = schemas
@@ -22,7 +25,7 @@ class TablesOfTrigger:
 
     def __contains__(self, table_id: object) -> bool:
         schema = self._schemas.by_id(table_id) if isinstance(table_id, int) else None
-        if schema is None or schema.database_id != self._database_id:
+        if schema is None or schema.is_deleted or schema.database_id != self._database_id:
             return False
         return self._table is None or schema.name == self._table
 

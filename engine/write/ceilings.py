@@ -52,7 +52,7 @@ def room_of(ceilings: Ceilings, catalog: Catalog, schemas: Schemas) -> Room:
 
     def count() -> int:
         owners = (d for d in catalog.state.databases if not d.is_internal and not d.is_deleted)
-        return sum(len(schemas.tables_of(owner.database_id)) for owner in owners)
+        return sum(not s.is_deleted for owner in owners for s in schemas.tables_of(owner.database_id))
 
     return Room(ceilings, count)
 

@@ -85,6 +85,8 @@ class _Draft:
 
     def take(self, group: Group) -> str | None:
         """Accept ``group``, or return why not."""
+        if self.base is not None and self.base.is_deleted:
+            return f"cannot write to soft-deleted table '{self.name}' - it is marked for deletion"
         wanted = [*((tag, ColumnType.TAG) for tag in group.tags), *group.fields]
         if self.groups and group.tags == self.groups[-1].tags and group.fields == self.groups[-1].fields:
             self.groups.append(group)

@@ -1,6 +1,7 @@
 """Builders of catalog states, of files as people write them, and of an open catalog."""
 
 import itertools
+import zlib
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,9 +13,10 @@ from engine.catalog.catalog import Catalog
 from engine.catalog.changes import Change, apply_change
 from engine.catalog.edits import EditChecks
 from engine.catalog.layout import header, quote, quote_key
-from engine.catalog.state import CatalogState, Database, Token, by_name, in_order
+from engine.catalog.state import CatalogState, Database, TableEntry, Token, by_name, in_order
 from engine.disk import Disk, RealDisk
 from engine.model.caches import CacheDefinition, DistinctCache, LastCache
+from engine.model.retention import MOST_PERIOD_S
 from engine.model.trigger import ErrorBehavior, TriggerDefinition
 from engine.model.trigger_options import LEAST_MEMORY_BYTES, OPTIONS, with_options
 from engine.model.trigger_spec import format_trigger_spec, parse_trigger_spec, run_kind
@@ -71,7 +73,14 @@ def a_state() -> CatalogState:
         UUID,
         (
             Database(1, "_internal"),
-            Database(3, "old-20261120T101112", NOON_NS, (a_trigger("gone", 13, enabled=False),), NOON_NS + 10**9),
+            Database(
+                3,
+                "old-20261120T101112",
+                NOON_NS,
+                (a_trigger("gone", 13, enabled=False),),
+                NOON_NS + 10**9,
+                retention_s=5400,
+            ),
             Database(
                 2,
                 "sensors",
@@ -83,6 +92,8 @@ def a_state() -> CatalogState:
                     LastCache(32, "cpu", "temperatures", ("host", "room"), ("temp",), 5, 90),
                     DistinctCache(33, "cpu", "cpu_host_distinct_cache", ("host",), 500, 3600),
                 ),
+                30 * 86_400,
+                (TableEntry("cpu", 86_400), TableEntry("cpu-20261121T120000", None, 41, NOON_NS, NOON_NS + 10**9)),
             ),
         ),
         (Token(21, "_admin", HASH, NOON_NS), Token(22, "ci", OTHER_HASH, NOON_NS, NOON_NS + 10**9)),
@@ -133,6 +144,7 @@ specs = st.sampled_from(
     ]
 ).map(parse_trigger_spec)
 seconds = st.integers(1, 10**9).map(lambda us: us / 1e6)
+periods = st.none() | st.integers(1, MOST_PERIOD_S)
 
 
 @st.composite
@@ -185,6 +197,16 @@ def caches(draw: st.DrawFn) -> CacheDefinition:
 
 
 @st.composite
+def tables(draw: st.DrawFn, *, in_deleted: bool) -> TableEntry:
+    """Draw what is said of a table: of a live one, or of a deleted one with an id."""
+    period = draw(periods)
+    if in_deleted or draw(st.booleans()):
+        hard_delete_ns = draw(st.sampled_from([None, NOON_NS]))
+        return TableEntry(draw(odd_texts), period, draw(st.integers(1, 2**52 - 1)), NOON_NS, hard_delete_ns)
+    return TableEntry(draw(odd_texts), period or 86_400)
+
+
+@st.composite
 def states(draw: st.DrawFn) -> CatalogState:
     """Draw a state with ``_internal``, some databases, triggers and tokens."""
     ids = itertools.count(1)
@@ -196,7 +218,19 @@ def states(draw: st.DrawFn) -> CatalogState:
         hard_delete_ns = draw(st.sampled_from([None, NOON_NS])) if deleted_ns else None
         kept = draw(st.lists(caches(), max_size=0 if deleted_ns else 2, unique_by=lambda c: (type(c), c.table, c.name)))
         numbered = in_order(replace(cache, cache_id=next(ids)) for cache in kept)
-        databases.append(Database(next(ids), name, deleted_ns, _numbered(drawn, ids), hard_delete_ns, numbered))
+        described = draw(st.lists(tables(in_deleted=bool(deleted_ns)), max_size=2, unique_by=lambda t: t.name))
+        databases.append(
+            Database(
+                next(ids),
+                name,
+                deleted_ns,
+                _numbered(drawn, ids),
+                hard_delete_ns,
+                numbered,
+                draw(periods),
+                by_name(described),
+            )
+        )
     expiry = st.one_of(st.none(), st.integers(0, 2 * 10**12).map(lambda ms: ms * 10**6))
     tokens = [
         Token(next(ids), name, draw(st.sampled_from([HASH, OTHER_HASH])), NOON_NS, draw(expiry))
@@ -226,6 +260,7 @@ def handwritten(draw: st.DrawFn, state: CatalogState) -> list[Piece]:
     entries = [_database_lines(d) for d in state.databases] + [_token_lines(t) for t in state.tokens]
     entries += [_trigger_lines(d, t) for d in state.databases for t in d.triggers]
     entries += [_cache_lines(d, c) for d in state.databases for c in d.caches]
+    entries += [_table_lines(d, t) for d in state.databases for t in d.tables]
     newline = draw(st.sampled_from(["\n", "\n", "\r\n"]))
     head = Piece(-1, _text(draw, [f'cluster_uuid = "{UUID}"', "format_version = 1"], newline))
     pieces = [*_comments(draw, newline), head]
@@ -263,7 +298,25 @@ def _database_lines(database: Database) -> tuple[int, list[str]]:
         lines.append("deleted = 2026-11-21 13:00:00.123+01:00")
     if database.hard_delete_ns is not None:
         lines.append("hard_delete_at = 2026-11-21T12:00:00.123000Z")
+    if database.retention_s is not None:
+        lines.append(f"'retention_period' = \"{database.retention_s}sec\"")
     return database.database_id, lines
+
+
+def table_key(database: Database, table: TableEntry) -> int:
+    """Return what stands for the id of a table's entry, which has none."""
+    return -2 - zlib.crc32(repr((database.database_id, table.name)).encode())
+
+
+def _table_lines(database: Database, table: TableEntry) -> tuple[int, list[str]]:
+    lines = [header(("databases", database.name, "tables", table.name))]
+    if table.is_deleted:
+        lines += [f"id={table.table_id}", "deleted = 2026-11-21 13:00:00.123+01:00"]
+    if table.hard_delete_ns is not None:
+        lines.append("hard_delete_at = 2026-11-21T12:00:00.123000Z")
+    if table.retention_s is not None:
+        lines.append(f"retention_period = '{table.retention_s} s'")
+    return table_key(database, table), lines
 
 
 def _token_lines(token: Token) -> tuple[int, list[str]]:

@@ -316,9 +316,24 @@ BAD = [
         TEXT.replace("_internal]\nid = 1\n", "_internal]\nid = 9\n"), "cannot modify internal db", id="internal-id"
     ),
     pytest.param(
-        TEXT.replace("deleted = 2026-11-21T12:00:00.123Z\nhard_delete_at = 2026-11-21T12:00:01.123Z\n", ""),
+        TEXT.replace("deleted = 2026-11-21T12:00:00.123Z\nhard_delete_at = 2026-11-21T12:00:01.123Z\n", "", 1),
         "database 'old-20261120T101112': deleted is set by command only",
         id="undeleted",
+    ),
+    pytest.param(
+        TEXT.replace("id = 41\n", "id = 42\n"),
+        "table 'cpu-20261121T120000': deleted is set by command only (`influxdb3 delete table NAME`)",
+        id="deletion of another table",
+    ),
+    pytest.param(
+        TEXT[: TEXT.index("[databases.sensors.tables.cpu-")] + TEXT[TEXT.index("[databases.sensors.triggers.copy") :],
+        "the deleted table 'cpu-20261121T120000' (id 41) is missing; put it back, it goes by itself",
+        id="undeleted table",
+    ),
+    pytest.param(
+        TEXT.replace("tables.cpu-20261121T120000]", "tables.mem-20261121T120000]"),
+        "table 'mem-20261121T120000': deleted is set by command only",
+        id="renamed deleted table",
     ),
     pytest.param(
         TEXT.replace("[databases.sensors]\n", "[databases.sensors]\ndeleted = 2026-11-21T12:00:00Z\n").replace(

@@ -104,6 +104,55 @@ def test_noon_is_noon() -> None:
         pytest.param("format_version = true\n", 1, "format_version of the catalog must be a whole number", id="flag"),
         pytest.param("format_version = 1\ncluster_uuid = 'x'\n", 2, "cluster_uuid 'x' is not a UUID", id="uuid"),
         pytest.param(
+            HEAD + "[databases.d]\nretention_period = '1mo'\n",
+            4,
+            "retention_period '1mo' of database 'd' is not a period such as 30d: ",
+            id="period-of-database",
+        ),
+        pytest.param(
+            HEAD + "[databases.d.tables.t]\nretention_period = '10ms'\n",
+            4,
+            "retention_period '10ms' of table 't' of database 'd' is not a period such as 30d: ",
+            id="period-of-table",
+        ),
+        pytest.param(
+            HEAD + "[databases.d]\nretention_period = 30\n",
+            4,
+            "retention_period of database 'd' must be a text in quotes",
+            id="period-without-unit",
+        ),
+        pytest.param(
+            HEAD + "[databases.d]\ntables = { cpu = { retention_period = '1d' } }\n",
+            4,
+            "write this below a header of its own: [databases.d.tables.NAME]",
+            id="table-without-header",
+        ),
+        pytest.param(
+            HEAD + "[databases._internal]\nretention_period = '1d'\n",
+            4,
+            "cannot modify internal db",
+            id="internal-period",
+        ),
+        pytest.param(HEAD + "[databases._internal.tables.t]\n", 3, "cannot modify internal db", id="internal-table"),
+        pytest.param(
+            HEAD + "[databases.d.tables.t]\nid = 7\n",
+            4,
+            "table 't' of database 'd': a deleted table has the keys id and deleted, another one neither",
+            id="table-with-id",
+        ),
+        pytest.param(
+            HEAD + "[databases.d.tables.t]\nhard_delete_at = 2026-11-21T00:00:00Z\n",
+            4,
+            "table 't' of database 'd' is not deleted",
+            id="live-table-with-end",
+        ),
+        pytest.param(
+            HEAD + "[databases.d.tables.t]\nperiod = '1d'\n",
+            4,
+            "unknown key 'period' in table 't' of database 'd'; allowed are id, retention_period, deleted, hard_delete_at",
+            id="unknown-key-of-table",
+        ),
+        pytest.param(
             HEAD + "[databases.d.last_caches.cpu.c]\ncount = 2\n",
             3,
             "last_cache 'c' of table 'cpu' in database 'd' needs the key 'key_columns'",
@@ -205,7 +254,8 @@ def test_noon_is_noon() -> None:
         pytest.param(
             HEAD + "[databases.d]\nname = 'x'\n",
             4,
-            "unknown key 'name' in database 'd'; allowed are id, deleted, hard_delete_at, triggers, last_caches, distinct_caches",
+            "unknown key 'name' in database 'd'; allowed are id, deleted, hard_delete_at, retention_period, "
+            "tables, triggers, last_caches, distinct_caches",
             id="unknown-key-of-database",
         ),
         pytest.param(

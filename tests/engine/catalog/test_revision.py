@@ -11,7 +11,6 @@ from engine.catalog.changes import (
     DeleteDatabase,
     DeleteToken,
     DeleteTrigger,
-    DropCaches,
     ForgetDatabase,
     ReplaceTokenHash,
     SetTriggerEnabled,
@@ -20,6 +19,7 @@ from engine.catalog.changes import (
 from engine.catalog.codec import decode
 from engine.catalog.revision import revise
 from engine.catalog.state import CatalogState
+from engine.catalog.tables import DeleteTable, ForgetTable, SetRetention
 from engine.errors import EngineError
 from tests.support.catalog import (
     HASH,
@@ -33,7 +33,9 @@ from tests.support.catalog import (
     changed,
     handwritten,
     odd_texts,
+    periods,
     states,
+    table_key,
     triggers,
 )
 
@@ -60,6 +62,7 @@ def changes(draw: st.DrawFn, state: CatalogState) -> Change:
         live = st.sampled_from([d.name for d in state.databases if not d.is_deleted and not d.is_internal])
         kinds.append(st.builds(CreateTrigger, live, triggers()))
         kinds.append(st.builds(CreateCache, live, caches()))
+        kinds.append(st.builds(SetRetention, live, periods, st.sampled_from([None, "cpu"])))
     if known:
         home, trigger = draw(st.sampled_from(known))
         kinds.append(st.builds(SetTriggerEnabled, st.just(home.name), st.just(trigger.name), st.booleans()))
@@ -68,7 +71,16 @@ def changes(draw: st.DrawFn, state: CatalogState) -> Change:
     if kept:
         home, cache = draw(st.sampled_from(kept))
         kinds.append(st.just(DeleteCache(home.name, type(cache), cache.table, cache.name)))
-        kinds.append(st.just(DropCaches(home.name, cache.table)))
+        kinds.append(st.just(DeleteTable(home.name, cache.table, 7)))
+    described = [(d, t) for d in state.databases for t in d.tables]
+    if described:
+        owner, table = draw(st.sampled_from(described))
+        kinds.append(st.builds(SetRetention, st.just(owner.name), periods, st.just(table.name)))
+        kinds.append(st.just(ForgetTable(owner.database_id, table.table_id or 7)))
+        moved = st.sampled_from([None, NOON_NS + 10**9])
+        kinds.append(
+            st.builds(DeleteTable, st.just(owner.name), st.just(table.name), st.just(table.table_id or 8), moved)
+        )
     deleted = [d.database_id for d in state.databases if d.is_deleted]
     if deleted:
         kinds.append(st.builds(ForgetDatabase, st.sampled_from(deleted)))
@@ -106,7 +118,13 @@ def entries(state: CatalogState) -> dict[int, object]:
     """Return all that an entry's lines say, by its id."""
     said: dict[int, object] = {token.token_id: token for token in state.tokens}
     for database in state.databases:
-        said[database.database_id] = (database.name, database.deleted_ns, database.hard_delete_ns)
+        said[database.database_id] = (
+            database.name,
+            database.deleted_ns,
+            database.hard_delete_ns,
+            database.retention_s,
+        )
+        said |= {table_key(database, table): (database.name, table) for table in database.tables}
         said |= {trigger.trigger_id: (database.name, trigger) for trigger in database.triggers}
         said |= {cache.cache_id: (database.name, cache) for cache in database.caches}
     return said
