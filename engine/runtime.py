@@ -380,10 +380,10 @@ class Engine:
         stored_until = min(manifest.rows_until, manifest.state_until)
         after = self._caches.recover(self.paths.wal, stored_until)
         self._replay = LogReplay(self._disk, self.paths.wal, after=after)
-        for batch in self._replay.batches():
-            self._caches.on_durable(batch)
-            if batch[-1].position > stored_until:
-                self.store.apply([durable for durable in batch if durable.position > stored_until])
+        for part in self._replay.parts():
+            self._caches.on_replayed(part)
+            if part.last_position > stored_until:
+                self.store.apply_replayed(part)
         return self._replay.finish()
 
     def _open_log(self, tail: LogTail) -> None:

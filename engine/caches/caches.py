@@ -19,8 +19,9 @@ from engine.model.caches import CacheDefinition, CacheKind, LastCache
 from engine.model.durations import NS_PER_SECOND
 from engine.model.schema import TableSchema
 from engine.paths import NodePaths
-from engine.wal.format import RowsPayload, SchemaRecord, payloads_of
-from engine.wal.ports import DurableRecord
+from engine.wal.format import SchemaRecord, payloads_of
+from engine.wal.ports import DurableRecord, RowsBlock
+from engine.wal.replay import LogPart
 from engine.wal.segments import is_whole
 
 logger = logging.getLogger(__name__)
@@ -61,8 +62,8 @@ class CacheSize:
 class Caches:
     """Holds the content of all caches.
 
-    ``on_durable`` takes the records of the log in their order, when they are replayed – then only for caches that ``recover``
-    found files of – as well as when they have just become durable (port ``FlushObserver``).
+    ``on_replayed`` takes what the log held at the start, ``on_durable`` the records that have just become durable (port
+    ``FlushObserver``), in their order.
     """
 
     def __init__(self, disk: Disk, paths: NodePaths, clock: Clock, tables: TableFinder, config: CachesConfig) -> None:
@@ -76,7 +77,7 @@ class Caches:
         self._live: dict[int, tuple[Database, LiveCache]] = {}
         self._of_table: dict[int, tuple[LiveCache, ...]] = {}
         self._found: dict[int, SavedCache] = {}
-        self._replayed: dict[int, list[tuple[int, RowsPayload]]] = {}
+        self._replayed: dict[int, list[RowsBlock]] = {}
         self._position = 0
         self._next_evict_ns: dict[bool, int] = {}
         self._wake = threading.Event()
@@ -135,10 +136,16 @@ class Caches:
         """Take over records of the log in their order (port ``FlushObserver``)."""
         if self._of_table:
             self._push(records)
-        elif self._replayed:
-            self._note(records)
         if records:
             self._position = records[-1].position
+
+    def on_replayed(self, part: LogPart) -> None:
+        """Take over what a replay found, for the caches that ``recover`` found files of."""
+        for block in part.rows:
+            noted = self._replayed.get(block.table_id)
+            if noted is not None:
+                noted.append(block)
+        self._position = part.last_position
 
     def on_catalog(self, old: CatalogState, new: CatalogState) -> None:
         """Follow a change of the definitions."""
@@ -224,13 +231,6 @@ class Caches:
         if came and not self._wake.is_set():
             self._wake.set()
 
-    def _note(self, records: Sequence[DurableRecord]) -> None:
-        for durable in records:
-            for rows in payloads_of(durable.record):
-                noted = self._replayed.get(rows.table_id)
-                if noted is not None:
-                    noted.append((durable.position, rows))
-
     def _opened(self, database: Database, definition: CacheDefinition) -> LiveCache | None:
         schema = self._tables.find(database.database_id, definition.table)
         if schema is None or any(schema.type_of(name) is None for name in definition.key_columns):
@@ -250,7 +250,7 @@ class Caches:
         if saved is None or not fits or (saved.head.key_columns, saved.head.value_columns) != live.definition.columns:
             live.is_complete = False
             return
-        later = [rows for position, rows in self._replayed[live.table_id] if position > saved.head.position]
+        later = [block.behind(saved.head.position) for block in self._replayed[live.table_id]]
         live.restore(saved, later, now_ns)
 
     def _close(self, cache_id: int) -> None:

@@ -14,10 +14,12 @@ from engine.caches.files import CacheHead, SavedCache
 from engine.caches.keys import Numbers
 from engine.caches.last import LastConfig, LastRows
 from engine.columns.payload import decode_payloads
+from engine.disk import Bytes
 from engine.model.caches import CacheDefinition, LastCache
 from engine.model.durations import NS_PER_SECOND
 from engine.model.schema import TIME_COLUMN, TableSchema
 from engine.wal.format import RowsPayload
+from engine.wal.ports import RowsBlock
 
 logger = logging.getLogger(__name__)
 
@@ -77,12 +79,12 @@ class LiveCache:
         with self._lock:
             self._catch_up(now_ns)
 
-    def restore(self, saved: SavedCache, later: list[RowsPayload], now_ns: int) -> None:
+    def restore(self, saved: SavedCache, later: list[RowsBlock], now_ns: int) -> None:
         """Begin with ``saved``, and what the log holds since then; nobody knows exactly when that came."""
         with self._lock:
             for batch, came in _pieces(saved):
                 self._content.add(batch, came)
-            for batch in self._decoded(later):
+            for batch in self._decoded([part for block in later for part in block.parts()]):
                 self._content.add(batch, came_about(batch, saved.head.saved_ns, now_ns))
 
     def adopt(self, definition: CacheDefinition) -> None:
@@ -154,13 +156,13 @@ class LiveCache:
         self._settled_rows += sum([rows.row_count for _, rows in waiting])
         for _, together in itertools.groupby(waiting, key=lambda entry: entry[0] // _COMPANY_NS):
             members = list(together)
-            for batch in self._decoded([rows for _, rows in members]):
+            for batch in self._decoded([(rows.encoding, rows.data, rows.version) for _, rows in members]):
                 self._content.add(batch, np.full(batch.num_rows, members[-1][0], dtype=np.int64))
 
-    def _decoded(self, payloads: list[RowsPayload]) -> Iterator[pa.RecordBatch]:
+    def _decoded(self, payloads: list[tuple[int, Bytes, int]]) -> Iterator[pa.RecordBatch]:
         schema = self._ports.schema_of(self.table_id)
         if schema is not None:
-            yield from decode_payloads([(p.encoding, p.data, p.version) for p in payloads], schema)
+            yield from decode_payloads(payloads, schema)
 
     def _fill(self, schema: TableSchema, now_ns: int) -> None:
         cache = self.definition

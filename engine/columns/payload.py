@@ -2,17 +2,28 @@
 
 import itertools
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
-from engine.columns.types import storage_schema
+from engine.columns.compact import decode_alike
+from engine.columns.types import TAG_TYPE, storage_schema
 from engine.model.schema import TableSchema
 
 MOST_COMPACT_ROWS = 32
 """Up to this many rows the compact form is smaller and faster than Arrow IPC."""
+
+LEAST_ALIKE = 64
+"""From so many payloads on it is worth the while to look for those that are alike."""
+
+MOST_JOINED = 65_536
+"""Most payloads that become one batch."""
+
+_MOST_ROWS = 1 << 20
+"""More than a payload in the compact form can have."""
 
 
 class Encoding(IntEnum):
@@ -75,20 +86,56 @@ _ARRAY_32 = 0xDD
 
 
 def decode_payloads(
-    payloads: Sequence[tuple[int, bytes | bytearray | memoryview, int]], schema: TableSchema
+    payloads: Iterable[tuple[int, bytes | bytearray | memoryview, int]], schema: TableSchema
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of many (encoding, payload, schema version) in their order.
 
-    Neighbours in the compact form become one batch, with the columns of the newest version among them.
+    Neighbours in the compact form become one batch (several if they are very many), with the columns of the newest version
+    among them.
     """
     for encoding, group in itertools.groupby(payloads, key=lambda p: p[0]):
         if encoding == Encoding.COMPACT:
-            members = list(group)
-            version = max(version for _, _, version in members)
-            yield _from_values([msgspec.msgpack.decode(data) for _, data, _ in members], schema.at(version))
+            while members := list(itertools.islice(group, MOST_JOINED)):
+                version = max([version for _, _, version in members])
+                yield _joined([data for _, data, _ in members], schema.at(version))
         else:
             for _, data, version in group:
                 yield decode_rows(encoding, data, schema.at(version))
+
+
+def _joined(payloads: Sequence[bytes | bytearray | memoryview], schema: TableSchema) -> pa.RecordBatch:
+    """Return the rows of compact payloads in their order."""
+    if len(payloads) < LEAST_ALIKE:
+        return _from_values([msgspec.msgpack.decode(data) for data in payloads], schema)
+    parts, left = decode_alike(payloads)
+    batches = [_padded(_typed(part.columns, schema), len(part.payloads), schema) for part in parts]
+    places = [part.payloads * _MOST_ROWS + part.row for part in parts]
+    if left:
+        values: list[list[list[object]]] = [msgspec.msgpack.decode(payloads[number]) for number in left]
+        batches.append(_from_values(values, schema))
+        rows = [len(columns[0]) if columns else 0 for columns in values]
+        places += [np.arange(count) + number * _MOST_ROWS for number, count in zip(left, rows, strict=True)]
+    if len(batches) == 1:
+        return batches[0]
+    order = np.concatenate(places)
+    together = pa.Table.from_batches(batches).unify_dictionaries()
+    if (order[1:] < order[:-1]).any():
+        together = together.take(pa.array(np.argsort(order)))
+    (batch,) = together.combine_chunks().to_batches()
+    return batch
+
+
+def _typed(columns: Sequence[pa.Array], schema: TableSchema) -> list[pa.Array]:
+    """Return ``columns`` with the types that the table stores."""
+    return [_cast(column, field.type) for column, field in zip(columns, storage_schema(schema), strict=False)]
+
+
+def _cast(column: pa.Array, wanted: pa.DataType) -> pa.Array:
+    if wanted == TAG_TYPE and pa.types.is_string(column.type):
+        return column.dictionary_encode()
+    if pa.types.is_timestamp(wanted):
+        return column.cast(pa.int64()).view(wanted)
+    return column.cast(wanted)
 
 
 def _from_values(payloads: Sequence[list[list[object]]], schema: TableSchema) -> pa.RecordBatch:

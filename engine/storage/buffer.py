@@ -1,15 +1,17 @@
 """The rows of one table that no Parquet file holds yet, between two positions of the log."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from engine.columns.chunks import WindowedRows
 from engine.columns.keys import Hashes, KeySet, hash_keys
 from engine.columns.packing import groups, pack
 from engine.columns.payload import decode_payloads
+from engine.disk import Bytes
 from engine.model.schema import TableSchema
 from engine.wal.format import RowsPayload
+from engine.wal.ports import RowsBlock
 
 _versions = itertools.count(1)
 
@@ -48,16 +50,16 @@ class TableBuffer:
         self.chunks: dict[int, BufferedChunk] = {}
         self.batches: list[WindowedRows] = []
         self.version = 0
-        self._pending: list[RowsPayload] = []
+        self._pending: list[RowsPayload | RowsBlock] = []
         self._added_rows = 0
         self._taken_rows = 0
 
-    def add(self, rows: RowsPayload) -> None:
+    def add(self, rows: RowsPayload | RowsBlock) -> None:
         """Append rows; they are seen by the next ``settle``."""
         self._pending.append(rows)
         self._added_rows += rows.row_count
 
-    def take(self) -> list[RowsPayload]:
+    def take(self) -> list[RowsPayload | RowsBlock]:
         """Return what came since the last call; to be given to ``settle`` at once."""
         taken = len(self._pending)
         pending, self._pending[:taken] = self._pending[:taken], []
@@ -70,14 +72,14 @@ class TableBuffer:
         return self._added_rows - self._taken_rows
 
     def settle(
-        self, pending: Sequence[RowsPayload], schema: TableSchema, window_ns: int
+        self, pending: Sequence[RowsPayload | RowsBlock], schema: TableSchema, window_ns: int
     ) -> list[tuple[WindowedRows, Hashes]]:
         """Sort what was taken into windows; ``schema`` has all its columns.
 
         Returns the new rows and the hashes of their keys, so that the caller can compare them with older sources.
         """
         settled = []
-        for batch in decode_payloads([(p.encoding, p.data, p.version) for p in pending], schema):
+        for batch in decode_payloads(_parts(pending), schema):
             found = WindowedRows(batch, window_ns)
             hashes = hash_keys(found.rows, schema.at(batch.num_columns).tags)
             for window, place in found.parts():
@@ -122,3 +124,12 @@ def _packed(batches: Sequence[WindowedRows], schema: TableSchema, window_ns: int
             packed += members
         start += count
     return packed
+
+
+def _parts(pending: Sequence[RowsPayload | RowsBlock]) -> Iterator[tuple[int, Bytes, int]]:
+    """Yield encoding, data and schema version of each payload."""
+    for rows in pending:
+        if isinstance(rows, RowsBlock):
+            yield from rows.parts()
+        else:
+            yield rows.encoding, rows.data, rows.version

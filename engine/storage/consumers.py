@@ -85,6 +85,11 @@ class Consumers:
                 self._open_or_close(position, record)
             self._applied_until = position
 
+    def pass_by(self, position: int) -> None:
+        """Take note that everything up to ``position`` was taken over, or concerns nobody here."""
+        with self._lock:
+            self._applied_until = position
+
     def get(self, trigger_id: int) -> Consumer | None:
         """Return the open consumer of a trigger, ``None`` while it is closed."""
         return self._open.get(trigger_id)

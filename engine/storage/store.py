@@ -22,7 +22,8 @@ from engine.storage.slices import DEFAULT_LIMITS, SliceLimits
 from engine.storage.snapshot import FileChanges, FileWriter, WriterConfig
 from engine.storage.table import SchemaSource, TableData, TableView
 from engine.wal.format import CommitRecord, RowsPayload, RowsRecord, SchemaRecord
-from engine.wal.ports import DurableRecord
+from engine.wal.ports import DurableRecord, RowsBlock
+from engine.wal.replay import LogPart
 
 logger = logging.getLogger(__name__)
 
@@ -126,6 +127,23 @@ class Store:
                 self._applied_until = durable.position
             if durable.position > self._manifest.state_until:
                 self.consumers.apply(durable.position, record)
+
+    def apply_replayed(self, part: LogPart) -> None:
+        """Take over what a replay found; as ``apply`` does, but without an object for each record."""
+        manifest = self._manifest
+        for durable in part.records:
+            if durable.position > min(manifest.rows_until, manifest.state_until) and isinstance(
+                durable.record, SchemaRecord
+            ):
+                self._apply_schema(durable.record)
+            if durable.position > manifest.state_until:
+                self.consumers.apply(durable.position, durable.record)
+        with self._apply_lock:
+            for block in part.rows:
+                self._add(block.behind(manifest.rows_until))
+            self._applied_until = part.last_position
+        if part.last_position > manifest.state_until:
+            self.consumers.pass_by(part.last_position)
 
     def on_durable(self, records: Sequence[DurableRecord]) -> None:
         """See ``FlushObserver``; a record that cannot be taken over does not keep those behind it away."""
@@ -265,7 +283,7 @@ class Store:
                 table = self._tables.setdefault(table_id, self._new_table())
         return table
 
-    def _add(self, rows: RowsPayload) -> None:
+    def _add(self, rows: RowsPayload | RowsBlock) -> None:
         if self.schemas.by_id(rows.table_id) is None:
             return  # the table was deleted meanwhile
         table = self._tables.get(rows.table_id)
@@ -276,7 +294,7 @@ class Store:
         if not self.came.is_set():
             self.came.set()
         self._touched.add(rows.table_id)
-        self._live_bytes += len(rows.data) + OVERHEAD_BYTES
+        self._live_bytes += rows.data_bytes if isinstance(rows, RowsBlock) else len(rows.data) + OVERHEAD_BYTES
 
     def _freeze(self) -> int:
         with self._apply_lock:

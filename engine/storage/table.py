@@ -22,6 +22,7 @@ from engine.storage.manifest import FileEntry
 from engine.storage.objects import AbsentFile, FileReader, PartlyRead
 from engine.storage.ranges import EARLIEST, LATEST, Ranges, inside, joined, of_windows, touches, without
 from engine.wal.format import RowsPayload
+from engine.wal.ports import RowsBlock
 
 logger = logging.getLogger(__name__)
 
@@ -108,8 +109,8 @@ class TableData:
         """Return the table's Parquet files."""
         return self._files
 
-    def add(self, rows: RowsPayload) -> None:
-        """Take over rows of the log; called by the log's writer in the order of positions."""
+    def add(self, rows: RowsPayload | RowsBlock) -> None:
+        """Take over rows of the log; called by the log's writer, or its replay, in the order of positions."""
         self._buffers.live.add(rows)
 
     def freeze(self) -> bool:

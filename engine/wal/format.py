@@ -262,7 +262,7 @@ def decode_records(
     while start < end:
         kind, flags, payload_count, chain_count, meta_bytes, position, length = _HEAD.unpack_from(view, start)
         if position > after:
-            _check_kind(kind, flags)
+            check_kind(kind, flags)
             if kind == _ROWS:
                 payload = _first_payload(view, start, position)
                 yield position, RowsRecord(_rows(view, payload)), (payload,)
@@ -283,6 +283,12 @@ def scan_payloads(view: memoryview, start: int, end: int) -> Iterator[PayloadAt]
         elif payload_count:
             yield from _payloads(view, start, position, payload_count)
         start += length
+
+
+def payloads_at(view: memoryview, start: int) -> Sequence[PayloadAt]:
+    """Return the row payloads of the record at ``start``."""
+    _, _, payload_count, _, _, position, _ = _HEAD.unpack_from(view, start)
+    return _payloads(view, start, position, payload_count)
 
 
 def _take_apart(record: Record) -> tuple[Kind, Sequence[RowsPayload], bytes]:
@@ -323,7 +329,8 @@ def _put_together(kind: int, rows: tuple[RowsPayload, ...], meta: memoryview) ->
     return SchemaRecord(*_schema_meta.decode(meta))
 
 
-def _check_kind(kind: int, flags: int) -> None:
+def check_kind(kind: int, flags: int) -> None:
+    """Raise ``StorageError`` if only a newer version knows records of this kind, or with these flags."""
     if kind not in _KINDS or flags:
         raise StorageError(
             f"the log holds a record of kind {kind} with flags {flags}, which this version does not know: "

@@ -18,13 +18,15 @@ from engine.errors import StorageError
 VERSION = 1
 HEADER_BYTES = 4096
 FRAME_ALIGN = 64
+CHECKED_FROM = 8
+"""From this byte of a frame on its checksum covers it, to its end."""
 
 _HEADER_MAGIC = b"I3WALSEG"
 _HEADER = struct.Struct("<8sHHxxxx16sQQQQQ")
 _CRC = struct.Struct("<I")
 _FRAME_MAGIC = b"I3FR"
 _FRAME = struct.Struct("<4sIBxxxIQQQ8s16x")
-_FRAME_MAGIC_WORD = int.from_bytes(_FRAME_MAGIC, "little")
+FRAME_MAGIC_WORD = int.from_bytes(_FRAME_MAGIC, "little")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +120,17 @@ def decode_header(data: memoryview, where: str) -> SegmentHeader:
 
 
 class FrameCodec:
-    """Makes and reads the frames of one segment; ``where`` is its file, for errors."""
+    """Makes and reads the frames of one segment; ``where`` is its file, for errors.
+
+    Attributes:
+        seed: what the checksums of its frames start from.
+        mark_word: what stands in each of its frames, as a little-endian number.
+    """
 
     def __init__(self, salt: bytes, where: str) -> None:
         self._mark = salt[:8]
-        self._seed = google_crc32c.value(salt)
+        self.mark_word = int.from_bytes(self._mark, "little")
+        self.seed: int = google_crc32c.value(salt)
         self._where = where
 
     def encode_head(self, offset: int, first_position: int, record_count: int, body: bytes) -> bytes:
@@ -159,14 +167,14 @@ class FrameCodec:
         if words <= 0:
             return None
         beginnings = np.frombuffer(view, "<u4", words, offset)[:: FRAME_ALIGN // 4]
-        for at in np.flatnonzero(beginnings == _FRAME_MAGIC_WORD).tolist():
+        for at in np.flatnonzero(beginnings == FRAME_MAGIC_WORD).tolist():
             frame = self.read(view, offset + at * FRAME_ALIGN)
             if frame is not None:
                 return frame
         return None
 
     def _checksum(self, head: bytes, body: bytes) -> int:
-        value: int = google_crc32c.extend(google_crc32c.extend(self._seed, head[8:]), body)
+        value: int = google_crc32c.extend(google_crc32c.extend(self.seed, head[CHECKED_FROM:]), body)
         return value
 
 

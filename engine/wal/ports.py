@@ -1,11 +1,13 @@
 """What the log is given, what it tells, and what it needs of others."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from engine.errors import EngineError
 from engine.wal.format import Record, SchemaRecord
@@ -83,6 +85,45 @@ class RowsRef(msgspec.Struct, frozen=True, gc=False):
     encoding: int
     chain: tuple[int, ...]
     location: PayloadLocation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowsBlock:
+    """Many row payloads of one table in the order of the log, as a replay finds them.
+
+    Attributes:
+        view: the mapped segment.
+        payloads: a row for each (``engine.wal.scan.PAYLOADS``).
+    """
+
+    table_id: int
+    view: memoryview
+    payloads: npt.NDArray[np.void]
+
+    @property
+    def row_count(self) -> int:
+        """Return how many rows there are."""
+        return int(self.payloads["row_count"].sum())
+
+    @property
+    def data_bytes(self) -> int:
+        """Return how long the data of all payloads is."""
+        return int(self.payloads["length"].sum())
+
+    def behind(self, position: int) -> "RowsBlock":
+        """Return those above ``position``."""
+        if not len(self.payloads) or int(self.payloads["position"][0]) > position:
+            return self
+        return RowsBlock(self.table_id, self.view, self.payloads[self.payloads["position"] > position])
+
+    def parts(self) -> Iterator[tuple[int, memoryview, int]]:
+        """Yield encoding, data and schema version of each."""
+        p, view = self.payloads, self.view
+        ends = (p["offset"] + p["length"]).tolist()
+        for encoding, start, end, version in zip(
+            p["encoding"].tolist(), p["offset"].tolist(), ends, p["version"].tolist(), strict=True
+        ):
+            yield encoding, view[start:end], version
 
 
 class FlushObserver(Protocol):

@@ -1,15 +1,15 @@
 """Reads the log when the engine starts: checks it, cuts a torn tail off, and tells where it goes on."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 
 from engine.disk import Disk
 from engine.wal.format import decode_records
 from engine.wal.frames import HEADER_BYTES, Frame, FrameCodec, SegmentEnd
-from engine.wal.ports import DurableRecord, PayloadLocation
+from engine.wal.ports import DurableRecord, PayloadLocation, RowsBlock
+from engine.wal.scan import FrameRun, by_table, one_frame, read_frames, read_records
 from engine.wal.segments import Segment, damaged, read_chain, walk
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,21 @@ class LogTail:
     segments: tuple[Segment, ...]
     previous: SegmentEnd | None
     unused: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogPart:
+    """What some frames that follow each other hold.
+
+    Attributes:
+        records: those that are more than plain rows, in their order.
+        rows: all row payloads by table, those of ``records`` too; views of the mapped segment.
+        last_position: that of the last record.
+    """
+
+    records: Sequence[DurableRecord]
+    rows: Sequence[RowsBlock]
+    last_position: int
 
 
 class LogReplay:
@@ -57,29 +72,26 @@ class LogReplay:
         self.done_bytes = 0
 
     def records(self) -> Iterator[DurableRecord]:
-        """Yield the records above ``after`` in their order; see ``batches``."""
-        return chain.from_iterable(self.batches())
+        """Yield all records above ``after`` in their order; see ``parts``, instead of which this may be read."""
+        for path, view, frames in self._runs():
+            for start, end in zip(frames.starts.tolist(), frames.ends.tolist(), strict=True):
+                yield from _decoded(path, view, start, end, self._after)
 
-    def batches(self) -> Iterator[list[DurableRecord]]:
-        """Yield the records above ``after`` in their order, frame by frame.
-
-        Row payloads are views of the mapped segments. To be read to the end once, and then ``finish`` called.
+    def parts(self) -> Iterator[LogPart]:
+        """Yield what the log holds above ``after``, in its order. To be read to the end once, and then ``finish`` called.
 
         Raises:
             WalCorrupt: a frame is damaged that is not the last one.
             StorageError: a newer version wrote this log.
         """
-        for segment in self._chain.segments:
-            if self._is_wanted(segment):
-                yield from self._read(segment)
-            else:
-                assert segment.end is not None
-                self._last_position = segment.end.last_position
-                self._ended.append(segment)
+        for path, view, frames in self._runs():
+            found = read_records(view, frames, self._after)
+            others = [d for start, end in found.others for d in _decoded(path, view, start, end, self._after)]
+            yield LogPart(others, by_table(view, found.payloads), frames.last_position)
 
     def finish(self) -> LogTail:
         """Cut the torn tail off and return where the log goes on."""
-        assert len(self._ended) == len(self._chain.segments), "batches() was not read to its end"
+        assert len(self._ended) == len(self._chain.segments), "the log was not read to its end"
         previous = self._chain.previous
         if self._ended:
             last = self._ended[-1]
@@ -93,30 +105,41 @@ class LogReplay:
     def _is_wanted(self, segment: Segment) -> bool:
         return segment.end is None or segment.end.last_position > self._after
 
-    def _read(self, segment: Segment) -> Iterator[list[DurableRecord]]:
-        view = self._disk.map(segment.path)
-        path = str(segment.path)
-        end_offset = HEADER_BYTES
-        for frame in self._frames(segment, view):
+    def _runs(self) -> Iterator[tuple[str, memoryview, FrameRun]]:
+        """Yield file, content and frames of the log, those with records above ``after``; take note of each segment's end."""
+        for segment in self._chain.segments:
+            if not self._is_wanted(segment):
+                assert segment.end is not None
+                self._last_position = segment.end.last_position
+                self._ended.append(segment)
+                continue
+            view = self._disk.map(segment.path)
+            end_offset = HEADER_BYTES
+            for frames in self._frames(segment, view):
+                self._last_position = frames.last_position
+                self.done_bytes += frames.end - end_offset
+                end_offset = frames.end
+                if frames.last_position > self._after:
+                    yield str(segment.path), view, frames
+            end = segment.end or SegmentEnd(segment.first_position, end_offset, self._last_position)
+            self._ended.append(replace(segment, end=end))
+
+    def _frames(self, segment: Segment, view: memoryview) -> Iterator[FrameRun]:
+        """Yield the frames of a segment, many at once as long as nothing is the matter with them."""
+        if segment.header is None:
+            return
+        codec = FrameCodec(segment.header.salt, str(segment.path))
+        offset = HEADER_BYTES
+        end = segment.end.end_offset if segment.end else len(view)
+        while (frames := read_frames(codec, view, offset, min(end, len(view)), self._last_position)) is not None:
+            yield frames
+            offset = frames.end
+        is_last = segment.end is None and not segment.is_lost
+        rest = _frames_to_the_tail(segment, codec, view, offset) if is_last else walk(segment, view, offset)
+        for frame in rest:
             if frame.first_position <= self._last_position:
                 raise damaged(segment.path, frame.offset, f"position {frame.first_position} stands there again")
-            self._last_position = frame.last_position
-            self.done_bytes += frame.end - end_offset
-            end_offset = frame.end
-            if frame.last_position > self._after:
-                yield [
-                    DurableRecord(
-                        position, record, tuple([PayloadLocation(path, p.offset, p.length) for p in payloads])
-                    )
-                    for position, record, payloads in decode_records(view, frame.start, frame.end, self._after)
-                ]
-        end = segment.end or SegmentEnd(segment.first_position, end_offset, self._last_position)
-        self._ended.append(replace(segment, end=end))
-
-    def _frames(self, segment: Segment, view: memoryview) -> Iterator[Frame]:
-        if segment.end is not None or segment.is_lost or segment.header is None:
-            return walk(segment, view)
-        return _frames_to_the_tail(segment, FrameCodec(segment.header.salt, str(segment.path)), view)
+            yield one_frame(frame)
 
     def _cut(self, path: Path, end_offset: int) -> None:
         if self._disk.size(path) <= end_offset:
@@ -130,12 +153,16 @@ class LogReplay:
             file.close()
 
 
-def _frames_to_the_tail(segment: Segment, codec: FrameCodec, view: memoryview) -> Iterator[Frame]:
-    """Yield the frames of a segment that no other one follows; only its last frame may be torn."""
-    offset = HEADER_BYTES
+def _frames_to_the_tail(segment: Segment, codec: FrameCodec, view: memoryview, offset: int) -> Iterator[Frame]:
+    """Yield the frames from ``offset`` on of a segment that no other one follows; only its last frame may be torn."""
     while (frame := codec.read(view, offset)) is not None:
         yield frame
         offset = frame.end
     behind = codec.find(view, offset)
     if behind is not None:
         raise damaged(segment.path, offset, f"a damaged frame is followed by a good one at offset {behind.offset}")
+
+
+def _decoded(path: str, view: memoryview, start: int, end: int, after: int) -> Iterator[DurableRecord]:
+    for position, record, payloads in decode_records(view, start, end, after):
+        yield DurableRecord(position, record, tuple([PayloadLocation(path, p.offset, p.length) for p in payloads]))

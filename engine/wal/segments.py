@@ -101,8 +101,8 @@ def is_whole(disk: Disk, folder: Path, after: int) -> bool:
     return True
 
 
-def walk(segment: Segment, view: memoryview) -> Iterator[Frame]:
-    """Yield the frames of a segment whose end is known, or that was given up, from its mapped content.
+def walk(segment: Segment, view: memoryview, offset: int = HEADER_BYTES) -> Iterator[Frame]:
+    """Yield the frames from ``offset`` on of a segment whose end is known, or that was given up, from its mapped content.
 
     Raises:
         WalCorrupt: a frame before the end is damaged.
@@ -111,7 +111,6 @@ def walk(segment: Segment, view: memoryview) -> Iterator[Frame]:
         return
     codec = FrameCodec(segment.header.salt, str(segment.path))
     end = segment.end.end_offset if segment.end else len(view)
-    offset = HEADER_BYTES
     while offset < end:
         frame = codec.read(view, offset)
         if frame is None or frame.end > end:

@@ -172,7 +172,7 @@ def open_log(disk: Disk, folder: Path, setup: LogSetup | None = None) -> Wal:
     """Replay the log in ``folder`` and open it."""
     setup = setup or LogSetup()
     replay = LogReplay(disk, folder, setup.after)
-    for _ in replay.batches():
+    for _ in replay.parts():
         pass
     start = WalStart(replay.finish(), setup.after + 1, setup.generations, (TABLE, OTHER_TABLE))
     return Wal.open(disk, setup.clock, setup.config, start, WalPorts(setup.planner, setup.observers))

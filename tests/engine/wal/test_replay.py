@@ -29,7 +29,7 @@ from tests.support.wal import (
 def replayed(folder: Path, after: int = 0) -> LogTail:
     """Read the log to its end and return where it goes on; on a disk that is quick to sync."""
     replay = LogReplay(CrashingDisk(folder.parent), folder, after)
-    for _ in replay.batches():
+    for _ in replay.parts():
         pass
     return replay.finish()
 
@@ -164,7 +164,7 @@ def test_a_log_goes_on_above_every_position_it_gave(tmp_path: Path) -> None:
 def test_a_replay_tells_how_far_it_is(tmp_path: Path) -> None:
     write_log(tmp_path, [[rows("x" * 500)] for _ in range(4)])
     replay = LogReplay(RealDisk(), tmp_path, 0)
-    seen = [replay.done_bytes / replay.total_bytes for _ in replay.batches()]
+    seen = [replay.done_bytes / replay.total_bytes for _ in replay.parts()]
     assert seen == sorted(seen)
     assert 0 < seen[0] < seen[-1] <= 1
 
