@@ -2,7 +2,7 @@
 
 from engine.errors import InvalidRequest, LineProtocolError
 from engine.lineprotocol.columnar import MOST_BYTES, parse_columns
-from engine.lineprotocol.groups import ParsedBody, RejectedLine, RowCollector, excerpt
+from engine.lineprotocol.groups import ParsedBody, RejectedLine, RowCollector, excerpt, refuse_line
 from engine.lineprotocol.lines import parse_line, split_lines
 from engine.lineprotocol.timestamps import ingest_time, to_ns
 from engine.model.precision import Precision
@@ -21,7 +21,7 @@ def parse_body(body: bytes, precision: Precision, ingest_time_ns: int) -> Parsed
     that are reserved, types of columns – is not judged here.
 
     Raises:
-        InvalidRequest: ``body`` is not UTF-8.
+        InvalidRequest: ``body`` is not UTF-8, or hardly line protocol, see ``refuse_line``.
     """
     text = _decode(body)
     ingest_time_ns = ingest_time(ingest_time_ns, precision)
@@ -35,13 +35,13 @@ def parse_lines(body: str, precision: Precision, ingest_time_ns: int) -> ParsedB
     """Return what ``body`` holds, parsed line by line; ``ingest_time_ns`` is cut down to ``precision`` already."""
     lines = list(split_lines(body))
     collector = RowCollector()
-    rejected = []
+    rejected: list[RejectedLine] = []
     for number, raw in enumerate(lines, start=1):
         try:
             line = parse_line(raw)
             time = ingest_time_ns if line.timestamp is None else to_ns(line.timestamp, precision)
         except LineProtocolError as error:
-            rejected.append(RejectedLine(number, str(error), excerpt(raw.encode())))
+            refuse_line(rejected, RejectedLine(number, str(error), excerpt(raw.encode())))
         else:
             collector.add(number, line, time)
     return ParsedBody(collector.groups(), rejected, len(lines), lambda number: excerpt(lines[number - 1].encode()))

@@ -11,7 +11,15 @@ import pyarrow as pa
 from engine.columns.types import ARROW
 from engine.errors import LineProtocolError
 from engine.lineprotocol.csv_rows import Columns, CsvRows
-from engine.lineprotocol.groups import LineGroup, ParsedBody, RejectedLine, RowCollector, excerpt, merge_groups
+from engine.lineprotocol.groups import (
+    LineGroup,
+    ParsedBody,
+    RejectedLine,
+    RowCollector,
+    excerpt,
+    merge_groups,
+    refuse_line,
+)
 from engine.lineprotocol.lines import MOST_STRING_BYTES, parse_line
 from engine.lineprotocol.shapes import Rows, Shape, has_shape, looks_of, rows_of, shape_of
 from engine.lineprotocol.timestamps import columns_to_ns, to_ns
@@ -176,7 +184,7 @@ class _ColumnarBody:
                 line = parse_line(self._raw(number).decode())
                 time = self._ingest_time_ns if line.timestamp is None else to_ns(line.timestamp, self._precision)
             except LineProtocolError as error:
-                self._rejected.append(RejectedLine(number, str(error), self._original_line(number)))
+                refuse_line(self._rejected, RejectedLine(number, str(error), self._original_line(number)))
             else:
                 collector.add(number, line, time)
         return [group.columns for group in collector.groups()]

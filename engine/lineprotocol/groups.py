@@ -10,10 +10,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from engine.columns.types import ARROW, TAG_TYPE
+from engine.errors import InvalidRequest
 from engine.lineprotocol.lines import Line, Value
 from engine.model.schema import TIME_COLUMN, ColumnType
 
 Fields = tuple[tuple[str, ColumnType], ...]
+
+MOST_REJECTED = 100_000
+"""A body with more lines that do not parse is refused whole: to tell of five million would take gigabytes."""
 
 _MOST_EXCERPT_BYTES = 20
 
@@ -157,6 +161,21 @@ class RejectedLine:
     line_number: int
     message: str
     original_line: str
+
+
+def refuse_line(rejected: list[RejectedLine], line: RejectedLine) -> None:
+    """Put ``line`` to those of a body that do not parse.
+
+    Raises:
+        InvalidRequest: there are more than ``MOST_REJECTED``.
+    """
+    rejected.append(line)
+    if len(rejected) > MOST_REJECTED:
+        first = rejected[0]
+        raise InvalidRequest(
+            f"nothing was written, for more than {MOST_REJECTED} lines are no line protocol; "
+            f"the first is line {first.line_number}, `{first.original_line}`: {first.message}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

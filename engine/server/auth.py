@@ -28,7 +28,10 @@ def check_access(engine: Engine, request: Request) -> None:
 
 
 def _query_token(request: Request) -> str | None:
-    """Return the token in the query string, ``None`` where there is none or the path allows none; the last one counts."""
+    """Return the token in the query string, ``None`` where there is none or the path allows none.
+
+    Of several the last one counts; an empty password is none.
+    """
     if request.path not in QUERY_TOKEN_PATHS:
         return None
-    return dict(query_pairs(request.query)).get("p")
+    return dict(query_pairs(request.query)).get("p") or None

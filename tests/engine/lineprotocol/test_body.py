@@ -2,6 +2,7 @@ import pyarrow as pa
 import pytest
 
 from engine.errors import InvalidRequest
+from engine.lineprotocol import groups
 from engine.lineprotocol.body import FEWEST_COLUMNAR_LINES, parse_body, parse_lines
 from engine.lineprotocol.groups import RejectedLine
 from engine.model.precision import Precision
@@ -92,3 +93,18 @@ def test_the_size_of_a_body_makes_no_difference(lines):
 def test_original_line_is_there_for_every_number():
     parsed = parse("# x\nm f=1 12345678901234567\n\nm f=\n m f=2")
     assert [parsed.original_line(number) for number in (1, 2, 3)] == ["m f=1 12345678901234", "m f=", " m f=2"]
+
+
+@pytest.mark.parametrize("line_count", [52, FEWEST_COLUMNAR_LINES + 52], ids=["line by line", "in columns"])
+def test_a_body_that_is_hardly_line_protocol_is_refused_whole(monkeypatch, line_count):
+    monkeypatch.setattr(groups, "MOST_REJECTED", 50)
+    lines = ["m f=1"] * line_count
+    lines[1:51] = ["x"] * 50
+    assert len(parse("\n".join(lines)).rejected) == 50
+    lines[51] = "y"
+    with pytest.raises(InvalidRequest) as refused:
+        parse("\n".join(lines))
+    assert str(refused.value) == (
+        "nothing was written, for more than 50 lines are no line protocol; "
+        "the first is line 2, `x`: Expected at least one space character, got end of input"
+    )

@@ -117,6 +117,7 @@ def test_a_token_is_the_password_of_version_1(server: Web, admin: str) -> None: 
     assert status(f"/write?db=foo&u=me&p={admin}", {}) == 204
     assert status(f"/write?db=foo&p={admin}", {"Authorization": "Bearer wrong"}) == 204
     assert status("/write?db=foo", bearer(admin)) == 204
+    assert status("/write?db=foo&u=&p=", bearer(admin)) == 204
     assert told(server.post("/write?db=foo&p=wrong", headers=bearer(admin))) == REFUSED
     assert told(server.post("/write?db=foo")) == REFUSED
     assert status(f"/api/v2/write?bucket=foo&p={admin}", {}) == 401
