@@ -221,6 +221,7 @@ class Engine:
         self._caches.tick()
         self._settling.tick()
         self._maintenance.tick()
+        self._maintenance.compact()
 
     def quiet(self) -> None:
         """Return when what was found in old parts of the log is on its way to its triggers."""

@@ -111,9 +111,13 @@ class FileSets:
             return True
 
     def forget_files(self, files: Iterable[FileEntry]) -> None:
-        """Let go of what is known of files that are there no more."""
-        for file in files:
-            self._checked.pop((file.table_id, file.name), None)
+        """Let go of what is known of files that are there no more, and of folders with them as soon as nobody reads them."""
+        with self._lock:
+            for file in files:
+                self._checked.pop((file.table_id, file.name), None)
+                for key, present in list(self._current.items()):
+                    if key[0] == file.table_id and file.name in present.names:
+                        self._retire(self._current.pop(key))
 
     def _map(self, file: FileEntry) -> memoryview:
         return self._disk.map(self._files_of(file.table_id) / file.name)

@@ -1,4 +1,4 @@
-"""Keeps memory and log within their limits: snapshots when the buffer is full, then lets segments of the log go."""
+"""Keeps memory, log and files within their limits: snapshots when the buffer is full, lets segments go, compacts files."""
 
 import logging
 import threading
@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from engine.clock import Clock
 from engine.errors import EngineError
+from engine.storage.compaction import Compaction
 from engine.storage.store import Store
 from engine.storage.truncation import LogRetention, Reader, SealedSegment, decide_truncation
 from engine.wal.wal import Wal
@@ -15,6 +16,12 @@ from engine.wal.wal import Wal
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.25
+
+COMPACT_EVERY_S = 2.0
+"""So long nobody looks for files to compact after there were none."""
+
+REST_S = 0.05
+"""So long a compaction rests at least after each step, otherwise as long as the step took: half a core is left alone."""
 
 T = TypeVar("T")
 
@@ -78,17 +85,21 @@ class Maintenance:
         self._side = side
         self._clock = clock
         self._lock = threading.Lock()
+        self.compaction = Compaction(store, clock, self._lock)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
+        self._compactor = threading.Thread(target=self._compact, name="compaction", daemon=True)
 
     def start(self) -> None:
         """Begin to look after the store."""
         self._thread.start()
+        self._compactor.start()
 
     def stop(self) -> None:
         """Return when the thread has ended."""
         self._stopping.set()
         self._thread.join()
+        self._compactor.join()
 
     def tick(self) -> None:
         """Snapshot if the buffer has reached its limit, or files have expired; then look after the rest."""
@@ -100,6 +111,10 @@ class Maintenance:
                 self.snapshot()
             self._next_expiry_ns = now_ns + self._config.expiry_check_ns
         self._look_after()
+
+    def compact(self) -> bool:
+        """Do one step of compaction; return whether there was something to do."""
+        return self.compaction.step()
 
     def snapshot(self) -> None:
         """Move the buffer to Parquet and let go of what the log need not hold any more."""
@@ -151,3 +166,16 @@ class Maintenance:
             except (EngineError, OSError):
                 logger.exception("a snapshot failed; the log keeps everything, and it is tried again")
                 self._stopping.wait(5.0)
+
+    def _compact(self) -> None:
+        rest_s = LOOK_EVERY_S
+        while not self._stopping.wait(rest_s):
+            began_ns = self._clock.monotonic_ns()
+            try:
+                is_busy = self.compact()
+            except (EngineError, OSError):
+                logger.exception("a step of compaction failed; the files are as they were, and it is tried again")
+                rest_s = 30.0
+                continue
+            took_s = (self._clock.monotonic_ns() - began_ns) / 1e9
+            rest_s = max(took_s, REST_S) if is_busy else COMPACT_EVERY_S

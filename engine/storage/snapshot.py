@@ -104,6 +104,25 @@ class FileWriter:
             if not table[table_id]:
                 del table[table_id]
 
+    def rewrite(self, schema: TableSchema, files: Sequence[FileEntry]) -> FileChanges:
+        """Write the rows of ``files`` of a table, those in holes not, in new files; all are synced, their folder too."""
+        changes = FileChanges()
+        found = []
+        for file in files:
+            taken = Taken(file, ((file.min_time, file.max_time),), is_whole=True)
+            found.append((taken, self._times(taken, schema)))
+        interval = (min(file.low for file in files), max(file.high for file in files))
+        changes.replaced[schema.table_id] = list(files)
+        added = changes.added[schema.table_id] = []
+        try:
+            for file in self._files(FrozenRows(schema, ()), found, interval):
+                added.append(file)
+            self._disk.sync_folder(self._paths.table_folder(schema.table_id))
+        except BaseException:
+            self.discard(changes)
+            raise
+        return changes
+
     def discard(self, changes: FileChanges) -> None:
         """Remove what was written and will not be named, as far as the disk lets us."""
         old = {(f.table_id, f.name) for files in changes.replaced.values() for f in files}

@@ -206,6 +206,7 @@ class Store:
             state_until, checkpoint = self._write_checkpoint(idle_low)
             before = self._manifest
             self._replace_manifest(self._next_manifest((until, state_until, checkpoint), changes))
+            self._trust(changes)
             for table_id in self._frozen | changes.tables:
                 table = self._tables.get(table_id)
                 if table is not None:
@@ -216,6 +217,37 @@ class Store:
                 self._disk.remove(self._paths.checkpoints / before.checkpoint)
             self.objects.tidy(self._manifest)
             return self._manifest
+
+    def files_by_table(self) -> dict[int, tuple[FileEntry, ...]]:
+        """Return the Parquet files of each table; the same object as long as they stay the same."""
+        return {table_id: table.files for table_id, table in list(self._tables.items())}
+
+    def merges(self, table_id: int) -> int:
+        """Return how often windows of a table were merged for queries, because sources shared keys, since the start."""
+        table = self._tables.get(table_id)
+        return table.merges if table else 0
+
+    def is_intact(self, file: FileEntry) -> bool:
+        """Return whether a Parquet file is what the manifest says."""
+        return self._reader.is_intact(file)
+
+    def name_of(self, table_id: int) -> str:
+        """Return the name of a table, for people."""
+        schema = self.schemas.by_id(table_id)
+        return schema.name if schema else str(table_id)
+
+    def rewrite(self, table_id: int, files: Sequence[FileEntry]) -> FileChanges | None:
+        """Write the rows of ``files`` anew, those in holes not; return what is to be exchanged.
+
+        ``None``: the table, or one of the files, is not there any more.
+        """
+        schema = self.schemas.by_id(table_id)
+        if schema is None:
+            return None
+        try:
+            return self._writer.rewrite(schema, files)
+        except FileNotFoundError:
+            return None
 
     def exchange(self, changes: FileChanges) -> bool:
         """Name other files with the same rows, or fewer, in the manifest; all new files are synced, their folders too.
@@ -232,6 +264,7 @@ class Store:
             before = self._manifest
             marks = (before.rows_until, before.state_until, before.checkpoint)
             self._replace_manifest(self._next_manifest(marks, changes))
+            self._trust(changes)
             for table_id in changes.tables:
                 table = self._tables.get(table_id)
                 if table is not None:
@@ -355,6 +388,13 @@ class Store:
         self.objects.publish(manifest, encoded)
         replace_file(self._disk, self._paths.manifest, encoded)
         self._manifest = manifest
+
+    def _trust(self, changes: FileChanges) -> None:
+        """Note that nobody need look at what was just written."""
+        old = {(f.table_id, f.name) for files in changes.replaced.values() for f in files}
+        for file in [f for files in changes.added.values() for f in files]:
+            if (file.table_id, file.name) not in old:
+                self.file_sets.trust(file)
 
     def _remove_old(self, before: Manifest, changes: FileChanges) -> None:
         """Remove files that were named ``before`` or written since, and are not named now."""

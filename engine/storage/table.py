@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,9 +24,6 @@ from engine.wal.format import RowsPayload
 from engine.wal.ports import RowsBlock
 
 logger = logging.getLogger(__name__)
-
-MOST_FILES_OF_WINDOW = 8
-"""From this many files of one window on, a snapshot makes them one."""
 
 PIECE_ROWS = 50_000
 """Windows that must be merged are merged together up to about so many buffered rows."""
@@ -161,13 +157,7 @@ class TableData:
             frozen = buffers.frozen
             if frozen is None:
                 return FrozenRows(schema, ())
-            windows = frozen.late | self._full_windows(frozen)
-            return FrozenRows(schema, tuple(frozen.batches), self._files, of_windows(windows, self._window_ns))
-
-    def _full_windows(self, frozen: TableBuffer) -> set[int]:
-        """Return the windows with new rows that have too many files of their own."""
-        own = Counter(f.window for f in self._files if f.max_time < f.window + self._window_ns)
-        return {window for window, files in own.items() if files >= MOST_FILES_OF_WINDOW and window in frozen.chunks}
+            return FrozenRows(schema, tuple(frozen.batches), self._files, of_windows(frozen.late, self._window_ns))
 
     def stored(self, added: Sequence[FileEntry], replaced: Sequence[FileEntry]) -> None:
         """Take over the files of a snapshot whose manifest is durable; the frozen buffer goes."""

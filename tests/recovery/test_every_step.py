@@ -49,7 +49,17 @@ class Story:
         self.write()
         self.write()
         self.run()
+        self.node.engine.snapshot()
+        self.compact()
         self.node.close()
+
+    def compact(self) -> None:
+        """Put all files of a table together, as the background does sooner or later."""
+        store = self.node.engine.store
+        table_id, files = next((t, files) for t, files in store.files_by_table().items() if len(files) > 1)
+        changes = store.rewrite(table_id, files)
+        assert changes is not None
+        assert store.exchange(changes)
 
 
 def stops_within(told: Callable[[], None]) -> bool:

@@ -12,6 +12,7 @@ from engine.columns.payload import encode_rows
 from engine.disk import Disk, RealDisk
 from engine.model.schema import TableSchema
 from engine.paths import NodePaths
+from engine.storage.compaction import Compaction, CompactionLimits
 from engine.storage.objects import Objects, each_file
 from engine.storage.ranges import Ranges, outside
 from engine.storage.slices import SliceLimits
@@ -26,6 +27,11 @@ SMALL = SliceLimits(file_rows=40, group_rows=8, gap_ns=WINDOW_NS, worth_rows=1, 
 """So that a few rows make several files, row groups and holes."""
 
 
+SMALL_STEPS = CompactionLimits(
+    periods_ns=(2 * WINDOW_NS, 10 * WINDOW_NS, None), most_rows=40, most_bytes=1 << 20, most_files=3
+)
+
+
 class FedStore:
     """A store on a folder; ``write`` stands for what the log would hand it."""
 
@@ -33,7 +39,8 @@ class FedStore:
         self.folder = folder
         self.disk = disk or RealDisk()
         config = StoreConfig(WINDOW_NS, limits=SMALL)
-        self.store = Store(self.disk, NodePaths(folder, "node"), config, SystemClock(), objects)
+        self.paths = NodePaths(folder, "node")
+        self.store = Store(self.disk, self.paths, config, SystemClock(), objects)
         self.records: list[DurableRecord] = []
         self.store.open()
 
@@ -60,6 +67,11 @@ class FedStore:
     def snapshot(self) -> None:
         """Move the buffer to Parquet."""
         self.store.snapshot(lambda trigger_id: None)
+
+    def compact(self, steps: int = 1000) -> int:
+        """Put files together, until nothing is to be done or so many steps were; return how many."""
+        compaction = Compaction(self.store, SystemClock(), limits=SMALL_STEPS)
+        return next((done for done in range(steps) if not compaction.step()), steps)
 
     def reopened(self, folder: Path | None = None) -> "FedStore":
         """Return a new store on the same folder (or a copy of it), fed with the records again, as a replay does."""

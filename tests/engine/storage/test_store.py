@@ -25,7 +25,7 @@ row = st.fixed_dictionaries(
     {"time": st.integers(0, 350)},
     optional={"host": st.sampled_from(["x", "y"]), "a": st.floats(allow_nan=False), "b": st.integers(0, 9)},
 )
-step = st.lists(row, min_size=1, max_size=5) | st.just("snapshot") | st.just("reopen") | st.just("look")
+step = st.lists(row, min_size=1, max_size=5) | st.sampled_from(["snapshot", "compact", "reopen", "look"])
 
 
 def merged(writes: list[list[dict[str, Any]]]) -> dict[Any, dict[str, Any]]:
@@ -53,6 +53,8 @@ def test_a_table_equals_a_dict_of_dicts_through_snapshots_and_restarts(steps: li
         for one in [*steps, "look"]:
             if one == "snapshot":
                 fed.snapshot()
+            elif one == "compact":
+                fed.compact(2)
             elif one == "reopen":
                 fed = fed.reopened()
             elif one == "look":
@@ -90,7 +92,8 @@ def test_many_snapshots_of_one_window_leave_few_files(tmp_path: Path) -> None:
     for i in range(30):
         fed.write(SCHEMA, [{"time": i}])
         fed.snapshot()
-    assert len(fed.store.files(SCHEMA.table_id)) <= 9
+        fed.compact()
+    assert len(fed.store.files(SCHEMA.table_id)) <= 3
     assert len(fed.rows(SCHEMA)) == 30
 
 
