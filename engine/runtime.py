@@ -247,7 +247,8 @@ class Engine:
         found = self._database(database)
         tables = StoredTables(self.store, found.database_id)
         system = DatabaseSystemTables(self._sources, found)
-        return self._queries.sql(tables, system, sql, params, CachedRows(self._caches, self.store.schemas, found))
+        cached = CachedRows(self._caches, self.store.schemas, found, self._oldest_kept)
+        return self._queries.sql(tables, system, sql, params, cached)
 
     def plugin_query(self, database: str, sql: str, params: dict[str, str | int | float | bool | None]) -> bytes:
         """Return rows as an Arrow IPC stream; names of tables may be parameters (architecture §8.11)."""
@@ -448,7 +449,9 @@ class Engine:
         )
         self.triggers = TriggerManager(self.catalog, log, self._toolbox(stamps) if settings.plugin_dir else None)
         answers = TriggerAnswers(self.triggers, self.registry, self._environments, self._cache_states)
-        self._sources = EngineSources(self.catalog, self.store, self.paths, answers)
+        self._sources = EngineSources(
+            self.catalog, self.store, self.paths, answers, int(settings.internal_retention_age_s * 1e9)
+        )
         letters = LetterStore(self, self._has_letters)
         self._letters = LetterBox(letters, self.triggers, self.store.schemas, self._writes, self.wal)
         self._settling = Settling(self.store)

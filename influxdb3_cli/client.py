@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from engine.model.durations import NS_PER_SECOND, format_duration
 from influxdb3_cli.errors import AnswerBroken, AnswerUnusable, CommandFailed, RequestNotSent, ServerRefused
 from influxdb3_cli.texts import quote, sql_text
 
@@ -113,27 +114,48 @@ class InfluxClient:
     ) -> None:
         self._http.close()
 
-    def create_database(self, name: str) -> None:
-        """Create the database ``name``."""
-        self._call("POST", _DATABASE, body={"db": name, "retention_period": None})
+    def create_database(self, name: str, period_s: int | None = None) -> None:
+        """Create the database ``name``; its rows are kept for ``period_s`` seconds, ``None`` = for ever."""
+        self._call("POST", _DATABASE, body={"db": name, "retention_period": _period(period_s)})
 
-    def delete_database(self, name: str) -> None:
-        """Delete the database ``name``."""
-        self._call("DELETE", _DATABASE, params={"db": name}, headers=_JSON)
+    def update_database(self, name: str, period_s: int | None) -> None:
+        """Keep the rows of a database for ``period_s`` seconds, ``None`` = for ever."""
+        self._call("PUT", _DATABASE, body={"db": name, "retention_period": _period(period_s)})
+
+    def delete_database(self, name: str, hard_delete_at: str | None = None) -> None:
+        """Delete the database ``name``; its data goes at the time that is given."""
+        self._call("DELETE", _DATABASE, params=_given(db=name, hard_delete_at=hard_delete_at), headers=_JSON)
 
     def databases(self, fmt: str, *, show_deleted: bool) -> Body:
         """List the databases in the format ``fmt``."""
         params = {"format": _SENT_FORMATS.get(fmt, fmt), "show_deleted": str(show_deleted).lower()}
         return self._stream("GET", _DATABASE, params=params, headers=_JSON)
 
-    def create_table(self, database: str, name: str, tags: list[str], fields: list[tuple[str, str]]) -> None:
-        """Create a table; ``fields`` are pairs of name and type."""
-        described = [{"name": field, "type": kind} for field, kind in fields]
-        self._call("POST", _TABLE, body={"db": database, "table": name, "tags": tags, "fields": described})
+    def create_table(
+        self,
+        database: str,
+        name: str,
+        tags: list[str],
+        fields: list[tuple[str, str]],
+        period_s: int | None = None,
+    ) -> None:
+        """Create a table; ``fields`` are pairs of name and type; for ``period_s`` see ``update_table``."""
+        body = {
+            "db": database,
+            "table": name,
+            "tags": tags,
+            "fields": [{"name": f, "type": kind} for f, kind in fields],
+        }
+        self._call("POST", _TABLE, body=body if period_s is None else body | {"retention_period": _period(period_s)})
 
-    def delete_table(self, database: str, name: str) -> None:
-        """Delete the table ``name``."""
-        self._call("DELETE", _TABLE, params={"db": database, "table": name}, headers=_JSON)
+    def update_table(self, database: str, name: str, period_s: int | None) -> None:
+        """Keep the rows of a table for ``period_s`` seconds, ``None`` = as long as those of its database."""
+        self._call("PUT", _TABLE, body={"db": database, "table": name, "retention_period": _period(period_s)})
+
+    def delete_table(self, database: str, name: str, hard_delete_at: str | None = None) -> None:
+        """Delete the table ``name``; its rows go at the time that is given."""
+        params = _given(db=database, table=name, hard_delete_at=hard_delete_at)
+        self._call("DELETE", _TABLE, params=params, headers=_JSON)
 
     def create_cache(self, kind: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
         """Create a cache, ``kind`` is ``last_cache`` or ``distinct_cache``; return its description, ``None`` = it was there."""
@@ -368,3 +390,12 @@ def _member(value: dict[str, Any], key: str, kind: type[_T]) -> _T:
     if not isinstance(member, kind):
         raise AnswerUnusable(f"no {kind.__name__} under {quote(key)}")
     return member
+
+
+def _period(seconds: int | None) -> str | None:
+    return None if seconds is None else format_duration(seconds * NS_PER_SECOND)
+
+
+def _given(**params: str | None) -> dict[str, str]:
+    """Return the parameters that have a value."""
+    return {name: value for name, value in params.items() if value is not None}

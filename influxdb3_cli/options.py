@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import typer
 
 from engine.errors import InvalidRequest
+from engine.model.retention import parse_period
 
 if TYPE_CHECKING:
     from influxdb3_cli.client import InfluxClient
@@ -122,6 +123,16 @@ def chosen_letters(ids: list[str] | None, is_all: bool) -> list[str] | None:
     return comma_list(ids) or None
 
 
+def period(text: str | int) -> int:
+    """Return the whole seconds of a retention period such as ``30d``."""
+    if isinstance(text, int):
+        return text
+    try:
+        return parse_period(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r}: {error}") from error
+
+
 Host = Annotated[
     str,
     typer.Option(
@@ -153,6 +164,35 @@ LetterIds = Annotated[
     list[str] | None, typer.Option("--id", metavar="ID,…", help="These dead letters.", show_default=False)
 ]
 AllLetters = Annotated[bool, typer.Option("--all", help="All dead letters that there are.")]
+RetentionPeriod = Annotated[
+    int | None,
+    typer.Option(
+        "--retention-period",
+        parser=period,
+        metavar="DURATION",
+        help="So long rows are kept, such as 30d.",
+        show_default=False,
+    ),
+]
+NewRetentionPeriod = Annotated[
+    str | None,
+    typer.Option(
+        "--retention-period",
+        "-r",
+        metavar="DURATION",
+        help="So long rows are kept, such as 30d; or none.",
+        show_default=False,
+    ),
+]
+HardDelete = Annotated[
+    str | None,
+    typer.Option(
+        "--hard-delete",
+        metavar="WHEN",
+        help="When the data goes: never, now, default (after 72 hours), or a time like 2026-11-21T08:00:00Z.",
+        show_default=False,
+    ),
+]
 OutputFormat = Annotated[Format, typer.Option("--format", help="How rows are printed.")]
 InputArguments = Annotated[
     list[str] | None,

@@ -167,10 +167,10 @@ class Caches:
                 known[1].adopt(definition)
                 self._live[cache_id] = (database, known[1])
 
-    def read(self, cache: CacheDefinition) -> pa.Table | None:
-        """Return what ``cache`` says now; ``None`` if its table is not there."""
+    def read(self, cache: CacheDefinition, oldest_ns: int | None = None) -> pa.Table | None:
+        """Return what ``cache`` says now, of rows from ``oldest_ns`` on; ``None`` if its table is not there."""
         known = self._live.get(cache.cache_id)
-        return None if known is None else known[1].read(self._clock.now_ns())
+        return None if known is None else known[1].read(self._clock.now_ns(), oldest_ns)
 
     def tick(self) -> None:
         """Sort in what waits; let go of what has expired, when it is time for that."""

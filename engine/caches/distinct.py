@@ -50,13 +50,15 @@ class DistinctValues:
         if len(self._keys) > most + most // 4 + _SLACK:
             self._keep(self._newest(np.arange(len(self._keys))))
 
-    def read(self, now_ns: int, schema: TableSchema) -> pa.Table:
-        """Return the combinations that are not too old, sorted, nulls first."""
+    def read(self, now_ns: int, schema: TableSchema, oldest_ns: int | None = None) -> pa.Table:
+        """Return the combinations that are not too old, sorted, nulls first; none without a row from ``oldest_ns`` on."""
         if self._order is None:
             ranks = [self._keys.ranks(i) for i in range(len(self.definition.key_columns))]
             self._order = np.lexsort(ranks[::-1])
         shown = np.zeros(len(self._keys), dtype=bool)
         shown[self._valid(now_ns)] = True
+        if oldest_ns is not None:
+            shown &= self._latest[: len(self._keys)] >= oldest_ns
         numbers = self._order[shown[self._order]]
         return pa.table({name: self._keys.column(i, numbers) for i, name in enumerate(self.definition.key_columns)})
 

@@ -78,13 +78,19 @@ class LastRows:
         if len(candidates):
             self._enter(batch, came_ns, keys, times, candidates)
 
-    def read(self, now_ns: int, schema: TableSchema) -> pa.Table:
-        """Return the rows that have not expired: of each key the newest first; key columns, then values."""
+    def read(self, now_ns: int, schema: TableSchema, oldest_ns: int | None = None) -> pa.Table:
+        """Return the rows that have not expired: of each key the newest first; key columns, then values.
+
+        Rows from before ``oldest_ns`` are left out.
+        """
         known = self._table
         if known is None or now_ns >= known.expires_ns or known.version != schema.version:
             self._pack(now_ns)
             known = self._table = self._made_table(schema)
-        return known.rows
+        if oldest_ns is None:
+            return known.rows
+        times = known.rows.column(TIME_COLUMN).cast(pa.int64()).to_numpy()
+        return known.rows.take(pa.array(np.flatnonzero(times >= oldest_ns)))
 
     def evict(self, now_ns: int) -> None:
         """Let go of what has expired."""

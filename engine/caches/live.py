@@ -94,11 +94,11 @@ class LiveCache:
             self._content = self._content.adopt(definition)  # type: ignore[arg-type]  # the owner compares the kinds
             self.definition = definition
 
-    def read(self, now_ns: int) -> pa.Table | None:
-        """Return what the cache says now; ``None`` if its table was deleted."""
+    def read(self, now_ns: int, oldest_ns: int | None = None) -> pa.Table | None:
+        """Return what the cache says now, of rows from ``oldest_ns`` on; ``None`` if its table was deleted."""
         with self._lock:
             schema = self._catch_up(now_ns)
-            return None if schema is None else self._content.read(now_ns, schema)
+            return None if schema is None else self._content.read(now_ns, schema, oldest_ns)
 
     def evict(self, now_ns: int) -> None:
         """Let go of what has expired."""

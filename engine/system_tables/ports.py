@@ -46,11 +46,12 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class StoredTable:
-    """A table, its columns as (name, InfluxDB's type word) and its Parquet files."""
+    """A table, its columns as (name, InfluxDB's type word) and its Parquet files; whether it or its database was deleted."""
 
     name: str
     columns: tuple[tuple[str, str], ...]
     files: tuple[StoredFile, ...]
+    is_deleted: bool = False
 
 
 class SystemSources(Protocol):
@@ -82,6 +83,9 @@ class SystemSources(Protocol):
 
     def backfills(self, database: Database) -> Sequence[BackfillStatus]:
         """Return the backfills of a database that go on."""
+
+    def internal_retention_ns(self) -> int:
+        """Return how long what happened is kept, in ``_internal``."""
 
     def stored_tables(self, database_id: int) -> Sequence[StoredTable]:
         """Return the tables of a database."""

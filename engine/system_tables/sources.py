@@ -46,11 +46,14 @@ class RunningEngine(Protocol):
 class EngineSources:
     """The running engine as the source of system tables (port ``SystemSources``)."""
 
-    def __init__(self, catalog: Catalog, store: Store, paths: NodePaths, engine: RunningEngine) -> None:
+    def __init__(
+        self, catalog: Catalog, store: Store, paths: NodePaths, engine: RunningEngine, internal_retention_ns: int
+    ) -> None:
         self._catalog = catalog
         self._store = store
         self._paths = paths
         self._engine = engine
+        self._internal_retention_ns = internal_retention_ns
 
     def catalog(self) -> CatalogState:
         """See ``SystemSources``."""
@@ -107,6 +110,10 @@ class EngineSources:
         """See ``SystemSources``."""
         return self._engine.cache_values(database)
 
+    def internal_retention_ns(self) -> int:
+        """See ``SystemSources``."""
+        return self._internal_retention_ns
+
     def stored_tables(self, database_id: int) -> Sequence[StoredTable]:
         """See ``SystemSources``."""
         return [self._stored(schema) for schema in self._store.schemas.tables_of(database_id)]
@@ -118,7 +125,7 @@ class EngineSources:
             for f in self._store.files(schema.table_id)
         )
         columns = tuple((c.name, c.type.short) for c in schema.columns)
-        return StoredTable(schema.name, columns, files)
+        return StoredTable(schema.name, columns, files, schema.is_deleted)
 
 
 def _apart(wanted: "pc.Expression | None", excluded: Ranges) -> "pc.Expression | None":

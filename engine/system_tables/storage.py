@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from engine.catalog.state import Database
 from engine.model.caches import DistinctCache, LastCache
+from engine.model.durations import NS_PER_SECOND
 from engine.system_tables.ports import SystemSources
 
 TEXT = pa.string()
@@ -22,7 +23,15 @@ PARQUET_FILES = pa.schema(
         ("max_time", pa.int64()),
     ]
 )
-DATABASES = pa.schema([("database_name", TEXT), ("deleted", pa.bool_())])
+MOMENT = pa.timestamp("s", "UTC")
+DATABASES = pa.schema(
+    [
+        ("database_name", TEXT),
+        ("retention_period_ns", COUNT),
+        ("deleted", pa.bool_()),
+        ("hard_deletion_time", MOMENT),
+    ]
+)
 TABLES = pa.schema(
     [
         ("database_name", TEXT),
@@ -31,6 +40,9 @@ TABLES = pa.schema(
         ("series_key_columns", TEXT),
         ("last_cache_count", COUNT),
         ("distinct_cache_count", COUNT),
+        ("deleted", pa.bool_()),
+        ("hard_deletion_time", MOMENT),
+        ("retention_period_ns", COUNT),
     ]
 )
 LAST_CACHES = pa.schema(
@@ -98,7 +110,15 @@ def parquet_files(sources: SystemSources, database: Database) -> pa.Table:
 
 def databases(sources: SystemSources, database: Database) -> pa.Table:
     """Return all databases."""
-    rows = [{"database_name": d.name, "deleted": d.is_deleted} for d in sources.catalog().databases]
+    rows = [
+        {
+            "database_name": d.name,
+            "retention_period_ns": _retention_ns(sources, d),
+            "deleted": d.is_deleted,
+            "hard_deletion_time": _seconds(d.hard_delete_ns),
+        }
+        for d in sources.catalog().databases
+    ]
     return pa.Table.from_pylist(rows, schema=DATABASES)
 
 
@@ -112,11 +132,33 @@ def tables(sources: SystemSources, database: Database) -> pa.Table:
             "series_key_columns": ", ".join(name for name, kind in table.columns if kind == "tag"),
             "last_cache_count": len(d.caches_of(table.name, LastCache)),
             "distinct_cache_count": len(d.caches_of(table.name, DistinctCache)),
+            "deleted": table.is_deleted,
+            "hard_deletion_time": _seconds(_hard_delete_ns(d, table.name)),
+            "retention_period_ns": _retention_ns(sources, d, table.name),
         }
         for d in sources.catalog().databases
         for table in sources.stored_tables(d.database_id)
     ]
     return pa.Table.from_pylist(rows, schema=TABLES)
+
+
+def _retention_ns(sources: SystemSources, database: Database, table: str | None = None) -> int | None:
+    """Return how long rows are kept, ``None`` = for ever."""
+    if database.is_internal:
+        return sources.internal_retention_ns()
+    seconds = database.retention_s if table is None else database.retention_of(table)
+    return None if seconds is None else seconds * NS_PER_SECOND
+
+
+def _hard_delete_ns(database: Database, table: str) -> int | None:
+    """Return when the data of a deleted table goes: with its own time or that of its database, whichever comes first."""
+    entry = database.table(table)
+    times = [e.hard_delete_ns for e in (database, entry) if e is not None and e.hard_delete_ns is not None]
+    return min(times, default=None)
+
+
+def _seconds(time_ns: int | None) -> int | None:
+    return None if time_ns is None else time_ns // NS_PER_SECOND
 
 
 def last_caches(sources: SystemSources, database: Database) -> pa.Table:

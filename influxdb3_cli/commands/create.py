@@ -18,6 +18,7 @@ from influxdb3_cli.options import (
     Database,
     DatabaseName,
     Host,
+    RetentionPeriod,
     TableName,
     Token,
     TriggerName,
@@ -46,10 +47,12 @@ class TokenFormat(StrEnum):
 
 
 @app.command("database")
-def create_database(name: DatabaseName, host: Host = DEFAULT_HOST, token: Token = None) -> None:
+def create_database(
+    name: DatabaseName, retention_period: RetentionPeriod = None, host: Host = DEFAULT_HOST, token: Token = None
+) -> None:
     """Create a database; a write creates it too."""
     with connect(host, token) as client:
-        client.create_database(name)
+        client.create_database(name, retention_period)
     output.line(f"Database {quote(name)} created successfully")
 
 
@@ -125,13 +128,14 @@ def create_table(
         list[str] | None,
         typer.Option("--fields", "-f", metavar="FIELD:TYPE,…", help=f"Fields; types are {', '.join(_FIELD_TYPES)}."),
     ] = None,
+    retention_period: RetentionPeriod = None,
     host: Host = DEFAULT_HOST,
     token: Token = None,
 ) -> None:
     """Create a table; a write creates it too."""
     columns = [_field(text) for text in comma_list(fields)]
     with connect(host, token) as client:
-        client.create_table(database, name, comma_list(tags), columns)
+        client.create_table(database, name, comma_list(tags), columns, retention_period)
     output.line(f"Table {quote(database)}.{quote(name)} created successfully")
 
 

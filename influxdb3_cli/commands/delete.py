@@ -13,6 +13,7 @@ from influxdb3_cli.options import (
     AllLetters,
     Database,
     DatabaseName,
+    HardDelete,
     Host,
     LetterIds,
     OfTrigger,
@@ -26,15 +27,23 @@ from influxdb3_cli.texts import quote
 
 app = typer.Typer(help="Delete databases, tables, triggers, backfills, caches.", no_args_is_help=True)
 
+_WORDS = ("never", "now", "default")
+
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @app.command("database")
-def delete_database(name: DatabaseName, yes: Yes = False, host: Host = DEFAULT_HOST, token: Token = None) -> None:
-    """Delete a database."""
+def delete_database(
+    name: DatabaseName,
+    hard_delete: HardDelete = None,
+    yes: Yes = False,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Delete a database: it gets a name with the time, and its data goes later."""
     _confirm(quote(name), is_confirmed=yes)
     with connect(host, token) as client:
-        client.delete_database(name)
+        client.delete_database(name, _when(hard_delete))
     output.line(f"Database {quote(name)} deleted successfully")
 
 
@@ -60,13 +69,18 @@ def delete_distinct_cache(
 
 @app.command("table")
 def delete_table(
-    name: TableName, database: Database, yes: Yes = False, host: Host = DEFAULT_HOST, token: Token = None
+    name: TableName,
+    database: Database,
+    hard_delete: HardDelete = None,
+    yes: Yes = False,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
 ) -> None:
-    """Delete a table."""
+    """Delete a table: it gets a name with the time, and its rows go later."""
     full_name = f"{quote(database)}.{quote(name)}"
     _confirm(full_name, is_confirmed=yes)
     with connect(host, token) as client:
-        client.delete_table(database, name)
+        client.delete_table(database, name, _when(hard_delete))
     output.line(f"Table {full_name} deleted successfully")
 
 
@@ -131,6 +145,11 @@ def delete_cache_state(
     with connect(host, token) as client:
         client.delete_cache_state(database, trigger, key)
     output.line(f"{what[0].upper()}{what[1:]} deleted successfully")
+
+
+def _when(text: str | None) -> str | None:
+    """Return when data goes as requests say it; times are checked by the server, by its clock."""
+    return text if text is None or text.lower() not in _WORDS else text.lower()
 
 
 def _confirm(what: str, *, is_confirmed: bool) -> None:

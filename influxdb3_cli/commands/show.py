@@ -16,6 +16,15 @@ app.add_typer(show_system.app, name="s", hidden=True)
 
 _INTERNAL = "_internal"
 _PLUGINS = "SELECT plugin_name, file_name, file_path, size_bytes, last_modified FROM system.plugin_files"
+_RETENTION = (
+    "SELECT database_name, CASE WHEN seconds IS NULL THEN 'infinite' "
+    "WHEN seconds % 86400 = 0 THEN concat(seconds / 86400, 'd') "
+    "WHEN seconds % 3600 = 0 THEN concat(seconds / 3600, 'h') "
+    "WHEN seconds % 60 = 0 THEN concat(seconds / 60, 'm') "
+    "ELSE concat(seconds, 's') END AS retention_period "
+    "FROM (SELECT database_name, CAST(retention_period_ns / 1000000000 AS BIGINT) AS seconds "
+    "FROM system.databases){} ORDER BY database_name"
+)
 _TRIGGERS = (
     "SELECT t.trigger_name, s.trigger_spec, t.plugin_filename, s.state, t.error_behavior, "
     "s.last_run, s.last_outcome, s.runs, s.failures, s.lag_rows, s.next_due, s.reason "
@@ -54,6 +63,21 @@ def databases(
 ) -> None:
     """Show the databases."""
     with connect(host, token) as client, client.databases(fmt.value, show_deleted=show_deleted) as body:
+        output.emit(body)
+
+
+@app.command()
+def retention(
+    database: Annotated[
+        str | None, typer.Option("--database", metavar="NAME", help="Only this database.", show_default=False)
+    ] = None,
+    fmt: OutputFormat = Format.PRETTY,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Show how long the rows of databases are kept."""
+    chosen = "" if database is None else f" WHERE database_name = {sql_text(database)}"
+    with connect(host, token) as client, client.query_sql(_INTERNAL, _RETENTION.format(chosen), fmt.value) as body:
         output.emit(body)
 
 

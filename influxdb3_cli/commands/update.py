@@ -6,12 +6,16 @@ from typing import Annotated, Any
 import typer
 
 from engine.model.backfill import parse_start_point
+from engine.model.retention import parse_period
 from engine.model.trigger import ErrorBehavior
 from influxdb3_cli import output
+from influxdb3_cli.errors import CommandFailed
 from influxdb3_cli.options import (
     DEFAULT_HOST,
     Database,
     Host,
+    NewRetentionPeriod,
+    TableName,
     Token,
     checked,
     connect,
@@ -20,7 +24,7 @@ from influxdb3_cli.options import (
 from influxdb3_cli.trigger_options import canonical_spec, with_trigger_options
 from influxdb3_cli.uploads import read_replacement
 
-app = typer.Typer(help="Change a trigger.", no_args_is_help=True)
+app = typer.Typer(help="Change a database, a table or a trigger.", no_args_is_help=True)
 
 
 def _start_point(text: str) -> str:
@@ -30,7 +34,36 @@ def _start_point(text: str) -> str:
 
 @app.callback()
 def group() -> None:
-    """Change a trigger."""
+    """Change a database, a table or a trigger."""
+
+
+@app.command("database")
+def update_database(
+    database: Database,
+    retention_period: NewRetentionPeriod = None,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Change how long the rows of a database are kept."""
+    period_s = _new_period(retention_period, "database")
+    with connect(host, token) as client:
+        client.update_database(database, period_s)
+    output.line(f'Database "{database}" updated successfully')
+
+
+@app.command("table")
+def update_table(
+    name: TableName,
+    database: Database,
+    retention_period: NewRetentionPeriod = None,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Change how long the rows of a table are kept; with none as long as those of its database."""
+    period_s = _new_period(retention_period, "table")
+    with connect(host, token) as client:
+        client.update_table(database, name, period_s)
+    output.line(f'Table "{database}"."{name}" updated successfully')
 
 
 @app.command("trigger")
@@ -106,6 +139,22 @@ def update_trigger(
         output.note(f"warning: {text}")
     how = " (atomic directory replacement)" if isinstance(replacement, list) else ""
     output.line(f"Trigger '{chosen}' updated successfully{how}")
+
+
+def _new_period(text: str | None, what: str) -> int | None:
+    """Return the seconds of a period, ``None`` for the word none.
+
+    Raises:
+        CommandFailed: there is none, or it is no period.
+    """
+    if text is None:
+        raise CommandFailed(f"--retention-period is required for update {what}")
+    if text.lower() == "none":
+        return None
+    try:
+        return parse_period(text)
+    except ValueError as error:
+        raise CommandFailed(str(error)) from error
 
 
 def _chosen(name: str | None, trigger_name: str | None) -> str:

@@ -47,7 +47,7 @@ def test_databases_are_listed_by_name(server: Web) -> None:  # facts 108, 109
     [
         ({"db": "a b"}, 400, '{"error":"invalid character in database or rp name'),
         ({"db": ""}, 400, '{"error":"db name cannot be empty"}'),
-        ({"db": "r", "retention_period": "30d"}, 400, "retention_period '30d' cannot be kept"),
+        ({"db": "r", "retention_period": 30}, 400, "serde json error: invalid type: "),
         ({"db": 7}, 400, "serde json error: "),
     ],
 )
@@ -71,7 +71,7 @@ def test_a_deleted_database_is_only_shown_when_asked_for(server: Web) -> None:  
     [
         pytest.param("db=nope", 404, "the requested resource was not found: nope", id="115"),
         pytest.param("db=_internal", 500, "cannot delete internal db", id="116"),
-        pytest.param("db=foo&hard_delete_at=zz", 400, "hard_delete_at 'zz' cannot be kept", id="117"),
+        pytest.param("db=foo&hard_delete_at=zz", 400, "Cannot parse the timestamp: 'zz' is not", id="117"),
         pytest.param("db=foo&hard_delete_at=default", 200, "", id="default"),
         pytest.param("", 400, "serde error: missing field `db`", id="none"),
     ],
@@ -117,7 +117,7 @@ def test_a_table_that_cannot_be_created(server: Web, changes: dict[str, Any], st
         pytest.param("db=foo&table=nope", 404, "Table nope not in DB schema for foo", id="122"),
         pytest.param("db=nope&table=t", 404, "Database not found nope", id="3.4"),
         pytest.param("db=foo", 400, "serde error: missing field `table`", id="none"),
-        pytest.param("db=foo&table=t&hard_delete_at=now", 400, "hard_delete_at 'now' cannot be kept", id="time"),
+        pytest.param("db=foo&table=t&hard_delete_at=zz", 400, "Cannot parse the timestamp: 'zz' is not", id="time"),
         pytest.param("db=foo&table=t", 200, "", id="there"),
     ],
 )
