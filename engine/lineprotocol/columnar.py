@@ -1,8 +1,8 @@
 """Line protocol in columns: a large body becomes Arrow arrays without a loop over its lines.
 
-Once its separators are commas, a line is a row of CSV: ``table,tagkey,tagvalue,…,fieldkey,fieldvalue,…,timestamp``. So
-lines of one shape are handed to Arrow's CSV reader, after it was made certain for each of them that what Arrow reads is
-what the line by line parser would read. All other lines go to that parser.
+Lines of one shape have the same separators in the same order, with the same names between them. So where the separators
+stand says where all values of a column are, and Arrow gathers and converts them in one call, after it was made certain for
+each line that what Arrow reads is what the line by line parser would read. All other lines go to that parser.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from engine.columns.types import ARROW
 from engine.errors import LineProtocolError
-from engine.lineprotocol.csv_rows import Columns, CsvRows
+from engine.lineprotocol.fitting import Columns, ShapedRows
 from engine.lineprotocol.groups import (
     LineGroup,
     ParsedBody,
@@ -21,7 +21,8 @@ from engine.lineprotocol.groups import (
     refuse_line,
 )
 from engine.lineprotocol.lines import MOST_STRING_BYTES, parse_line
-from engine.lineprotocol.shapes import Rows, Shape, has_shape, looks_of, rows_of, shape_of
+from engine.lineprotocol.shapes import Rows, Shape, looks_of, rows_of, shape_of
+from engine.lineprotocol.texts import Texts
 from engine.lineprotocol.timestamps import columns_to_ns, to_ns
 from engine.lineprotocol.tokens import FIRST_BYTES, MIX, Indices, lay_out, scan, words_of
 from engine.model.precision import Precision
@@ -60,7 +61,7 @@ class _ColumnarBody:
         self._fewest_tokens = fewest_tokens
         self._tokens = scan(body, MOST_STRING_BYTES)
         self._layout = lay_out(body, self._tokens)
-        self._csv = CsvRows(self._tokens)
+        self._texts = Texts(self._tokens)
         self._groups: list[LineGroup] = []
         self._rejected: list[RejectedLine] = []
         self._one_by_one = [self._layout.careful]
@@ -120,12 +121,16 @@ class _ColumnarBody:
                 rows = rows.select(slice(1, None))
                 continue
             most -= 1
-            fits = has_shape(self._tokens, shape, rows)
-            chosen, rows = (rows, rows.select(slice(0))) if fits.all() else (rows.select(fits), rows.select(~fits))
+            shaped = self._shaped(shape, rows)
+            fits = shaped.fits()
+            chosen, rows = rows, rows.select(~fits)
+            if rows.lines.size:
+                chosen = chosen.select(fits)
+                shaped = self._shaped(shape, chosen)
             if chosen.stops.size < self._fewest_tokens:
                 self._defer(chosen.lines)
             else:
-                self._convert(shape, chosen)
+                self._convert(shape, chosen, shaped)
         return rows
 
     def _shape_of_first(self, rows: Rows) -> Shape | None:
@@ -137,17 +142,20 @@ class _ColumnarBody:
             return None  # line by line it comes up again, with the reason
         return shape if rows.kinds[0].tobytes() == shape.kinds else None
 
-    def _convert(self, shape: Shape, rows: Rows) -> None:
+    def _shaped(self, shape: Shape, rows: Rows) -> ShapedRows:
+        return ShapedRows(self._tokens, self._texts, shape, rows)
+
+    def _convert(self, shape: Shape, rows: Rows, shaped: ShapedRows) -> None:
         """Make a group of ``rows``, leaving out those that Arrow cannot convert."""
         try:
-            columns = self._csv.read(shape, rows)
+            columns = shaped.columns()
         except pa.ArrowInvalid:
             if rows.stops.size < 2 * self._fewest_tokens or len(rows.lines) == 1:
                 self._defer(rows.lines)
                 return
             half = len(rows.lines) // 2
-            self._convert(shape, rows.select(slice(half)))
-            self._convert(shape, rows.select(slice(half, None)))
+            for part in (rows.select(slice(half)), rows.select(slice(half, None))):
+                self._convert(shape, part, self._shaped(shape, part))
         else:
             self._add_group(shape, self._layout.numbers[rows.lines], columns)
 

@@ -1,6 +1,5 @@
-"""The shape that a line gives to a group of lines, and which lines have it."""
+"""The shape that a line gives to a group of lines, and lines with equally many separators as rows."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,6 @@ from engine.lineprotocol.tokens import (
     FIRST_BYTES,
     MIX,
     NEWLINE,
-    QUOTE,
     SPACE,
     WORD,
     Bytes,
@@ -25,17 +23,11 @@ from engine.lineprotocol.tokens import (
 )
 from engine.model.schema import ColumnType
 
-_BEGINS_BOOLEAN = np.zeros(256, np.bool_)
-_BEGINS_BOOLEAN[list(b"tTfF")] = True
 # The ends of values, as far as they tell a type: a digit, a letter of a boolean, and those that stand for themselves.
 _VALUE_ENDS = np.zeros(256, np.uint8)
 _VALUE_ENDS[list(b'iu"')] = list(b'iu"')
 _VALUE_ENDS[list(b"0123456789")] = ord("0")
 _VALUE_ENDS[list(b"tTfFeE")] = ord("t")
-_MINUS = b"-"[0]
-_ZERO = np.uint8(b"0"[0])
-
-_SUFFIX = {ColumnType.INTEGER: b"i"[0], ColumnType.UINTEGER: b"u"[0]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +54,16 @@ class Shape:
     time_place: int | None
 
     def places(self, kind: ColumnType) -> list[int]:
-        """Return the tokens that are values of fields of the type ``kind``."""
+        """Return the tokens that are values of fields of the type ``kind``, or the timestamp."""
+        if kind is ColumnType.TIME:
+            return [] if self.time_place is None else [self.time_place]
         return [place for place, (_, of) in zip(self.field_places, self.fields, strict=True) if of is kind]
+
+    @property
+    def kinds_of_values(self) -> list[ColumnType]:
+        """Return the types that its fields have, and that of the timestamp if there is one."""
+        kinds = dict.fromkeys(kind for _, kind in self.fields)
+        return [*kinds, ColumnType.TIME] if self.time_place is not None else [*kinds]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,100 +140,3 @@ def looks_of(tokens: Tokens, rows: Rows) -> npt.NDArray[np.uint64]:
     factors = np.cumprod(np.full(rows.stops.shape[1], MIX))
     total: npt.NDArray[np.uint64] = (looks * factors).sum(axis=1)
     return total
-
-
-def has_shape(tokens: Tokens, shape: Shape, rows: Rows) -> Flags:
-    """Return which of ``rows`` have ``shape``, none of them a line that needs care.
-
-    Such a line holds what the line by line parser would read in it, if Arrow can convert its values: what Arrow reads
-    otherwise – ``.5``, ``1.``, ``+1``, ``nan``, hexadecimal – is told apart here.
-    """
-    fits: Flags = tokens.quotes[rows.lines] == 2 * len(shape.places(ColumnType.STRING))
-    if rows.kinds.shape[1] != len(shape.kinds):
-        return np.zeros(len(rows.lines), np.bool_)
-    fits &= _all_in_row(rows.kinds == np.frombuffer(shape.kinds, np.uint8))
-    fits &= _has_names(tokens, shape, rows)
-    if shape.tag_places:
-        begins, stops = _spans(rows, shape.tag_places)
-        fits &= _all_in_row(stops > begins)
-    for kind in ColumnType:
-        if places := shape.places(kind):
-            fits &= _all_in_row(_holds(tokens, rows, places, kind))
-    if shape.time_place is not None:
-        fits &= _all_in_row(_is_number(tokens, rows, [shape.time_place], 1))
-    return fits
-
-
-def _all_in_row(flags: Flags) -> Flags | np.bool_:
-    """Return the rows in which all ``flags`` are set; that all are set everywhere is the usual case, and soon known."""
-    return np.True_ if flags.all() else flags.all(axis=1)
-
-
-def _spans(rows: Rows, places: Sequence[int]) -> tuple[Indices, Indices]:
-    """Return where the tokens at ``places``, none of which is the first of its line, begin and end."""
-    columns = np.array(places)
-    return rows.stops[:, columns - 1] + 1, rows.stops[:, columns]
-
-
-def _has_names(tokens: Tokens, shape: Shape, rows: Rows) -> Flags | np.bool_:
-    """Return the rows whose tokens that are not values are those of ``shape``, compared eight bytes at a time."""
-    places = np.array([place for place, _ in shape.names])
-    begins = rows.stops[:, places - 1] + 1
-    begins[:, 0] = tokens.starts[rows.lines]  # the first token is the table
-    lengths = rows.stops[:, places] - begins
-    has_lengths = _all_in_row(lengths == [len(name) for _, name in shape.names])
-    parts = [
-        (index, offset, name[offset : offset + WORD])
-        for index, (_, name) in enumerate(shape.names)
-        for offset in range(0, len(name), WORD)
-    ]
-    names, offsets, texts = zip(*parts, strict=True)
-    positions = begins[:, names]
-    positions += np.array(offsets)
-    last_position = len(tokens.data) - WORD
-    if int(begins[-1, -1]) + max(offsets) > last_position:
-        # A token at the very end that is too short is ruled out by its length, but compared all the same.
-        np.minimum(positions, last_position, out=positions)
-    words = words_of(tokens.data)[positions]
-    words &= np.array([(1 << 8 * len(text)) - 1 for text in texts], np.uint64)
-    return has_lengths & _all_in_row(words == np.array([int.from_bytes(text, "little") for text in texts], np.uint64))
-
-
-def _holds(tokens: Tokens, rows: Rows, places: list[int], kind: ColumnType) -> Flags:
-    """Return which tokens of ``places`` have the form of a value of the type ``kind``."""
-    if kind is ColumnType.FLOAT:
-        return _is_number(tokens, rows, places, 1)
-    begins, stops = _spans(rows, places)
-    first, last = tokens.data[begins], tokens.data[stops - 1]
-    if kind is ColumnType.BOOLEAN:
-        return _BEGINS_BOOLEAN[first]
-    if kind is ColumnType.STRING:
-        is_value: Flags = (first == QUOTE) & (last == QUOTE) & (stops - begins > 1)
-        return is_value
-    is_value = _is_number(tokens, rows, places, 2)
-    is_value &= last == _SUFFIX[kind]
-    if kind is ColumnType.UINTEGER:
-        is_value &= _is_digit(first)
-    return is_value
-
-
-def _is_number(tokens: Tokens, rows: Rows, places: Sequence[int], from_end: int) -> Flags:
-    """Return which tokens of ``places`` begin and end like a number.
-
-    It ends with a digit, its last byte but ``from_end`` - 1, and begins with a digit, a minus before it or not.
-    """
-    begins, stops = _spans(rows, places)
-    first = tokens.data[begins]
-    is_number = _is_digit(first)
-    if not is_number.all():
-        is_number |= (first == _MINUS) & _is_digit(tokens.data[begins + 1])
-    is_number &= _is_digit(tokens.data[stops - from_end])
-    if tokens.suspects is not None:
-        first_separators = tokens.last[rows.lines] - (rows.stops.shape[1] - 1)
-        is_number &= ~tokens.suspects[first_separators[:, np.newaxis] + np.array(places)]
-    return is_number
-
-
-def _is_digit(characters: Bytes) -> Flags:
-    is_digit: Flags = characters - _ZERO < 10  # what lies before the zero wraps around to more than ten
-    return is_digit

@@ -15,9 +15,6 @@ NEWLINE, SPACE, COMMA, EQUALS, QUOTE = b'\n ,="'
 _BACKSLASH, _RETURN, _TAB, _HASH, _NUL = b"\\\r\t#\0"
 _BLANKS = b" \t"
 
-# In strings, what a CSV reader would take for a separator is replaced by these until the columns are there.
-MASKED_COMMA, MASKED_RETURN = b"\1\2"
-
 WORD = 8
 """So many bytes are compared at once; behind the body as many follow, so that they can be read at each position."""
 
@@ -31,10 +28,10 @@ _PIECE_BYTES = 2**16
 
 _IS_SEPARATOR = np.zeros(256, np.bool_)
 _IS_SEPARATOR[[NEWLINE, SPACE, COMMA, EQUALS]] = True
-_NEEDS_CARE_ANYWHERE = np.zeros(256, np.bool_)
-_NEEDS_CARE_ANYWHERE[[_NUL, MASKED_COMMA, MASKED_RETURN]] = True
-_NEEDS_CARE_OUTSIDE = _NEEDS_CARE_ANYWHERE.copy()
-_NEEDS_CARE_OUTSIDE[[_BACKSLASH, _RETURN, _TAB]] = True
+_IS_MARK = _IS_SEPARATOR.copy()
+_IS_MARK[[QUOTE, _BACKSLASH, _RETURN, _TAB, _NUL]] = True
+_NEEDS_CARE_OUTSIDE = np.zeros(256, np.bool_)
+_NEEDS_CARE_OUTSIDE[[_BACKSLASH, _RETURN, _TAB, _NUL]] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +40,6 @@ class Tokens:
 
     Attributes:
         data: the body and ``WORD`` bytes more.
-        csv: the body with every separator as a comma, line breaks apart, and strings without their quotes: between
-            two commas each.
         separators: position of each separator outside strings: line breaks, blanks, commas, equals signs.
         kinds: the byte at each of these positions.
         starts: the position at which each line starts.
@@ -55,14 +50,10 @@ class Tokens:
         needs_care: the lines that only the line by line parser can judge, blank lines not among them. The tokens of
             all others are what they seem: nothing is escaped outside strings, a quote opens a string behind an equals
             sign or closes it before a separator, and no string goes beyond the line.
-        has_masked: strings hold masked bytes in ``csv``.
-        has_escapes: strings hold backslashes.
-        suspects: per separator whether the token before it holds what Arrow takes for a number and line protocol does
-            not, should it be one; ``None`` = there is nothing of the kind.
+        has_escapes: there are backslashes.
     """
 
     data: Bytes
-    csv: Bytes
     separators: Indices
     kinds: Bytes
     starts: Indices
@@ -71,9 +62,7 @@ class Tokens:
     counts: Indices
     quotes: Indices
     needs_care: Flags
-    has_masked: bool
     has_escapes: bool
-    suspects: Flags | None
 
 
 def words_of(data: Bytes) -> npt.NDArray[np.uint64]:
@@ -85,33 +74,27 @@ def scan(body: bytes, longest_line: int) -> Tokens:
     """Return the tokens of ``body``, which ends with a line break; lines of more than ``longest_line`` bytes need care."""
     data = np.frombuffer(body + bytes(WORD), np.uint8)
     view = data[: len(body)]
-    specials = [byte for byte in (QUOTE, _BACKSLASH, _RETURN, _TAB, _NUL, MASKED_COMMA, MASKED_RETURN) if byte in body]
-    marks, odd = _marks(view, specials, has_x=b"x" in body or b"X" in body)
-    kinds = view[marks]
+    has_backslash = _BACKSLASH in body
+    has_specials = has_backslash or any(byte in body for byte in (QUOTE, _RETURN, _TAB, _NUL))
+    marks, kinds = _marks(view, has_backslash=has_backslash)
     line_breaks = np.flatnonzero(kinds == NEWLINE)
     stops = marks[line_breaks]
     starts = np.concatenate(([0], stops[:-1] + 1))
-    csv = view.copy()
-    has_masked = False
-    if specials:
+    if has_specials:
         quotes, delimiters, needs_care = _quotes(data, marks, kinds, line_breaks)
         is_inside = _inside(delimiters, len(marks))
-        is_careful = np.where(is_inside, _NEEDS_CARE_ANYWHERE[kinds], _NEEDS_CARE_OUTSIDE[kinds])
+        is_careful = ~is_inside & _NEEDS_CARE_OUTSIDE[kinds]
         needs_care[np.searchsorted(line_breaks, np.flatnonzero(is_careful))] = True
-        csv[marks[delimiters]] = COMMA
-        has_masked = _mask(csv, marks, kinds, is_inside)
         is_real = _IS_SEPARATOR[kinds] & ~is_inside
         marks, kinds = marks[is_real], kinds[is_real]
         line_breaks = np.flatnonzero(kinds == NEWLINE)
     else:
         quotes = np.zeros(len(stops), np.int64)
         needs_care = np.zeros(len(stops), np.bool_)
-    csv[marks[kinds != NEWLINE]] = COMMA
     first = data[starts]
     needs_care |= (first == SPACE) | (first == _TAB) | (first == _HASH) | (stops - starts > longest_line)
     return Tokens(
         data=data,
-        csv=csv,
         separators=marks,
         kinds=kinds,
         starts=starts,
@@ -120,31 +103,30 @@ def scan(body: bytes, longest_line: int) -> Tokens:
         counts=np.diff(line_breaks, prepend=-1),
         quotes=quotes,
         needs_care=needs_care,
-        has_masked=has_masked,
-        has_escapes=_BACKSLASH in specials,
-        suspects=_suspects(odd, marks),
+        has_escapes=has_backslash,
     )
 
 
-def _marks(view: Bytes, specials: list[int], *, has_x: bool) -> tuple[Indices, Indices]:
-    """Return where separators and ``specials`` stand, and where a ``.e`` or ``0x`` begins, the letter in either case.
+def _marks(view: Bytes, *, has_backslash: bool) -> tuple[Indices, Bytes]:
+    """Return where separators and special bytes stand, and which these are.
 
-    The body is taken in pieces that stay in the processor's cache: passing over all of it at once costs twice as much.
+    All of them but two are at most a comma, which few other bytes are. The body is taken in pieces that stay in the
+    processor's cache: passing over all of it at once costs twice as much.
     """
-    marks, odd = [], []
+    pieces = []
     for begin in range(0, len(view), _PIECE_BYTES):
         piece = view[begin : begin + _PIECE_BYTES]
-        is_marked = (piece == NEWLINE) | (piece == SPACE) | (piece == COMMA) | (piece == EQUALS)
-        for byte in specials:
-            is_marked |= piece == byte
-        marks.append(np.flatnonzero(is_marked) + begin)
-        lower = view[begin + 1 : begin + 1 + _PIECE_BYTES] | 0x20
-        piece = piece[: len(lower)]
-        is_odd = (lower == b"e"[0]) & (piece == b"."[0])
-        if has_x:
-            is_odd |= (lower == b"x"[0]) & (piece == b"0"[0])
-        odd.append(np.flatnonzero(is_odd) + begin)
-    return np.concatenate(marks), np.concatenate(odd)
+        is_marked = piece <= COMMA
+        is_marked |= piece == EQUALS
+        if has_backslash:
+            is_marked |= piece == _BACKSLASH
+        found = np.flatnonzero(is_marked)
+        found += begin
+        pieces.append(found)
+    marks = np.concatenate(pieces)
+    kinds = view[marks]
+    is_mark = _IS_MARK[kinds]
+    return (marks, kinds) if is_mark.all() else (marks[is_mark], kinds[is_mark])
 
 
 def _quotes(data: Bytes, marks: Indices, kinds: Bytes, line_breaks: Indices) -> tuple[Indices, Indices, Flags]:
@@ -193,31 +175,10 @@ def _is_escaped(data: Bytes, marks: Indices, kinds: Bytes, quotes: Indices) -> F
     behind = np.flatnonzero(data[marks[quotes] - 1] == _BACKSLASH)
     if behind.size:
         # A backslash is a mark itself, so a run of them is a run of marks at neighbouring positions.
-        backslashes = np.flatnonzero(kinds == _BACKSLASH)
-        places = np.arange(len(backslashes))
-        begins_run = np.diff(marks[backslashes], prepend=-2) != 1
-        lengths = places - np.maximum.accumulate(np.where(begins_run, places, 0)) + 1
-        before = np.searchsorted(backslashes, quotes[behind]) - 1
-        is_escaped[behind] = lengths[before] % 2 == 1
+        backslashes = marks[kinds == _BACKSLASH]
+        before = np.searchsorted(backslashes, marks[quotes[behind]]) - 1
+        is_escaped[behind] = place_in_run(backslashes)[before] % 2 == 0
     return is_escaped
-
-
-def _mask(csv: Bytes, marks: Indices, kinds: Bytes, is_inside: Flags) -> bool:
-    """Replace in the strings of ``csv`` what a CSV reader would split at; return whether there was any."""
-    commas = marks[is_inside & (kinds == COMMA)]
-    returns = marks[is_inside & (kinds == _RETURN)]
-    csv[commas] = MASKED_COMMA
-    csv[returns] = MASKED_RETURN
-    return bool(commas.size or returns.size)
-
-
-def _suspects(odd: Indices, separators: Indices) -> Flags | None:
-    """Return the tokens that hold one of the positions ``odd``."""
-    if not odd.size:
-        return None
-    suspects = np.zeros(len(separators), np.bool_)
-    suspects[np.searchsorted(separators, odd)] = True
-    return suspects
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,3 +226,11 @@ def lay_out(body: bytes, tokens: Tokens) -> Layout:
         careful=np.flatnonzero(is_careful[heads]) + 1,
         numbers=np.cumsum(is_plain | is_careful),
     )
+
+
+def place_in_run(positions: Indices) -> Indices:
+    """Return for each of ``positions``, which rise, how many right before it are among them, too."""
+    places = np.arange(len(positions))
+    begins_run = np.diff(positions, prepend=-2) != 1
+    place: Indices = places - np.maximum.accumulate(np.where(begins_run, places, 0))
+    return place

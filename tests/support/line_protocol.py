@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.lineprotocol.groups import ParsedBody
 
-# Pieces that mean something to one of the two parsers, or to the CSV reader between them.
+# Pieces that mean something to one of the two parsers.
 _NOISE = [
     *(
         '"',

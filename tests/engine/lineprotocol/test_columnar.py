@@ -4,10 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.lineprotocol import columnar
 from engine.lineprotocol.body import parse_lines
 from engine.lineprotocol.columnar import parse_columns
-from engine.lineprotocol.shapes import has_shape
+from engine.lineprotocol.fitting import ShapedRows
 from engine.model.precision import Precision
 from tests.support.line_protocol import plain, random_body
 
@@ -124,12 +123,14 @@ def test_many_shapes_with_few_lines_each_are_read():
 
 def test_a_thousand_shapes_that_begin_alike_take_as_long_as_one(monkeypatch):
     compared = []
+    fits = ShapedRows.fits
 
-    def counting(tokens, shape, rows):
-        compared.append(len(rows.lines))
-        return has_shape(tokens, shape, rows)
+    def counting(shaped):
+        flags = fits(shaped)
+        compared.append(len(flags))
+        return flags
 
-    monkeypatch.setattr(columnar, "has_shape", counting)
+    monkeypatch.setattr(ShapedRows, "fits", counting)
     body = "\n".join(f"m f{n % 1000:04}=1 {n}" for n in range(20_000))
     parsed = columns(body, fewest_tokens=60)
     assert len(parsed.groups) == 1000
