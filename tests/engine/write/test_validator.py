@@ -8,6 +8,7 @@ from engine.columns.payload import MOST_COMPACT_ROWS, Encoding, decode_rows, enc
 from engine.lineprotocol.body import parse_body
 from engine.model.precision import Precision
 from engine.model.schema import TableSchema
+from engine.write.ceilings import Ceilings, Room
 from engine.write.validator import assemble, encode, plan_write
 from tests.support.batches import rows_of, table_schema
 
@@ -97,3 +98,38 @@ def test_a_few_rows_go_into_the_log_as_their_columns_would(lines: list[tuple[str
     batch = assemble(table.groups, schema)
     assert rows_of(decode_rows(encoding, data, schema)) == rows_of(batch)
     assert (encoding, data) == encode_rows(batch)
+
+
+COLUMN = st.tuples(st.sampled_from("xyz"), st.sampled_from(["tag", "1", "1i", '"s"', "t"]))
+TYPED = {"1": "float", "1i": "integer", '"s"': "string", "t": "boolean"}
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.lists(COLUMN, min_size=1, max_size=3)), min_size=1, max_size=15),
+    st.integers(1, 3),
+    st.integers(1, 3),
+)
+def test_lines_are_judged_as_if_one_came_after_the_other(
+    lines: list[tuple[str, list[tuple[str, str]]]], most_tables: int, most_columns: int
+) -> None:
+    known: dict[str, dict[str, str]] = {}
+    body, good = [], []
+    for number, (table, columns) in enumerate(lines, start=1):
+        named = {name: TYPED.get(value, value) for name, value in columns}
+        fields = [f"{name}={value}" for name, value in columns if value != "tag"] or ["f=1"]
+        named |= {} if fields != ["f=1"] else {"f": "float"}
+        tags = "".join(f",{name}=v" for name, value in columns if value == "tag")
+        body.append(f"{table}{tags} {','.join(fields)}")
+        merged = known.get(table, {}) | named
+        fits = len(merged) <= most_columns and (table in known or len(known) < most_tables)
+        agrees = all(known.get(table, named).get(name, kind) == kind for name, kind in named.items())
+        if fits and agrees and len({name for name, _ in columns}) == len(columns):
+            known[table] = merged
+            good.append(number)
+    parsed = parse_body("\n".join(body).encode(), Precision.NANOSECOND, 5)
+    plan = plan_write(parsed, {}.get, room=Room(Ceilings(None, most_tables, most_columns), int))
+    assert sorted(n for table in plan.tables for group in table.groups for n in group.numbers) == good
+    added = {
+        table.name: {c.name: c.type.name.lower() for c in table.added if c.name != "time"} for table in plan.tables
+    }
+    assert added == known
