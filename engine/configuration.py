@@ -18,6 +18,7 @@ from engine.storage.store import StoreConfig
 from engine.storage.truncation import LogRetention
 from engine.triggers.limits import LimitDefaults
 from engine.wal.ports import WalConfig
+from engine.write.admission import AdmissionConfig
 from engine.write.ceilings import Ceilings
 from engine.write.tables import TableRules
 
@@ -49,6 +50,15 @@ def maintenance(settings: Settings) -> MaintenanceConfig:
     retention = LogRetention(settings.wal_retention_size_bytes, int(settings.wal_retention_age_s * 1e9))
     check_ns = int(settings.retention_check_interval_s * 1e9)
     return MaintenanceConfig(settings.force_snapshot_mem_size_bytes, retention, check_ns)
+
+
+def admission(settings: Settings) -> AdmissionConfig:
+    """Return how much of what is written may wait in memory."""
+    return AdmissionConfig(
+        settings.wal_max_buffered_writes,
+        settings.wal_max_buffered_size_bytes,
+        settings.force_snapshot_mem_size_bytes,
+    )
 
 
 def ceilings(settings: Settings) -> Ceilings:

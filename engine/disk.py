@@ -1,5 +1,6 @@
 """The port to files: everything that must survive a crash goes through it, so that tests can lose what was not synced."""
 
+import errno
 import fcntl
 import itertools
 import mmap
@@ -11,6 +12,9 @@ from typing import Protocol
 from engine.errors import FolderInUse
 
 Bytes = bytes | bytearray | memoryview
+
+NO_SPACE = frozenset((errno.ENOSPC, errno.EDQUOT))
+"""The numbers of an ``OSError`` that mean: the disk is full, or this user's part of it."""
 
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700

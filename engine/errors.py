@@ -12,7 +12,7 @@ EngineError                  500
 ├── Unavailable              503   ObjectStoreAway
 ├── QueryFailed              500
 ├── PluginError              500   PluginFailed · PluginTimedOut (504) · EntryPointMissing · PluginNotFound · EngineOff
-└── StorageError             500   WalCorrupt · ManifestCorrupt · SyncFailed · FolderInUse
+└── StorageError             500   WalCorrupt · ManifestCorrupt · SyncFailed · DiskFull (503) · FolderInUse
                                    ObjectStoreRefused · OwnershipLost
 
 ``engine/server/errors.py`` holds the only table from these classes to HTTP statuses.
@@ -169,6 +169,13 @@ class SyncFailed(StorageError):
 
 class FolderInUse(StorageError):
     """Another process holds the lock of the data folder."""
+
+
+class DiskFull(SyncFailed):
+    """No space, or no more of what this user may have of it; nothing of what was to be written is kept.
+
+    It is there again without a restart as soon as there is space, so whoever wrote should try again later.
+    """
 
 
 class ObjectStoreAway(Unavailable):

@@ -54,6 +54,7 @@ from engine.storage.manifest import FileEntry
 from engine.storage.recent import rows_since
 from engine.storage.retention import oldest_kept
 from engine.storage.settling import Settling
+from engine.storage.space import DiskSpace
 from engine.storage.store import Store
 from engine.system_tables.registry import DatabaseSystemTables
 from engine.system_tables.sources import EngineSources
@@ -77,6 +78,7 @@ from engine.triggers.toolbox import Toolbox
 from engine.triggers.wakeups import WakeUps
 from engine.wal.replay import LogReplay, LogTail
 from engine.wal.wal import Wal, WalPorts, WalStart
+from engine.write.admission import Admission, AdmissionPorts
 from engine.write.deletions import HardDeletions
 from engine.write.gathering import SmallWrites
 from engine.write.service import WriteOutcome, WriteParams, WriteService
@@ -455,12 +457,16 @@ class Engine:
         letters = LetterStore(self, self._has_letters)
         self._letters = LetterBox(letters, self.triggers, self.store.schemas, self._writes, self.wal)
         self._settling = Settling(self.store)
+        space = DiskSpace(self._disk, self.paths.root, settings.min_free_space_bytes, self.clock)
+        ports = AdmissionPorts(lambda: self.store.unstored_bytes, space.check)
+        self.admission = Admission(configuration.admission(settings), ports)
         self._maintenance = Maintenance(
             self.store,
             self.wal,
             configuration.maintenance(settings),
             TriggerSide(self.triggers.idle_low, self.triggers.readers, self.triggers.missed),
             self.clock,
+            space=space,
             look_after=lambda: self._deletions.tick(),
             before_snapshot=self._caches.save,
         )

@@ -263,6 +263,29 @@ SETTINGS: tuple[Setting, ...] = (
         unit="bytes",
     ),
     Setting(
+        "wal-max-buffered-writes",
+        positive_count,
+        "100000",
+        "Most writes that wait for their answer at the same time; further ones are refused, and told to try again.",
+        other_names=("wal-max-write-buffer-size",),
+    ),
+    Setting(
+        "wal-max-buffered-size",
+        size_of_at_least(MEGABYTE),
+        "256mb",
+        "Size of the bodies of writes that wait for their answer at the same time; further ones are refused, and told "
+        "to try again.",
+        unit="bytes",
+    ),
+    Setting(
+        "min-free-space",
+        size_of_at_least(0),
+        "256mb",
+        "Space that stays free on the disk of the data directory. With less than that writes are refused, with less "
+        "than twice that the log does not wait for triggers that fell behind, below four times there is a warning.",
+        unit="bytes",
+    ),
+    Setting(
         "wal-retention-size",
         size_of_at_least(MEGABYTE),
         "10gb",
@@ -414,6 +437,9 @@ class Settings:
     distinct_cache_eviction_interval_s: float
     wal_flush_interval_s: float
     wal_segment_size_bytes: int
+    wal_max_buffered_writes: int
+    wal_max_buffered_size_bytes: int
+    min_free_space_bytes: int
     wal_retention_size_bytes: int
     wal_retention_age_s: float
     internal_retention_age_s: float

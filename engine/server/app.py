@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from engine.errors import EngineError, StorageError, Unavailable
+from engine.errors import DiskFull, EngineError, StorageError, Unavailable
 from engine.runtime import Engine
 from engine.server.answers import Answers
 from engine.server.auth import check_access
@@ -129,8 +129,8 @@ class App:
 
 
 def _error_reply(error: EngineError, route: Route | None) -> Reply:
-    if isinstance(error, StorageError):
+    if isinstance(error, StorageError) and not isinstance(error, DiskFull):  # that is told once
         logger.error("request failed: %s", error)
-    headers = (RETRY_SOON,) if isinstance(error, Unavailable) else ()
+    headers = (RETRY_SOON,) if isinstance(error, Unavailable | DiskFull) else ()
     reply = Reply(status_for(error), route.error_body(error) if route else body_for(error), headers)
     return reply.with_headers((ALLOW_ORIGIN,)) if route and route.tells_origins_of_errors else reply

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import singledispatch
 from typing import Any
 
+from engine.disk import NO_SPACE
 from engine.errors import (
     AlreadyExists,
     AuthorizationMalformed,
     DatabaseNameError,
+    DiskFull,
     EngineError,
     EngineOff,
     Forbidden,
@@ -103,6 +105,7 @@ STATUS: Mapping[type[EngineError], int] = {
     LimitExceeded: 422,
     PartialWriteOverLimit: 422,
     Unavailable: 503,
+    DiskFull: 503,
     PluginTimedOut: 504,
     TokensOff: 405,
     BodyTooLarge: 413,
@@ -137,7 +140,8 @@ def disk_failure(error: Exception) -> StorageError | None:
     if not isinstance(error, OSError) or error.errno not in _DISK_FAILURES:
         return None
     place = f": {error.filename}" if error.filename else ""
-    return StorageError(f"the disk does not take this ({error.strerror}{place})")
+    kind = DiskFull if error.errno in NO_SPACE else StorageError
+    return kind(f"the disk does not take this ({error.strerror}{place})")
 
 
 @singledispatch

@@ -48,8 +48,8 @@ class Request:
                 return value
         return None
 
-    async def read(self) -> bytes:
-        """Return the body as it was sent.
+    async def read(self, count: Callable[[int], None] | None = None) -> bytes:
+        """Return the body as it was sent; ``count`` is told how many bytes came, and may raise.
 
         Raises:
             BodyTooLarge: as soon as that is known; the rest stays unread.
@@ -64,6 +64,8 @@ class Request:
             piece = await self._next_piece()
             pieces.append(piece)
             size += len(piece)
+            if count is not None:
+                count(len(piece))
             if size > self.most_body_bytes:
                 raise BodyTooLarge(self.most_body_bytes)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from engine.clock import Clock
-from engine.errors import EngineError
+from engine.errors import DiskFull, EngineError
 from engine.storage.compaction import Compaction
+from engine.storage.space import DiskSpace, Space
 from engine.storage.store import Store
 from engine.storage.truncation import LogRetention, Reader, SealedSegment, decide_truncation
 from engine.wal.wal import Wal
@@ -16,12 +17,17 @@ from engine.wal.wal import Wal
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.25
+MAKE_ROOM_EVERY_NS = 10_000_000_000
+"""While the disk has little room, rows leave the log as often as this."""
 
 COMPACT_EVERY_S = 2.0
 """So long nobody looks for files to compact after there were none."""
 
 REST_S = 0.05
 """So long a compaction rests at least after each step, otherwise as long as the step took: half a core is left alone."""
+
+FAILED_REST_S = 30.0
+"""So long it rests after a step that failed."""
 
 T = TypeVar("T")
 
@@ -31,7 +37,7 @@ class MaintenanceConfig:
     """When the store is looked after.
 
     Attributes:
-        buffer_bytes: a buffer of this size is written to Parquet.
+        buffer_bytes: a buffer of this size is written to Parquet, a smaller one where the disk has little room.
         retention: how much of the log is kept.
         expiry_check_ns: so often files are looked for all of whose rows are too old.
     """
@@ -73,9 +79,12 @@ class Maintenance:
         side: TriggerSide,
         clock: Clock,
         *,
+        space: DiskSpace,
         look_after: Callable[[], None] = _nothing,
         before_snapshot: Callable[[], None] = _nothing,
     ) -> None:
+        self._space = space
+        self._made_room_ns = -MAKE_ROOM_EVERY_NS
         self._look_after = look_after
         self._next_expiry_ns = clock.monotonic_ns()
         self._before_snapshot = before_snapshot
@@ -102,8 +111,9 @@ class Maintenance:
         self._compactor.join()
 
     def tick(self) -> None:
-        """Snapshot if the buffer has reached its limit, or files have expired; then look after the rest."""
-        if self._store.buffered_bytes >= self._config.buffer_bytes:
+        """Snapshot if the buffer is full, files have expired, or the log could make room; then look after the rest."""
+        has_room = self._space.look() is Space.ENOUGH
+        if self._store.buffered_bytes >= self._config.buffer_bytes or (not has_room and self._may_make_room()):
             self.snapshot()
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._next_expiry_ns:
@@ -113,8 +123,8 @@ class Maintenance:
         self._look_after()
 
     def compact(self) -> bool:
-        """Do one step of compaction; return whether there was something to do."""
-        return self.compaction.step()
+        """Do one step of compaction, which takes room; return whether there was something to do."""
+        return self._space.now is not Space.NONE and self.compaction.step()
 
     def snapshot(self) -> None:
         """Move the buffer to Parquet and let go of what the log need not hold any more."""
@@ -130,10 +140,23 @@ class Maintenance:
             self._snapshot()
             return use(self._store.manifest.rows_until)
 
+    def _may_make_room(self) -> bool:
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._made_room_ns < MAKE_ROOM_EVERY_NS:
+            return False
+        self._made_room_ns = now_ns
+        return self._store.unstored_bytes > 0 or bool(self._wal.sealed_segments())
+
     def _snapshot(self) -> None:
         began_ns = self._clock.monotonic_ns()
         self._store.objects.check()
-        self._wal.rotate().result()
+        if self._space.now is not Space.ENOUGH:
+            before = self._store.manifest
+            self._truncate(min(before.rows_until, before.state_until))
+        try:
+            self._wal.rotate().result()
+        except DiskFull as full:  # what is written goes with a later snapshot
+            logger.warning("the newest segment of the log stays: %s", full)
         self._before_snapshot()  # what it saves covers at least the segments that may go after this snapshot
         manifest = self._store.snapshot(self._side.idle_low)
         removed = self._truncate(min(manifest.rows_until, manifest.state_until))
@@ -152,9 +175,10 @@ class Maintenance:
             for s in self._wal.sealed_segments()
             if s.last_position <= stored_until  # others stay anyway, and need not be read for their tables
         ]
-        decision = decide_truncation(
-            segments, stored_until, self._side.readers(), self._config.retention, self._clock.now_ns()
-        )
+        retention = self._config.retention
+        if self._space.now in (Space.SCARCE, Space.NONE):
+            retention = LogRetention(0, retention.most_age_ns)
+        decision = decide_truncation(segments, stored_until, self._side.readers(), retention, self._clock.now_ns())
         for trigger_id in decision.missed:
             self._side.missed(trigger_id, decision.until)
         return self._wal.remove_before(decision.until + 1)
@@ -163,7 +187,10 @@ class Maintenance:
         while not self._stopping.wait(LOOK_EVERY_S):
             try:
                 self.tick()
-            except (EngineError, OSError):
+            except (DiskFull, OSError) as error:
+                logger.error("a snapshot failed; the log keeps everything, and it is tried again: %s", error)
+                self._stopping.wait(5.0)
+            except EngineError:
                 logger.exception("a snapshot failed; the log keeps everything, and it is tried again")
                 self._stopping.wait(5.0)
 
@@ -173,9 +200,15 @@ class Maintenance:
             began_ns = self._clock.monotonic_ns()
             try:
                 is_busy = self.compact()
-            except (EngineError, OSError):
+            except (DiskFull, OSError) as error:
+                logger.error(
+                    "a step of compaction failed; the files are as they were, and it is tried again: %s", error
+                )
+                rest_s = FAILED_REST_S
+                continue
+            except EngineError:
                 logger.exception("a step of compaction failed; the files are as they were, and it is tried again")
-                rest_s = 30.0
+                rest_s = FAILED_REST_S
                 continue
             took_s = (self._clock.monotonic_ns() - began_ns) / 1e9
             rest_s = max(took_s, REST_S) if is_busy else COMPACT_EVERY_S

@@ -79,6 +79,7 @@ class Store:
         self._applied_until = 0
         self._frozen_until: int | None = None
         self._live_bytes = 0
+        self._frozen_bytes = 0
         self._unsettled: set[int] = set()
         self.came = threading.Event()
         self._touched: set[int] = set()
@@ -96,6 +97,11 @@ class Store:
     def buffered_bytes(self) -> int:
         """Return about how much memory the rows take that the next snapshot would write."""
         return self._live_bytes
+
+    @property
+    def unstored_bytes(self) -> int:
+        """Return about how much memory the rows take that are in no Parquet file, with those that are being written."""
+        return self._live_bytes + self._frozen_bytes
 
     def open(self) -> Manifest:
         """Read manifest and checkpoint; make them in a new folder; remove files that the manifest does not name.
@@ -211,7 +217,7 @@ class Store:
                 table = self._tables.get(table_id)
                 if table is not None:
                     table.stored(*changes.of(table_id))
-            self._frozen, self._frozen_until = set(), None
+            self._frozen, self._frozen_until, self._frozen_bytes = set(), None, 0
             self._remove_old(before, changes)
             if before.checkpoint is not None and before.checkpoint != checkpoint:
                 self._disk.remove(self._paths.checkpoints / before.checkpoint)
@@ -333,7 +339,7 @@ class Store:
         with self._apply_lock:
             if self._frozen_until is None:
                 self._frozen_until = self._applied_until
-                self._live_bytes = 0
+                self._frozen_bytes, self._live_bytes = self._live_bytes, 0
                 self._frozen, self._touched = self._touched, set()
                 for table_id in self._frozen:
                     if table_id in self._tables:

@@ -4,14 +4,17 @@ import logging
 from pathlib import Path
 
 from engine.clock import Clock
-from engine.disk import Disk
-from engine.wal.frames import HEADER_BYTES, SegmentEnd, new_header
+from engine.disk import NO_SPACE, Disk
+from engine.wal.frames import HEADER_BYTES, SegmentEnd, SegmentHeader, new_header
 from engine.wal.ports import WalConfig
 from engine.wal.reader import LogSegment, WalReader
 from engine.wal.replay import LogTail
 from engine.wal.segments import ActiveSegment, segment_path
 
 logger = logging.getLogger(__name__)
+
+SMALLER = 16
+"""Where there is no room for a whole segment, one of this part of its size is begun."""
 
 _FRAME_OVERHEAD = 64
 
@@ -41,6 +44,11 @@ class LogFolder:
         """Return the file that is written."""
         return str(self._active.path) if self._active else ""
 
+    @property
+    def folder(self) -> Path:
+        """Return where the segments are."""
+        return self._folder
+
     def write(self, first_position: int, record_count: int, body: bytes) -> int:
         """Write a frame, not synced, in a new segment if need be; return where ``body`` stands. ``OSError`` if that fails."""
         size = len(body) + _FRAME_OVERHEAD
@@ -65,15 +73,42 @@ class LogFolder:
         previous = self._active.end if self._active else self._previous
         header = new_header(first_position, self._clock.now_ns(), previous)
         path = segment_path(self._folder, first_position)
-        self._unused.append(path)
-        begun = ActiveSegment(self._disk, self._folder, header, max(self._segment_bytes, HEADER_BYTES + frame_bytes))
-        self._unused.remove(path)
+        begun = self._made(path, header, HEADER_BYTES + frame_bytes)
         sealed, self._active, self._has_failed = self._active, begun, False
         self._reader.begin(LogSegment.live(path, header), previous)
         if sealed is not None:
             sealed.give_back()
         self._remove_unused()
         return begun
+
+    @property
+    def free_bytes(self) -> int | None:
+        """Return how much space the disk has, ``None`` if it does not tell."""
+        try:
+            return self._disk.free_bytes(self._folder)
+        except OSError:
+            return None
+
+    def _made(self, path: Path, header: SegmentHeader, least_bytes: int) -> ActiveSegment:
+        """Return a new segment, a small one where the disk has no room for another; ``OSError`` if that fails.
+
+        A file that could not be begun goes at once, for it may hold space.
+        """
+        sizes = (self._segment_bytes, self._segment_bytes // SMALLER)
+        for number, size in enumerate(sizes, start=1):
+            self._unused.append(path)
+            try:
+                made = ActiveSegment(self._disk, self._folder, header, max(size, least_bytes))
+            except OSError as exc:
+                self._remove_unused()
+                if exc.errno not in NO_SPACE or number == len(sizes):
+                    raise
+                if self._active is not None and self._has_failed:
+                    self._active.cut()
+            else:
+                self._unused.remove(path)
+                return made
+        raise AssertionError("one of the sizes was the last one")
 
     def close(self) -> None:
         """Give back what is reserved, and close the file."""

@@ -168,12 +168,16 @@ class ActiveSegment:
         self._file.sync()
         self.end = end
 
-    def give_back(self) -> None:
-        """Close the file and give back the space behind its end."""
+    def cut(self) -> None:
+        """Give back the space behind the last durable frame; nothing is written to the file any more."""
         try:
             self._file.truncate(self.end.end_offset)
         except OSError as exc:  # only space is lost
             logger.warning("segment keeps its reserved space file=%s error=%s", self.path, exc)
+
+    def give_back(self) -> None:
+        """Close the file and give back the space behind its end."""
+        self.cut()
         self._file.close()
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from engine.clock import Clock
-from engine.errors import EngineError, SyncFailed, Unavailable
+from engine.disk import NO_SPACE
+from engine.errors import DiskFull, EngineError, SyncFailed, Unavailable
 from engine.wal.folder import LogFolder
 from engine.wal.format import EncodedRecord, PayloadAt, encode_record, payloads_of, set_position
 from engine.wal.gate import Gate
@@ -90,6 +91,7 @@ class Writer:
         self._current: list[_Waiting] = []
         self._late: list[Source] = []
         self._command: _Rotate | _Stop | None = None
+        self._is_full = False
         self._thread = threading.Thread(target=self._run, name="wal-writer", daemon=True)
 
     def start(self, next_position: int) -> None:
@@ -206,19 +208,33 @@ class Writer:
         try:
             group = self._admit(waiting)
             start = self._store(group)
-        except Exception as exc:
-            logger.exception("the log could not be written file=%s", self._log.path_text)
+        except Exception as exc:  # noqa: BLE001 - whoever waits is told, and so is the server's log
             self._gate.undo()
             self._ports.planner.group_done(False)
-            text = f"the log could not be written ({exc}); nothing of this is kept"
-            _refuse(waiting, lambda: SyncFailed(text))
+            kind, text = self._failure(exc)
+            _refuse(waiting, lambda: kind(text))
             return
+        if self._is_full:
+            self._is_full = False
+            logger.warning("the log is written again: there is space in folder=%s", self._log.folder)
         self._gate.keep()
         self._ports.planner.group_done(True)
         self._tell(group, start)
         for one in group.waiting:
             if not one.future.done():
                 one.future.set_result(one.positions)
+
+    def _failure(self, exc: Exception) -> tuple[type[SyncFailed], str]:
+        """Return what to tell whoever waits; a full disk is told to the log of the server once."""
+        if not isinstance(exc, OSError) or exc.errno not in NO_SPACE:
+            logger.error("the log could not be written file=%s", self._log.path_text, exc_info=exc)
+            return SyncFailed, f"the log could not be written ({exc}); nothing of this is kept"
+        free_bytes, folder = self._log.free_bytes, self._log.folder
+        if not self._is_full:
+            self._is_full = True
+            logger.error("the log cannot be written, and each write tries again: %s free_bytes=%s", exc, free_bytes)
+        free = "" if free_bytes is None else f", {free_bytes} bytes free"
+        return DiskFull, f"the disk is full ({exc.strerror}: {folder}{free}); nothing of this is kept, try again later"
 
     def _admit(self, waiting: list[_Waiting]) -> _Group:
         """Give positions: first to the schema records that the log lacks, then to every entry that may pass."""
@@ -284,8 +300,11 @@ class Writer:
             if not self._log.is_empty:
                 self._log.begin(self.next_position)
         except OSError as exc:
-            logger.error("no new segment could be begun error=%s", exc)
             self.next_position += 1  # the name is taken
+            if exc.errno in NO_SPACE:
+                future.set_exception(DiskFull(f"no new segment of the log could be begun ({exc})"))
+                return
+            logger.error("no new segment could be begun error=%s", exc)
             future.set_exception(SyncFailed(f"a new segment of the log could not be begun ({exc})"))
         except BaseException as exc:
             future.set_exception(Unavailable(f"the log's writer has ended: {exc!r}"))

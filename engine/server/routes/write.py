@@ -136,8 +136,15 @@ def _precision(word: str, prefix: str, *, auto_allowed: bool = True) -> Precisio
 
 async def _written(context: Context, request: Request, params: WriteParams, refusal: str = "") -> WriteOutcome:
     """Return what became of the body; what the engine refuses is told with ``refusal`` before it."""
+    with context.engine.admission.enter() as admitted:
+        if admitted.delay_s:
+            await asyncio.sleep(admitted.delay_s)
+        body = await request.read(admitted.add)
+        return await _taken_in(context, request, params, body, refusal)
+
+
+async def _taken_in(context: Context, request: Request, params: WriteParams, body: bytes, refusal: str) -> WriteOutcome:
     engine = context.engine
-    body = await request.read()
     encoding = request.header(b"content-encoding")
 
     def decoded() -> bytes:

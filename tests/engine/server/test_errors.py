@@ -104,16 +104,17 @@ def test_text_that_is_no_utf8_can_be_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "text"),
+    ("error", "status", "text"),
     [
-        (OSError(errno.ENOSPC, "No space left", "/d/catalog.toml"), "(No space left: /d/catalog.toml)"),
-        (PermissionError(errno.EACCES, "Permission denied"), "(Permission denied)"),
+        (OSError(errno.ENOSPC, "No space left", "/d/catalog.toml"), 503, "(No space left: /d/catalog.toml)"),
+        (OSError(errno.EDQUOT, "Quota exceeded"), 503, "(Quota exceeded)"),
+        (PermissionError(errno.EACCES, "Permission denied"), 500, "(Permission denied)"),
     ],
 )
-def test_a_disk_that_fails_is_told(error: OSError, text: str) -> None:
+def test_a_disk_that_fails_is_told(error: OSError, status: int, text: str) -> None:
     told = disk_failure(error)
     assert told is not None
-    assert (status_for(told), str(told)) == (500, f"the disk does not take this {text}")
+    assert (status_for(told), str(told)) == (status, f"the disk does not take this {text}")
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "x"), ConnectionResetError(), KeyError("secret")])

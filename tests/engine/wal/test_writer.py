@@ -1,14 +1,18 @@
+import errno
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from engine.disk import RealDisk
-from engine.errors import EngineError, SyncFailed, Unavailable
+from engine.disk import AppendFile, RealDisk
+from engine.errors import DiskFull, EngineError, SyncFailed, Unavailable
 from engine.wal.format import Record, SchemaRecord
+from engine.wal.frames import HEADER_BYTES
 from engine.wal.ports import DurableRecord, Entry, GenerationClosed, TableGone, WalConfig
 from tests.support.disk import CrashingDisk, Survivors
+from tests.support.full_disk import FullDisk
 from tests.support.wal import (
     GENERATION,
     OTHER_TABLE,
@@ -204,7 +208,9 @@ def test_a_failure_of_the_disk_acknowledges_nothing_and_writes_recover(
         write(wal, rows("first"))
         planner.records = [created(NEW_TABLE)]
         fail(disk, survivors)
-        with pytest.raises(SyncFailed, match=r"the log could not be written \(.*\); nothing of this is kept"):
+        with pytest.raises(
+            SyncFailed, match=r"(the log could not be written|the disk is full) \(.*\); nothing of this is kept"
+        ):
             write(wal, rows("failed", NEW_TABLE), closed())
         assert write(wal, commit(payload("again", NEW_TABLE)), rows("again", NEW_TABLE))[0] > 4
         assert [s.end.last_position for s in wal.reader.segments if s.end] == [1]
@@ -380,3 +386,129 @@ def test_a_group_of_refused_entries_writes_nothing(
             write(wal, *refused)
         assert wal.next_position == 1
     assert disk.frames == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("places", [("append",), ("sync",), ("append", "begin"), ("sync", "begin")])
+def test_a_full_disk_refuses_until_there_is_space(tmp_path: Path, places: tuple[str, ...], number: int) -> None:
+    disk = FullDisk()
+    with opened(disk, tmp_path) as wal:
+        write(wal, rows("before"))
+        disk.fill(*places, number=number)
+        disk.free = 77
+        for _ in range(3):
+            with pytest.raises(DiskFull, match=rf"the disk is full \(.*: {tmp_path}, 77 bytes free\); nothing of this"):
+                write(wal, rows("refused"))
+        files = segments(tmp_path)
+        assert len(files) <= 4 if "begin" not in places else len(files) == 1
+        disk.clear()
+        write(wal, rows("after"))
+    assert texts(tmp_path) == ["before", "after"]
+
+
+@pytest.mark.parametrize("places", [("append",), ("sync",), ("begin", "append")])
+def test_a_disk_that_fails_refuses_until_it_works(tmp_path: Path, places: tuple[str, ...]) -> None:
+    disk = FullDisk()
+    with opened(disk, tmp_path) as wal:
+        write(wal, rows("before"))
+        disk.fill(*places, number=errno.EIO)
+        for _ in range(2):
+            with pytest.raises(SyncFailed, match="the log could not be written") as failed:
+                write(wal, rows("refused"))
+            assert not isinstance(failed.value, DiskFull)
+        disk.clear()
+        write(wal, rows("after"))
+    assert texts(tmp_path) == ["before", "after"]
+
+
+def test_without_room_for_a_whole_segment_a_small_one_is_begun(tmp_path: Path) -> None:
+    class Nearly(FullDisk):
+        def open_append(self, path: Path, preallocate_bytes: int = 0) -> AppendFile:
+            if preallocate_bytes > HEADER_BYTES + 2000:
+                super().open_append(path).close()
+                raise OSError(errno.ENOSPC, "no space left on device")
+            return super().open_append(path, preallocate_bytes)
+
+    disk = FullDisk()
+    with opened(disk, tmp_path) as wal:
+        write(wal, rows("before"))
+    with opened(Nearly(), tmp_path) as wal:
+        for number in range(5):
+            write(wal, rows(f"{number}"))
+    assert texts(tmp_path) == ["before", "0", "1", "2", "3", "4"]
+
+
+def test_a_segment_that_cannot_be_begun_is_asked_for_again(tmp_path: Path) -> None:
+    disk = FullDisk()
+    with opened(disk, tmp_path) as wal:
+        write(wal, rows("a"))
+        disk.fill("begin")
+        with pytest.raises(DiskFull, match="no new segment"):
+            wal.rotate().result(timeout=10)
+        write(wal, rows("b"))
+        disk.clear()
+        wal.rotate().result(timeout=10)
+        write(wal, rows("c"))
+    assert texts(tmp_path) == ["a", "b", "c"]
+    assert len(segments(tmp_path)) == 2
+
+
+@dataclass
+class Gathered:
+    """A source with entries for one record each."""
+
+    texts: list[str]
+    futures: "list[Future[tuple[int, ...]]]" = field(default_factory=list)
+    refusals: list[EngineError] = field(default_factory=list)
+
+    def take(self) -> "Sequence[tuple[Entry, Future[tuple[int, ...]]]]":
+        """See ``Source``."""
+        taken = [(Entry([rows(text)]), Future[tuple[int, ...]]()) for text in self.texts]
+        self.futures += [future for _, future in taken]
+        self.texts = []
+        return taken
+
+    def refuse(self, error: EngineError) -> None:
+        """See ``Source``."""
+        self.refusals.append(error)
+
+
+def test_a_source_is_asked_when_the_disk_is_ready(tmp_path: Path) -> None:
+    disk = SlowDisk()
+    source = Gathered(["early"])
+    with opened(disk, tmp_path) as wal:
+        disk.hold()
+        first = wal.append(Entry([rows("first")]))
+        assert disk.sync_began.wait(timeout=10)
+        wal.append_from(source)
+        behind = wal.append(Entry([rows("behind")]))
+        source.texts.append("late")
+        disk.release()
+        assert (first.result(timeout=10), behind.result(timeout=10)) == ((1,), (2,))
+        wal.rotate().result(timeout=10)
+        assert [future.result(timeout=0) for future in source.futures] == [(3,), (4,)]
+        assert len(disk.frames) == 2
+    assert texts(tmp_path) == ["first", "behind", "early", "late"]
+    with pytest.raises(Unavailable, match="going down"):
+        wal.append_from(source)
+
+
+def test_a_source_with_nothing_is_passed_over(tmp_path: Path) -> None:
+    disk = SlowDisk()
+    with opened(disk, tmp_path) as wal:
+        wal.append_from(Gathered([]))
+        wal.rotate().result(timeout=10)
+        assert disk.frames == []
+
+
+def test_a_source_learns_of_the_writers_end(tmp_path: Path) -> None:
+    class Broken(Gathered):
+        def take(self) -> "Sequence[tuple[Entry, Future[tuple[int, ...]]]]":
+            raise MemoryError
+
+    source = Broken(["lost"])
+    wal = open_log(RealDisk(), tmp_path)
+    wal.append_from(source)
+    wal.close()
+    (error,) = source.refusals
+    assert "MemoryError" in str(error)
