@@ -45,7 +45,7 @@ from engine.plugins.secrets import SecretExecutor, Secrets
 from engine.plugins.updates import PluginUpdates, find_trigger
 from engine.query.cached import CachedRows
 from engine.query.executor import QueryExecutor, QueryResult
-from engine.query.stored import StoredTables
+from engine.query.stored import StoredTables, Warming
 from engine.settings import Settings
 from engine.storage.deleted import deleted_tables
 from engine.storage.history import Histories
@@ -417,6 +417,7 @@ class Engine:
         self.catalog.subscribe(self._caches.on_catalog)
         self.caches = CacheDefinitions(self.catalog, self.store.schemas, self._caches, self.clock)
         self._queries = QueryExecutor(settings.exec_mem_pool_size_bytes)
+        self.store.warmer = Warming(self._queries)
         self._timers = Timers(self.clock)
         self._timer_loop = TimerLoop(self._timers)
         self._secrets = Secrets(self._outside.environ, settings.plugin_dir)

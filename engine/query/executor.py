@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -110,6 +111,15 @@ class QueryExecutor:
         """Load what the first query would otherwise wait for (some 0.2 s)."""
         session = self._open_session()
         session.plan("SELECT 1", {}, lambda schema, name: None, _no_caches).collect()
+
+    @property
+    def is_used(self) -> bool:
+        """Return whether there was a query yet."""
+        return self._session is not None
+
+    def warm_folder(self, name: str, folder: Path, schema: pa.Schema) -> None:
+        """Learn what queries of a table need to know of a folder of its Parquet files, see ``TableSnapshot``."""
+        self._open_session().warm_folder(name, folder, schema)
 
     def sql(
         self,

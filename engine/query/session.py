@@ -101,6 +101,11 @@ class Session:
                 parts.append(live if snapshot.oldest_ns is None else live.filter(_is_from(snapshot.oldest_ns)))
             return reduce(DataFrame.union, parts).into_view()
 
+    def warm_folder(self, name: str, folder: Path, schema: pa.Schema) -> None:
+        """Read what is kept of a folder: which files are in it, their statistics and footers; no rows."""
+        latest = literal(pa.scalar(2**63 - 1, pa.timestamp("ns")))
+        self._files(name, folder, schema).filter(col(TIME_COLUMN) == latest).collect()
+
     def table_of_rows(self, name: str, rows: pa.Table) -> Table:
         """Return ``rows`` as a table; a query of a table without rows gets no batches."""
         with planning():

@@ -1,10 +1,13 @@
 """The tables of a database as queries read them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pyarrow as pa
 
 from engine.columns.types import query_schema
+from engine.model.schema import TableSchema
+from engine.query.executor import QueryExecutor
 from engine.query.ports import TableSnapshot
 from engine.storage.store import Store
 
@@ -34,3 +37,19 @@ class StoredTables:
         partly = tuple((part.folder, part.excluded) for part in view.partly)
         read = (view.folders, view.batches, view.release, view.live, partly, view.oldest_ns)
         return TableSnapshot(query_schema(view.schema), *read)
+
+
+class Warming:
+    """Looks at Parquet files before queries do (port ``Warmer``)."""
+
+    def __init__(self, queries: QueryExecutor) -> None:
+        self._queries = queries
+
+    @property
+    def is_used(self) -> bool:
+        """See ``Warmer``."""
+        return self._queries.is_used
+
+    def warm(self, folder: Path, schema: TableSchema) -> None:
+        """See ``Warmer``."""
+        self._queries.warm_folder(schema.name, folder, query_schema(schema))

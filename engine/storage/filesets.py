@@ -49,7 +49,8 @@ class FileSets:
     def open_set(self, table_id: int, files: Sequence[FileEntry], place: int = 0) -> FileSet | None:
         """Return a folder of exactly those of ``files`` that are intact; ``None`` if there are none.
 
-        A table may have several folders at once, each in a ``place`` of its own.
+        A table may have several folders at once, each in a ``place`` of its own. A folder of these files that stands in
+        another place moves to this one.
         """
         names = tuple(sorted(f.name for f in files if self.is_intact(f)))
         if not names:
@@ -57,7 +58,7 @@ class FileSets:
         with self._lock:
             present = self._current.get((table_id, place))
             if present is None or present.names != names:
-                present = self._replace(table_id, names, place)
+                present = self._put(table_id, place, self._taken(table_id, names) or self._made(table_id, names))
             present.users += 1
         return FileSet(present.folder, lambda: self._release(present))
 
@@ -122,13 +123,21 @@ class FileSets:
     def _map(self, file: FileEntry) -> memoryview:
         return self._disk.map(self._files_of(file.table_id) / file.name)
 
-    def _replace(self, table_id: int, names: tuple[str, ...], place: int) -> _Set:
+    def _taken(self, table_id: int, names: tuple[str, ...]) -> _Set | None:
+        """Take a set of these files out of the place where it is."""
+        places = [key for key, there in self._current.items() if key[0] == table_id and there.names == names]
+        return self._current.pop(places[0]) if places else None
+
+    def _made(self, table_id: int, names: tuple[str, ...]) -> _Set:
         self._next += 1
         folder = self._root / f"{self._prefix}-{table_id}-{self._next}"
         self._disk.make_folder(folder)
         for name in names:
             self._disk.link(self._files_of(table_id) / name, folder / name)
-        old, new = self._current.get((table_id, place)), _Set(folder, names)
+        return _Set(folder, names)
+
+    def _put(self, table_id: int, place: int, new: _Set) -> _Set:
+        old = self._current.get((table_id, place))
         self._current[table_id, place] = new
         if old is not None:
             self._retire(old)

@@ -21,6 +21,7 @@ from engine.storage.schemas import Schemas
 from engine.storage.slices import DEFAULT_LIMITS, SliceLimits
 from engine.storage.snapshot import FileChanges, FileWriter, WriterConfig
 from engine.storage.table import SchemaSource, TableData, TableView
+from engine.storage.warming import Warmer
 from engine.wal.format import CommitRecord, RowsPayload, RowsRecord, SchemaRecord
 from engine.wal.ports import DurableRecord, RowsBlock
 from engine.wal.replay import LogPart
@@ -82,6 +83,7 @@ class Store:
         self._frozen_bytes = 0
         self._unsettled: set[int] = set()
         self.came = threading.Event()
+        self.warmer: Warmer | None = None
         self._touched: set[int] = set()
         self._frozen: set[int] = set()
         self._writer = FileWriter(
@@ -213,6 +215,7 @@ class Store:
             before = self._manifest
             self._replace_manifest(self._next_manifest((until, state_until, checkpoint), changes))
             self._trust(changes)
+            self._prepare(changes)
             for table_id in self._frozen | changes.tables:
                 table = self._tables.get(table_id)
                 if table is not None:
@@ -271,6 +274,7 @@ class Store:
             marks = (before.rows_until, before.state_until, before.checkpoint)
             self._replace_manifest(self._next_manifest(marks, changes))
             self._trust(changes)
+            self._prepare(changes)
             for table_id in changes.tables:
                 table = self._tables.get(table_id)
                 if table is not None:
@@ -278,6 +282,18 @@ class Store:
             self._remove_old(before, changes)
             self.objects.tidy(self._manifest)
             return True
+
+    def _prepare(self, changes: FileChanges) -> None:
+        """Warm what queries will read before they do; all that was decided is durable, so nothing may fail because of it."""
+        if self.warmer is None or not self.warmer.is_used:
+            return
+        for table_id in changes.tables:
+            table, schema = self._tables.get(table_id), self.schemas.by_id(table_id)
+            if table is not None and schema is not None:
+                try:
+                    table.prepare(changes.of(table_id), self._config.oldest_kept(schema), schema, self.warmer)
+                except Exception:  # it is foreign code that looks at the files
+                    logger.exception("files were not looked at before their first query table=%s", schema.name)
 
     def _load(self, manifest: Manifest) -> None:
         self._manifest = manifest

@@ -20,6 +20,7 @@ from engine.storage.live_rows import LiveRows
 from engine.storage.manifest import FileEntry
 from engine.storage.objects import AbsentFile, FileReader, PartlyRead
 from engine.storage.ranges import EARLIEST, LATEST, Ranges, inside, joined, of_windows, touches, without
+from engine.storage.warming import Warmer
 from engine.wal.format import RowsPayload
 from engine.wal.ports import RowsBlock
 
@@ -98,6 +99,7 @@ class TableData:
         self._files = tuple(files)
         self._buffers = _Buffers()
         self._merged: dict[tuple[int, ...], tuple[object, pa.RecordBatch]] = {}
+        self._is_read = False
         self.merges = 0
 
     @property
@@ -119,11 +121,11 @@ class TableData:
     def view(self, schema_now: SchemaSource, oldest_ns: int | None = None) -> TableView:
         """Return all rows, each key once, of files only those from ``oldest_ns`` on."""
         with self._lock:
+            self._is_read = True
             buffers = self._buffers
             schema = self._settle(buffers, schema_now)
             live = self._live_rows(buffers, schema)
-            late = of_windows(buffers.late, self._window_ns)
-            excluded = late if oldest_ns is None else joined([*late, (EARLIEST, oldest_ns - 1)])
+            excluded = _excluded(of_windows(buffers.late, self._window_ns), oldest_ns)
             found = [
                 (group.excluded, opened)
                 for place, group in enumerate(group_files(self._files, excluded))
@@ -138,6 +140,26 @@ class TableData:
             tuple(replace(file, excluded=excluded) for excluded, there in found for file in there.absent),
             oldest_ns if oldest_ns is not None and buffers.first_window < oldest_ns else None,
         )
+
+    def prepare(
+        self,
+        changes: tuple[Sequence[FileEntry], Sequence[FileEntry]],
+        oldest_ns: int | None,
+        schema: TableSchema,
+        warmer: Warmer,
+    ) -> None:
+        """Have ready what views read from files once these (added, replaced) are taken over, if anybody reads this table."""
+        if not self._is_read:
+            return
+        with self._lock:
+            files, live = self._files_after(*changes), self._buffers.live
+            excluded = _excluded(of_windows(live.late | live.repeats_older, self._window_ns), oldest_ns)
+        for place, group in enumerate(group_files(files, excluded)):
+            opened = group.files and self._reader.open_set(group.files[0].table_id, group.files, -1 - place)
+            if opened:
+                if opened.folder is not None:
+                    warmer.warm(opened.folder, schema)
+                opened.release()
 
     def settle(self, schema_now: SchemaSource) -> None:
         """Sort in what came, so that whoever looks next finds it done."""
@@ -175,10 +197,13 @@ class TableData:
             self._exchange(added, replaced)
 
     def _exchange(self, added: Sequence[FileEntry], replaced: Sequence[FileEntry]) -> None:
-        gone = {f.name for f in replaced}
-        self._files = (*(f for f in self._files if f.name not in gone), *added)
+        self._files = self._files_after(added, replaced)
         for file in replaced:
             self._keys.forget(file)
+
+    def _files_after(self, added: Sequence[FileEntry], replaced: Sequence[FileEntry]) -> tuple[FileEntry, ...]:
+        gone = {f.name for f in replaced}
+        return (*(f for f in self._files if f.name not in gone), *added)
 
     def _settle(self, buffers: "_Buffers", schema_now: SchemaSource) -> TableSchema:
         """Sort new rows into windows, note which of them have keys of older sources; return a schema with all columns."""
@@ -293,6 +318,10 @@ class _Buffers:
     def batches(self) -> Iterator[WindowedRows]:
         for buffer in self.present:
             yield from buffer.batches
+
+
+def _excluded(late: Ranges, oldest_ns: int | None) -> Ranges:
+    return late if oldest_ns is None else joined([*late, (EARLIEST, oldest_ns - 1)])
 
 
 def _release_all(releases: Sequence[Callable[[], None]]) -> Callable[[], None]:
