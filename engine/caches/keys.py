@@ -1,7 +1,6 @@
 """Numbers the combinations of values that some columns hold: equal combinations get equal numbers, without a loop over rows."""
 
 import sys
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TypeVar, cast
 
@@ -10,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from engine.columns import compute as pc
+from engine.columns.dictionaries import ByDictionary
 
 Numbers = npt.NDArray[np.int64]
 
@@ -24,7 +24,6 @@ _MOST_BITS = 62
 _DIRECT_BITS = 20
 """Up to here a combination's number is found by its place in an array, of 4 MB at most."""
 _UNKNOWN = -1
-_MOST_DICTIONARIES = 8
 
 
 class ColumnCodes:
@@ -34,7 +33,7 @@ class ColumnCodes:
         self.type = type_
         self._codes: dict[object, int] = {}
         self._array: pa.Array | None = None
-        self._last: OrderedDict[tuple[object, ...], tuple[pa.Array, Numbers]] = OrderedDict()
+        self._last: ByDictionary[Numbers] = ByDictionary()
 
     def __len__(self) -> int:
         return len(self._codes)
@@ -43,31 +42,17 @@ class ColumnCodes:
         """Return the code of each row's value; values not met before get the next codes."""
         if not pa.types.is_dictionary(column.type):
             column = column.dictionary_encode()
-        per_value = self._of_dictionary(column.dictionary)
+        per_value = self._last.of(column.dictionary, self._codes_of)
         indices = column.indices
         places = indices.fill_null(-1) if indices.null_count else indices
         found: Numbers = per_value[places.to_numpy(zero_copy_only=False)]
         return found
 
-    def _of_dictionary(self, values: pa.Array) -> Numbers:
-        """Return the code of each value, and behind them that of none.
-
-        Who writes the same series again and again sends equal dictionaries, so those seen last are remembered.
-        """
-        if not len(values):
-            return np.zeros(1, dtype=np.int64)
-        sign = (len(values), values[0].as_py(), values[-1].as_py())
-        known = self._last.get(sign)
-        if known is not None and known[0].equals(values):
-            self._last.move_to_end(sign)
-            return known[1]
+    def _codes_of(self, values: list[object]) -> Numbers:
+        """Return the code of each value, and behind them that of none."""
         codes = np.full(len(values) + 1, NULL, dtype=np.int64)
-        listed = values.to_pylist()
-        codes[:-1] = _numbers_in(self._codes, listed)
+        codes[:-1] = _numbers_in(self._codes, values)
         codes[:-1] += 1
-        self._last[sign] = (pa.array(listed, values.type), codes)  # a copy: the values may be a view of a large payload
-        if len(self._last) > _MOST_DICTIONARIES:
-            self._last.popitem(last=False)
         return codes
 
     def decode(self, codes: Numbers) -> pa.Array:
@@ -85,8 +70,7 @@ class ColumnCodes:
     def size_bytes(self) -> int:
         """Return about how much memory the values take."""
         held = self._array.nbytes if self._array is not None else 0
-        remembered = sum(values.nbytes + codes.nbytes for values, codes in list(self._last.values()))
-        return int(sys.getsizeof(self._codes) + 64 * len(self._codes) + 2 * held + remembered)
+        return int(sys.getsizeof(self._codes) + 64 * len(self._codes) + 2 * held + 2 * self._last.size_bytes)
 
 
 class KeyNumbers:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from engine.columns.dictionaries import ByDictionary
 from engine.model.schema import TIME_COLUMN
 
 Hashes = npt.NDArray[np.uint64]
@@ -23,26 +24,32 @@ def _mix(values: Hashes) -> Hashes:
     return mixed
 
 
-def hash_keys(batch: pa.RecordBatch, tags: Sequence[str]) -> Hashes:
+def hash_keys(batch: pa.RecordBatch, tags: Sequence[str], known: ByDictionary[Hashes] | None = None) -> Hashes:
     """Return a hash of the key of each row; ``tags`` are the names of the tag columns in the table's order.
 
     Equal keys have equal hashes within one process, whatever dictionaries their batches use. A null tag adds nothing,
-    so rows written before a tag column existed hash like rows that leave it out.
+    so rows written before a tag column existed hash like rows that leave it out. ``known``: what to keep from one batch
+    of a table to the next.
     """
+    known = known or ByDictionary()
     time = batch.column(TIME_COLUMN).cast(pa.int64()).to_numpy(zero_copy_only=False)
     hashes = _mix(time.astype(np.uint64, copy=True) + _STEP)
     for number, tag in enumerate(tags):
-        hashes += _tag_hashes(number, batch.column(tag))
+        hashes += _tag_hashes(number, batch.column(tag), known)
     return hashes
 
 
-def _tag_hashes(number: int, column: pa.DictionaryArray) -> Hashes:
-    texts = [hash(text) for text in column.dictionary.to_pylist()]
+def _tag_hashes(number: int, column: pa.DictionaryArray, known: ByDictionary[Hashes]) -> Hashes:
+    texts = known.of(column.dictionary, _text_hashes)
     per_text = np.zeros(len(texts) + 1, dtype=np.uint64)  # the last entry is the null's
     salt = np.uint64((number + 1) * int(_STEP) & 0xFFFFFFFFFFFFFFFF)
-    per_text[:-1] = _mix(np.array(texts, dtype=np.int64).astype(np.uint64) + salt)
+    per_text[:-1] = _mix(texts + salt)
     chosen: Hashes = per_text[column.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
     return chosen
+
+
+def _text_hashes(texts: list[object]) -> Hashes:
+    return np.array([hash(text) for text in texts], dtype=np.int64).astype(np.uint64)
 
 
 class KeySet:

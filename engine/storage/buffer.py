@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from engine.columns.chunks import WindowedRows
+from engine.columns.dictionaries import ByDictionary
 from engine.columns.keys import Hashes, KeySet, hash_keys
 from engine.columns.packing import groups, pack
 from engine.columns.payload import decode_payloads
@@ -51,6 +52,7 @@ class TableBuffer:
         self.batches: list[WindowedRows] = []
         self.version = 0
         self._pending: list[RowsPayload | RowsBlock] = []
+        self._texts: ByDictionary[Hashes] = ByDictionary()
         self._added_rows = 0
         self._taken_rows = 0
 
@@ -81,7 +83,7 @@ class TableBuffer:
         settled = []
         for batch in decode_payloads(_parts(pending), schema):
             found = WindowedRows(batch, window_ns)
-            hashes = hash_keys(found.rows, schema.at(batch.num_columns).tags)
+            hashes = hash_keys(found.rows, schema.at(batch.num_columns).tags, self._texts)
             for window, place in found.parts():
                 chunk = self.chunks.setdefault(window, BufferedChunk())
                 if chunk.keys.add(hashes[place]):
