@@ -205,19 +205,21 @@ def lay_out(body: bytes, tokens: Tokens) -> Layout:
     is_plain = (tokens.stops > tokens.starts) & ~tokens.needs_care
     is_careful = np.zeros(len(is_plain), np.bool_)
     stops = tokens.stops.copy()
+    suspects = np.flatnonzero(tokens.needs_care)
+    spans = zip(suspects.tolist(), tokens.starts[suspects].tolist(), tokens.stops[suspects].tolist(), strict=True)
     next_line = 0
-    for line in np.flatnonzero(tokens.needs_care).tolist():
+    for line, begin, stop in spans:
         if line < next_line:
             continue
-        begin, stop = int(tokens.starts[line]), int(tokens.stops[line])
-        if QUOTE in body[begin:stop] and (match := WHOLE_LINE_BYTES.match(body, begin, len(body) - 1)):
-            # The line ends where the line by line parser says, which can be lines further on.
-            stop = match.end()
-        next_line = int(np.searchsorted(tokens.stops, stop)) + 1
-        is_plain[line:next_line] = False
         content = body[begin:stop].lstrip(_BLANKS)
-        is_careful[line] = bool(content) and content[0] != _HASH
-        stops[line] = stop
+        if not content or content[0] == _HASH:
+            continue
+        is_careful[line] = True
+        if QUOTE in content and (match := WHOLE_LINE_BYTES.match(body, begin, len(body) - 1)) and match.end() != stop:
+            # The line ends where the line by line parser says, which can be lines further on.
+            stops[line] = match.end()
+            next_line = int(np.searchsorted(tokens.stops, match.end())) + 1
+            is_plain[line:next_line] = False
     heads = np.flatnonzero(is_plain | is_careful)
     return Layout(
         begins=tokens.starts[heads],
