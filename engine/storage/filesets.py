@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import google_crc32c
 import pyarrow as pa
 
 from engine.disk import Disk
 from engine.model.schema import TableSchema
+from engine.storage.checksums import checksum
 from engine.storage.manifest import FileEntry
 from engine.storage.objects import FileSet
 from engine.storage.parquet import decode_parquet, group_times, no_rows
@@ -167,7 +167,7 @@ def damage(disk: Disk, path: Path, file: FileEntry) -> str | None:
     """Return what is wrong with the file at ``path``, ``None`` if it is what the manifest says."""
     if not disk.exists(path):
         return f"Parquet file {path} is missing ({file.row_count} rows)"
-    data = disk.read(path)
-    if len(data) != file.size_bytes or google_crc32c.value(data) != file.crc32c:
+    data = disk.map(path)
+    if len(data) != file.size_bytes or checksum(data) != file.crc32c:
         return f"Parquet file {path} is damaged ({file.row_count} rows): size or checksum differ from the manifest"
     return None

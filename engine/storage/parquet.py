@@ -28,11 +28,10 @@ class ParquetBuilder:
         """Append rows that have all columns of the schema."""
         self._writer.write_table(pa.Table.from_batches([batch]), row_group_size=max(1, batch.num_rows))
 
-    def finish(self) -> bytes:
+    def finish(self) -> memoryview:
         """Return the file."""
         self._writer.close()
-        data: bytes = self._sink.getvalue().to_pybytes()
-        return data
+        return memoryview(self._sink.getvalue())
 
 
 def group_times(data: memoryview | bytes) -> list[Range]:

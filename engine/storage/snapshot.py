@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import google_crc32c
 import msgspec
 import numpy as np
 import pyarrow as pa
@@ -15,6 +14,7 @@ from engine.columns.merge import merge_rows
 from engine.disk import Disk
 from engine.model.schema import TIME_COLUMN, TableSchema
 from engine.paths import NodePaths
+from engine.storage.checksums import checksum
 from engine.storage.folders import Taken, decide_taken
 from engine.storage.manifest import FileEntry
 from engine.storage.objects import FileReader
@@ -168,12 +168,12 @@ class FileWriter:
             row_count += group.num_rows
             builder.add(group)
         data = builder.finish()
-        checksum = google_crc32c.value(data)
+        crc32c = checksum(data)
         folder = self._paths.table_folder(schema.table_id)
         self._disk.make_folder(folder)
         first, last = spans[0][0], spans[-1][1]
         window = first // self._config.window_ns * self._config.window_ns
-        name = f"{window}.{interval[0]:020d}-{interval[1]:020d}.{checksum:08x}.parquet"
+        name = f"{window}.{interval[0]:020d}-{interval[1]:020d}.{crc32c:08x}.parquet"
         self._write_synced(folder / name, data)
         return FileEntry(
             name=name,
@@ -185,11 +185,11 @@ class FileWriter:
             min_time=first,
             max_time=last,
             size_bytes=len(data),
-            crc32c=checksum,
+            crc32c=crc32c,
             schema_version=schema.version,
         )
 
-    def _write_synced(self, path: Path, data: bytes) -> None:
+    def _write_synced(self, path: Path, data: memoryview) -> None:
         try:
             self._disk.write(path, data)
             self._disk.sync_file(path)

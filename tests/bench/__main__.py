@@ -12,6 +12,7 @@ from tests.bench import (
     ingest,
     machine,
     many_triggers,
+    pauses,
     plugin_rates,
     punctuality,
     replacement,
@@ -49,6 +50,8 @@ def main() -> int:
         requests,
         caches,
         sql,
+        pauses,
+        years,
     ):
         if options.only in section.__name__:
             figures += section.measure(options.rounds)
