@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from engine.model.durations import NS_PER_SECOND
 from engine.storage.manifest import FileEntry
 from engine.storage.ranges import Ranges, common, covers, joined, overlap, touches, without
 from engine.storage.slices import SliceLimits
+
+DAY_NS = 86_400 * NS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +22,9 @@ class Group:
 def group_files(files: Iterable[FileEntry], excluded: Ranges) -> list[Group]:
     """Return how to read ``files`` without their holes and without the times in ``excluded``.
 
-    The first group is that of files that are read whole. The others are few: files share one if no row of the one is in
-    a hole of another. Files of which nothing is left are in none.
+    The first two groups are those of files that are read whole: older ones, and those of the newest day, so that what a
+    query learnt of the many older files stays true while new files come. The others are few: files share one if no row
+    of the one is in a hole of another. Files of which nothing is left are in none.
     """
     whole: list[FileEntry] = []
     partly: list[tuple[list[FileEntry], Ranges]] = []
@@ -38,7 +42,9 @@ def group_files(files: Iterable[FileEntry], excluded: Ranges) -> list[Group]:
         else:
             partly.append(([file], file.holes))
     groups = [Group(tuple(members), joined([*holes, *_near(members, excluded)])) for members, holes in partly]
-    return [Group(tuple(whole)), *groups]
+    day = max((file.max_time for file in whole), default=0) // DAY_NS * DAY_NS
+    older = tuple(file for file in whole if file.max_time < day)
+    return [Group(older), Group(tuple(file for file in whole if file.max_time >= day)), *groups]
 
 
 def _fits(file: FileEntry, holes: Ranges) -> bool:

@@ -19,6 +19,7 @@ from tests.bench import (
     requests,
     sql,
     start_up,
+    years,
 )
 from tests.bench.report import Figure, print_figures
 
