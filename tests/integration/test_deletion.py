@@ -1,10 +1,13 @@
 """Soft deletion, hard deletion: names, rows, files, space, writers, triggers, restarts."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from engine.errors import AlreadyDeleted
+from engine.errors import AlreadyDeleted, NotFound
 from engine.model.retention import HardDelete
 from engine.write.service import LinesRejected
 from tests.support.node import DATABASE, START_NS, Node
@@ -162,3 +165,134 @@ def test_a_hard_deletion_that_came_while_no_server_ran(tmp_path: Path) -> None:
     again.engine.tick()
     assert again.engine.tables.databases(show_deleted=True) == [("_internal", False)]
     again.close()
+
+
+def test_rows_that_are_written_meanwhile_are_in_one_of_the_tables(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    writers, each = 4, 60
+
+    def write(number: int) -> None:
+        for i in range(each):
+            node.write(f"cpu,w={number} v={number * each + i} {number * each + i}")
+
+    with ThreadPoolExecutor(writers) as pool:
+        futures = [pool.submit(write, number) for number in range(writers)]
+        while not all(future.done() for future in futures):
+            with suppress(NotFound):
+                node.engine.tables.delete(DATABASE, "cpu")
+        for future in futures:
+            future.result()
+    found = [row["v"] for table in shown(node) for row in node.rows(f'SELECT v FROM "{table}"')]
+    assert sorted(found) == [float(v) for v in range(writers * each)]
+    node.close()
+
+
+def test_rows_that_are_written_while_tables_are_dropped_are_there_or_were_dropped(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    stop = threading.Event()
+
+    def drop() -> None:
+        while not stop.is_set():
+            with suppress(NotFound):
+                node.engine.tables.delete(DATABASE, "cpu", HardDelete.NOW)
+                node.engine.tick()
+
+    dropping = threading.Thread(target=drop)
+    dropping.start()
+    for i in range(100):
+        node.write(f"cpu v={i} {i}")
+    stop.set()
+    dropping.join()
+    node.write("cpu v=100 100")
+    assert {"v": 100.0} in node.rows("SELECT v FROM cpu")
+    again = node.restarted()
+    again.engine.tick()
+    assert shown(again) == ["cpu"]
+    again.close()
+
+
+def test_a_trigger_gets_no_more_rows_of_a_deleted_table(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.trigger("one", "table:cpu")
+    node.trigger("all", "all_tables")
+    node.write("cpu v=1 1")
+    begun = [node.executor.next(), node.executor.next()]
+    node.write("cpu v=2 2")
+    node.engine.tables.delete(DATABASE, "cpu")
+    node.write("cpu v=3 3")
+    for run in begun:
+        run.succeed("out w=1 1")
+    for _ in range(2):
+        batches = node.executor.next().run.batches or ()
+        got = [(b.table, sum(p.row_count for p in b.payloads)) for b in batches if b.table != "out"]
+        assert got == [("cpu", 1)]
+    assert node.rows("SELECT w FROM out") == [{"w": 1.0}]
+    node.close()
+
+
+def test_triggers_of_a_deleted_database_are_disabled_and_their_runs_count_no_more(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.trigger("t", "table:cpu")
+    node.write("cpu v=1 1")
+    begun = node.executor.next()
+    node.engine.tables.delete_database(DATABASE)
+    deleted = f"{DATABASE}-{STAMP}"
+    (trigger,) = node.rows("SELECT trigger_name, disabled FROM system.processing_engine_triggers", deleted)
+    assert trigger == {"trigger_name": "t", "disabled": True}
+    begun.succeed("out w=1 1")
+    node.settle()
+    assert shown(node, deleted) == ["cpu"]
+    node.write("cpu v=2 2")
+    assert node.executor.waiting == 0
+    node.close()
+
+
+def test_a_query_that_reads_while_the_data_goes_reads_to_its_end(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.write("\n".join(f"cpu v={i} {i}" for i in range(20_000)))
+    node.engine.snapshot()
+    with node.engine.query(DATABASE, "SELECT v FROM cpu", {}) as result:
+        batches = result.batches
+        read = next(batches).num_rows
+        node.engine.tables.delete(DATABASE, "cpu", HardDelete.NOW)
+        node.engine.tick()
+        assert stored_bytes(node) == 0
+        assert read + sum(batch.num_rows for batch in batches) == 20_000
+    assert list(node.engine.paths.file_sets.rglob("*.parquet")) == []
+    node.close()
+
+
+def test_a_retention_period_goes_with_its_table(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.write(f"cpu v=1 {START_NS}")
+    node.engine.tables.set_retention(DATABASE, 60, "cpu")
+    node.engine.tables.delete(DATABASE, "cpu")
+    node.write(f"cpu v=2 {START_NS}")
+    node.advance(61)
+    assert (node.rows("SELECT v FROM cpu"), node.rows(f'SELECT v FROM "cpu-{STAMP}"')) == ([{"v": 2.0}], [])
+    node.close()
+
+
+def test_system_tables_tell_of_periods_and_deletion(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.write("cpu v=1\nmem v=1")
+    node.engine.tables.set_retention(DATABASE, 60)
+    node.engine.tables.set_retention(DATABASE, 30, "mem")
+    node.engine.tables.delete(DATABASE, "cpu", START_NS + 10**12)
+    tables = "SELECT table_name, deleted, hard_deletion_time, retention_period_ns FROM system.tables "
+    own = f"WHERE database_name LIKE '{DATABASE}%' ORDER BY table_name"
+    at = (START_NS + 10**12) // 10**9
+    assert node.rows(tables + own, "_internal") == [
+        {
+            "table_name": f"cpu-{STAMP}",
+            "deleted": True,
+            "hard_deletion_time": at,
+            "retention_period_ns": 60 * 10**9,
+        },
+        {"table_name": "mem", "deleted": False, "retention_period_ns": 30 * 10**9},
+    ]
+    node.engine.tables.delete_database(DATABASE, START_NS + 10**11)
+    rows = node.rows(tables + own, "_internal")
+    assert [row["deleted"] for row in rows] == [True, True]
+    assert {row["hard_deletion_time"] for row in rows} == {START_NS // 10**9 + 100}
+    node.close()
