@@ -23,12 +23,13 @@ def parse_body(body: bytes, precision: Precision, ingest_time_ns: int) -> Parsed
     Raises:
         InvalidRequest: ``body`` is not UTF-8, or hardly line protocol, see ``refuse_line``.
     """
-    text = _decode(body)
     ingest_time_ns = ingest_time(ingest_time_ns, precision)
     is_large = len(body) > SURELY_LARGE_BYTES or body.count(b"\n") >= FEWEST_COLUMNAR_LINES
     if is_large and len(body) <= MOST_BYTES:
+        if not body.isascii():
+            _decode(body)  # what is not UTF-8 is refused
         return parse_columns(body, precision, ingest_time_ns)
-    return parse_lines(text, precision, ingest_time_ns)
+    return parse_lines(_decode(body), precision, ingest_time_ns)
 
 
 def parse_lines(body: str, precision: Precision, ingest_time_ns: int) -> ParsedBody:

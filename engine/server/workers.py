@@ -1,11 +1,19 @@
 """Threads for what would hold the event loop up."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 MOST_WRITES = 4
+MOST_LARGE_WRITES = min(4, max(1, (os.cpu_count() or 1) // 2))
+"""Large bodies are work for whole cores, and the others have what else is to be done for them: more at the same time take
+longer altogether."""
+
+LARGE_BYTES = 2**16
+"""A body of more bytes is large."""
+
 MOST_CHANGES = 8
 MOST_QUERIES = 16
 
@@ -17,12 +25,14 @@ class Workers:
 
     def __init__(self) -> None:
         self.writes = ThreadPoolExecutor(MOST_WRITES, "write")
+        self.large_writes = ThreadPoolExecutor(MOST_LARGE_WRITES, "large-write")
         self.changes = ThreadPoolExecutor(MOST_CHANGES, "change")
         self.queries = ThreadPoolExecutor(MOST_QUERIES, "query")
 
-    async def write(self, call: Callable[[], T]) -> T:
-        """Return what ``call`` returns, which takes in a body."""
-        return await asyncio.get_running_loop().run_in_executor(self.writes, call)
+    async def write(self, call: Callable[[], T], size_bytes: int) -> T:
+        """Return what ``call`` returns, which takes in a body of this size; small ones do not wait for large ones."""
+        pool = self.large_writes if size_bytes > LARGE_BYTES else self.writes
+        return await asyncio.get_running_loop().run_in_executor(pool, call)
 
     async def change(self, call: Callable[[], T]) -> T:
         """Return what ``call`` returns, which changes or lists definitions."""
@@ -30,7 +40,7 @@ class Workers:
 
     def close(self) -> None:
         """Begin nothing more; what runs ends by itself."""
-        for pool in (self.writes, self.changes, self.queries):
+        for pool in (self.writes, self.large_writes, self.changes, self.queries):
             pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -174,7 +174,7 @@ async def _taken_in(context: Context, request: Request, params: WriteParams, bod
                 raise InvalidRequest(f"{refusal}{error}") from error
             raise
 
-    return await asyncio.wrap_future(await context.workers.write(take_in))
+    return await asyncio.wrap_future(await context.workers.write(take_in, len(body)))
 
 
 ROUTES: RouteTable = {

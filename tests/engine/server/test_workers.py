@@ -6,24 +6,42 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from engine.errors import EngineError
-from engine.server.workers import Pieces, Workers, followed, in_own_thread
+from engine.server.workers import LARGE_BYTES, MOST_LARGE_WRITES, Pieces, Workers, followed, in_own_thread
 
 
 def test_calls_run_in_threads_and_tell_their_errors() -> None:
     def fail() -> None:
         raise EngineError("x")
 
-    async def go() -> tuple[str, str, str]:
+    def name() -> str:
+        return threading.current_thread().name.partition("_")[0]
+
+    async def go() -> list[str]:
         workers = Workers()
         try:
             with pytest.raises(EngineError, match="x"):
                 await workers.change(fail)
-            names = [await call(lambda: threading.current_thread().name) for call in (workers.write, workers.change)]
-            return names[0], names[1], await in_own_thread(lambda: threading.current_thread().name)
+            written = [await workers.write(name, size) for size in (1, LARGE_BYTES, LARGE_BYTES + 1)]
+            return [*written, await workers.change(name), await in_own_thread(name)]
         finally:
             workers.close()
 
-    assert [name.partition("_")[0] for name in asyncio.run(go())] == ["write", "change", "own"]
+    assert asyncio.run(go()) == ["write", "write", "large-write", "change", "own"]
+
+
+def test_small_bodies_do_not_wait_for_large_ones() -> None:
+    async def go() -> str:
+        workers = Workers()
+        free = threading.Event()
+        large = [asyncio.create_task(workers.write(free.wait, LARGE_BYTES + 1)) for _ in range(MOST_LARGE_WRITES)]
+        try:
+            return await workers.write(lambda: "written", LARGE_BYTES)
+        finally:
+            free.set()
+            await asyncio.gather(*large)
+            workers.close()
+
+    assert asyncio.run(go()) == "written"
 
 
 def test_what_an_iterator_yields_is_followed_to_its_error() -> None:
