@@ -10,6 +10,8 @@ MOST_KEPT = 8
 
 T = TypeVar("T")
 
+_PART = 2_000
+
 
 class ByDictionary(Generic[T]):
     """Values made of dictionaries; one thread at a time."""
@@ -25,7 +27,8 @@ class ByDictionary(Generic[T]):
         if known is not None and known[0].equals(dictionary):
             self._kept.move_to_end(sign)
             return known[1]
-        values = dictionary.to_pylist()
+        # In parts, for no other thread runs while a part is converted.
+        values = [v for first in range(0, size, _PART) for v in dictionary.slice(first, _PART).to_pylist()]
         made = make(values)
         # A copy: the dictionary may be a view of a large payload, which it would keep.
         self._kept[sign] = (pa.array(values, dictionary.type), made)

@@ -21,6 +21,7 @@ class ParquetBuilder:
             compression="zstd",
             write_statistics=True,
             write_page_checksum=True,
+            write_page_index=True,
             store_schema=True,
         )
 

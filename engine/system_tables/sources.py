@@ -121,7 +121,7 @@ class EngineSources:
     def _stored(self, schema: TableSchema) -> StoredTable:
         folder = self._paths.table_folder(schema.table_id)
         files = tuple(
-            StoredFile(str(folder / f.name), f.size_bytes, f.row_count, f.min_time, f.max_time)
+            StoredFile(str(folder / f.name), f.size_bytes, f.live_rows, f.min_time, f.max_time)
             for f in self._store.files(schema.table_id)
         )
         columns = tuple((c.name, c.type.short) for c in schema.columns)
