@@ -80,13 +80,24 @@ def catalog(state: dict[str, Any]) -> None:
     line(f"catalog: {state['path']}")
     line(f"refused edit: {state['problem'] or 'none'}")
     for database in state["databases"]:
-        line(f"database {quote(database['name'])}{' (deleted)' if database.get('deleted') else ''}")
+        line(f"database {quote(database['name'])}{_kept(database)}")
+        for table in database.get("tables", ()):
+            line(f"  table {quote(table['name'])}{_kept(table)}")
         for trigger in database.get("triggers", ()):
             state_word = "enabled" if trigger.get("enabled") else "disabled"
             details = (trigger.get("trigger_specification"), trigger.get("plugin_filename"), state_word)
             line("  trigger " + ", ".join((quote(trigger["name"]), *(str(detail) for detail in details if detail))))
         for cache in database.get("caches", ()):
             line(f"  {cache['kind']} {quote(cache['name'])}, table {quote(cache['table'])}")
+
+
+def _kept(entry: dict[str, Any]) -> str:
+    """Return what is to be said behind the name of a database or table: its retention period, and its end."""
+    period, end = entry.get("retention_period"), entry.get("hard_delete_at")
+    text = f", kept for {period}" if period else ""
+    if entry.get("deleted"):
+        text += " (deleted" + (f", goes at {end})" if end else ")")
+    return text
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -431,7 +431,11 @@ class Store:
 
     def _remove_unnamed(self) -> None:
         named = {(str(f.table_id), f.name) for f in self._manifest.files}
+        in_use = {folder for folder, _ in named}
         for folder in self._disk.list_folder(self._paths.parquet):
+            if folder not in in_use:
+                self._disk.remove_folder(self._paths.parquet / folder)  # of a table that is gone, mostly
+                continue
             for name in self._disk.list_folder(self._paths.parquet / folder):
                 if (folder, name) not in named:
                     self._disk.remove(self._paths.parquet / folder / name)

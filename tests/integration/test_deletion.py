@@ -119,6 +119,7 @@ def test_a_hard_deletion_of_a_database_at_once(tmp_path: Path) -> None:
     assert node.engine.tables.databases(show_deleted=True) == [("_internal", False)]
     again = node.restarted()
     assert again.engine.tables.databases(show_deleted=True) == [("_internal", False)]
+    assert list(again.engine.paths.parquet.iterdir()) == []
     again.close()
 
 

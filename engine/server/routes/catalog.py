@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from engine.catalog.state import Database
+from engine.catalog.state import Database, TableEntry
 from engine.model.caches import CacheDefinition, LastCache
+from engine.model.retention import format_period
+from engine.model.times import utc_text
 from engine.model.trigger import TriggerDefinition
 from engine.model.trigger_options import OPTIONS
 from engine.model.trigger_spec import format_trigger_spec
@@ -28,9 +30,21 @@ def _database(database: Database) -> dict[str, Any]:
     return {
         "name": database.name,
         "deleted": database.is_deleted,
+        **_kept(database),
+        "tables": [{"name": t.name, "deleted": t.is_deleted, **_kept(t)} for t in database.tables],
         "triggers": [_trigger(trigger) for trigger in database.triggers],
         "caches": [_cache(cache) for cache in database.caches],
     }
+
+
+def _kept(entry: Database | TableEntry) -> dict[str, str]:
+    """Return how long rows are kept, and when the data of something deleted goes, as far as that is said."""
+    found = {}
+    if entry.retention_s is not None:
+        found["retention_period"] = format_period(entry.retention_s)
+    if entry.hard_delete_ns is not None:
+        found["hard_delete_at"] = utc_text(entry.hard_delete_ns)
+    return found
 
 
 def _trigger(trigger: TriggerDefinition) -> dict[str, Any]:

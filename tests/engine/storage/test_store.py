@@ -124,7 +124,7 @@ def test_rows_of_a_deleted_table_do_not_come_back(tmp_path: Path) -> None:
     again = fed.reopened()
     assert again.rows(SCHEMA) == []
     assert again.store.schemas.find(SCHEMA.database_id, SCHEMA.name) is None
-    assert not list(NodePaths(tmp_path, "node").table_folder(SCHEMA.table_id).iterdir())
+    assert not NodePaths(tmp_path, "node").table_folder(SCHEMA.table_id).exists()
 
 
 def test_a_folder_with_data_and_no_manifest_is_not_taken_for_a_new_one(tmp_path: Path) -> None:

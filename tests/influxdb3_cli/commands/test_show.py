@@ -42,6 +42,19 @@ def test_the_catalog_tells_a_refused_edit(connected: RunCli, server: ScriptedSer
     assert (server.request.method, server.request.path) == ("GET", "/api/v3/configure/catalog")
 
 
+def test_the_catalog_tells_how_long_rows_are_kept_and_what_goes(connected: RunCli, server: ScriptedServer) -> None:
+    gone = {"name": "cpu-1", "deleted": True, "retention_period": "90m", "hard_delete_at": "2026-11-24 08:00:00 UTC"}
+    tables = [gone, {"name": "mem", "deleted": False, "retention_period": "7d"}]
+    databases = [{"name": "d", "deleted": False, "retention_period": "30d", "tables": tables}]
+    told = {"path": "c.toml", "problem": None, "databases": databases}
+    server.replies.append(Reply(body=json.dumps(told).encode()))
+    assert connected("show", "catalog").stdout.splitlines()[2:] == [
+        'database "d", kept for 30d',
+        '  table "cpu-1", kept for 90m (deleted, goes at 2026-11-24 08:00:00 UTC)',
+        '  table "mem", kept for 7d',
+    ]
+
+
 def test_the_catalog_without_a_refused_edit_says_so(connected: RunCli, server: ScriptedServer) -> None:
     server.replies.append(Reply(body=b'{"path":"c.toml","problem":null,"databases":[]}'))
     assert connected("show", "catalog").stdout == "catalog: c.toml\nrefused edit: none\n"

@@ -259,7 +259,7 @@ def test_the_catalog_is_shown_with_a_refused_edit(server: Web) -> None:
     assert shown["path"] == str(path)
     assert "nonsense" in shown["problem"]
     internal, foo = shown["databases"]
-    assert internal == {"name": "_internal", "deleted": False, "triggers": [], "caches": []}
+    assert internal == {"name": "_internal", "deleted": False, "tables": [], "triggers": [], "caches": []}
     assert foo["triggers"] == [
         {
             "name": "t",
@@ -273,6 +273,18 @@ def test_the_catalog_is_shown_with_a_refused_edit(server: Web) -> None:
             "isolation": "trigger",
         }
     ]
+
+
+def test_the_catalog_tells_of_periods_and_deleted_tables(server: Web) -> None:
+    server.write("cpu v=1")
+    server.send("PUT", DATABASE, json={"db": "foo", "retention_period": "30d"})
+    server.send("PUT", TABLE, json={"db": "foo", "table": "cpu", "retention_period": "90m"})
+    server.delete(f"{TABLE}?db=foo&table=cpu&hard_delete_at=2125-12-31T23:59:59Z")
+    _, foo = server.get("/api/v3/configure/catalog").json()["databases"]
+    (table,) = foo["tables"]
+    assert foo["retention_period"] == "30d"
+    assert table.pop("name").startswith("cpu-20")
+    assert table == {"deleted": True, "retention_period": "90m", "hard_delete_at": "2125-12-31 23:59:59 UTC"}
 
 
 def test_a_trigger_is_changed_in_what_the_request_names(server: Web) -> None:
