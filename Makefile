@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 ROUNDS ?= 20
 CHAOS_S ?= 60
 FUZZ_S ?= 60
+SOAK_S ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-all test-plugins crash chaos fuzz lint bench clean
+.PHONY: help setup demo test test-fast test-all test-plugins crash chaos fuzz lint bench soak clean
 
 $(BIN)/influxdb3: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -41,6 +42,9 @@ chaos: $(BIN)/influxdb3 ## Let hostile plugins rage beside steady writers and go
 fuzz: $(BIN)/influxdb3 ## Look for bodies, parameters and log files that break the server: FUZZ_S=600 make fuzz
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S)
+
+soak: $(BIN)/influxdb3 ## Watch a server under steady load for what grows or is lost: SOAK_S=600 make soak
+	$(BIN)/python -m tests.soak --seconds $(SOAK_S)
 
 bench: $(BIN)/influxdb3 ## Measure, and compare with the saved baseline
 	$(BIN)/python -m tests.bench

@@ -23,6 +23,7 @@ class NodePaths:
         self.plugin_cache = self.root / "plugin-cache"
         self.backfills = self.root / "backfills"
         self.caches = self.root / "caches"
+        self.backups = self.root / "backups"
 
     def rejected_catalog(self, stamp: str) -> Path:
         """Return where a catalog file that was refused is kept, ``stamp`` telling when."""

@@ -47,6 +47,7 @@ from engine.query.cached import CachedRows
 from engine.query.executor import QueryExecutor, QueryResult
 from engine.query.stored import StoredTables, Warming
 from engine.settings import Settings
+from engine.storage.backup import Backups, BackupSide, refuse_unfinished
 from engine.storage.deleted import deleted_tables
 from engine.storage.history import Histories
 from engine.storage.maintenance import Maintenance, TriggerSide
@@ -143,6 +144,7 @@ class Engine:
         make_durable_folder(self._disk, self.paths.root)
         self._lock = self._disk.lock(self.paths.lock)
         try:
+            refuse_unfinished(self._disk, self.paths)
             config = configuration.store(self.settings, self._is_internal, self._oldest_kept)
             self.store = Store(self._disk, self.paths, config, self.clock)
             self._caches = Caches(
@@ -479,6 +481,9 @@ class Engine:
             self._maintenance.snapshot,
             grace_ns=int(settings.delete_grace_period_s * 1e9),
         )
+        kept_elsewhere = None if settings.object_store in ("file", "memory") else settings.object_store
+        side = BackupSide(self._maintenance, lambda: self.catalog.content, kept_elsewhere)
+        self.backups = Backups(self._disk, self.clock, self.paths, self.wal, side)
         self._watcher = EditWatcher(self.catalog.poll_edits, self.paths.catalog)
         self.registry.fetch_missing(
             t.plugin_filename for d in self.catalog.state.databases if not d.is_deleted for t in d.triggers if t.enabled

@@ -21,7 +21,7 @@ _SHORT_NAMES = {"q": "query", "w": "write"}
 _GROUPS = ("create", "show", "update", "backfill", "retry", "delete", "enable", "disable", "install", "test")
 _COMMANDS = {
     **{"serve": "serve.command", "query": "query.query", "q": "query.query", "logs": "logs.logs"},
-    **{"write": "write.write", "w": "write.write"},
+    **{"write": "write.write", "w": "write.write", "backup": "backup.backup"},
     **{name: f"{name}.app" for name in _GROUPS},
 }
 """What each command is, below ``influxdb3_cli.commands``, in the order of the help."""

@@ -250,6 +250,10 @@ class InfluxClient:
         rows: list[dict[str, Any]] = json.loads(answer)
         return rows
 
+    def backup(self) -> Body:
+        """Give a backup of the server, as a tar archive."""
+        return self._stream("GET", "/api/v3/backup")
+
     def check_trigger(self, database: str, name: str, *others: str) -> None:
         """Raise ``CommandFailed`` if the database has no trigger ``name``, nor speak system tables ``others`` of it."""
         tables = ("processing_engine_triggers", *others)

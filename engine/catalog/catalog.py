@@ -91,6 +91,11 @@ class Catalog:
         """Return why the last edit by hand was refused (file, line, reason), ``None`` since one was taken."""
         return self._known.problem
 
+    @property
+    def content(self) -> bytes:
+        """Return the file as it is in force; on the disk there may be an edit that was refused."""
+        return self._known.content
+
     def subscribe(self, observer: Observer) -> None:
         """Call ``observer`` with the old and the new state of every change from now on.
 

@@ -12,6 +12,7 @@ from engine.server.replies import ALLOW_ORIGIN, PREFLIGHT, AnyReply, Reply, json
 from engine.server.requests import Message, Receive, Request, Send
 from engine.server.routes import (
     backfills,
+    backup,
     cache_state,
     caches,
     catalog,
@@ -51,6 +52,7 @@ ROUTES: RouteTable = {
     **plugin_tests.ROUTES,
     **tokens.ROUTES,
     **catalog.ROUTES,
+    **backup.ROUTES,
 }
 
 RETRY_SOON = (b"retry-after", b"1")

@@ -9,6 +9,7 @@ from typing import TypeVar
 from engine.clock import Clock
 from engine.errors import DiskFull, EngineError
 from engine.storage.compaction import Compaction
+from engine.storage.manifest import Manifest
 from engine.storage.space import DiskSpace, Space
 from engine.storage.store import Store
 from engine.storage.truncation import LogRetention, Reader, SealedSegment, decide_truncation
@@ -146,6 +147,11 @@ class Maintenance:
             return False
         self._made_room_ns = now_ns
         return self._store.unstored_bytes > 0 or bool(self._wal.sealed_segments())
+
+    def while_still(self, use: Callable[[Manifest], T]) -> T:
+        """See ``engine.storage.backup.Stillness``; writes go on meanwhile, snapshots wait."""
+        with self._lock:
+            return self._store.while_still(use)
 
     def _snapshot(self) -> None:
         began_ns = self._clock.monotonic_ns()

@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from engine.clock import Clock
 from engine.disk import Disk, make_durable_folder, replace_file
@@ -27,6 +28,8 @@ from engine.wal.ports import DurableRecord, RowsBlock
 from engine.wal.replay import LogPart
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 OVERHEAD_BYTES = 200
 """What a buffered payload costs besides its data, roughly."""
@@ -294,6 +297,11 @@ class Store:
                     table.prepare(changes.of(table_id), self._config.oldest_kept(schema), schema, self.warmer)
                 except Exception:  # it is foreign code that looks at the files
                     logger.exception("files were not looked at before their first query table=%s", schema.name)
+
+    def while_still(self, use: Callable[[Manifest], T]) -> T:
+        """Return what ``use`` makes of the manifest; until then none of its files goes."""
+        with self._snapshot_lock:
+            return use(self._manifest)
 
     def _load(self, manifest: Manifest) -> None:
         self._manifest = manifest
