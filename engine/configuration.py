@@ -1,9 +1,13 @@
 """What the settings of a server mean for its parts: one small value for each."""
 
+import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from engine.caches.caches import CachesConfig
+from engine.clock import Clock
+from engine.errors import InvalidRequest
 from engine.model.schema import TableSchema
 from engine.model.trigger import Isolation, TriggerLimits
 from engine.paths import NodePaths
@@ -11,7 +15,9 @@ from engine.plugins.environment import EnvironmentPlaces
 from engine.plugins.environments import EnvironmentsConfig
 from engine.plugins.executors.host import ExecutorConfig
 from engine.plugins.processes import HostConfig
+from engine.setting import Secret
 from engine.settings import Settings
+from engine.storage.cloud_config import CloudConfig, KeysFile, RemoteConfig
 from engine.storage.maintenance import MaintenanceConfig
 from engine.storage.retention import Retention, internal_retention
 from engine.storage.store import StoreConfig
@@ -21,6 +27,9 @@ from engine.wal.ports import WalConfig
 from engine.write.admission import AdmissionConfig
 from engine.write.ceilings import Ceilings
 from engine.write.tables import TableRules
+
+MOST_TRANSFERS = 8
+"""So many files go to or from an object store at one time: more do not come sooner, and take memory."""
 
 OWN_ENVIRONMENTS = ".venvs"
 """In the plugin folder: the environments of single plugins."""
@@ -123,3 +132,101 @@ def dry_run_timeout_s(settings: Settings) -> float:
 
 def _host(settings: Settings, environ: Mapping[str, str]) -> HostConfig:
     return HostConfig(environ, settings.plugin_dir, settings.virtual_env_location)
+
+
+def cloud(settings: Settings, clock: Clock) -> CloudConfig | None:
+    """Return where objects are kept, ``None`` for a node that keeps everything in its folder.
+
+    Raises:
+        InvalidRequest: a setting is missing.
+        ObjectStoreRefused: a file that a setting names cannot be read.
+    """
+    kind = settings.object_store
+    if kind not in ("s3", "google", "azure"):
+        return None
+    if settings.bucket is None:
+        raise InvalidRequest(f"--object-store {kind} needs --bucket, the name of a bucket that exists")
+    if kind == "azure" and settings.azure_storage_account is None:
+        raise InvalidRequest("--object-store azure needs --azure-storage-account")
+    keys = settings.aws_credentials_file if kind == "s3" else None
+    credentials = KeysFile(keys, clock) if keys is not None else None
+    if credentials is not None:
+        credentials()  # a person is there now who can read what is wrong with it
+    return CloudConfig(
+        kind=kind,  # type: ignore[arg-type]  # as was just looked at
+        bucket=settings.bucket,
+        prefix=settings.node_id,
+        config=_given(_STORES[kind](settings)),
+        client=_given(_client(settings)),
+        connections=settings.object_store_connection_limit,
+        request_timeout_s=settings.object_store_request_timeout_s,
+        max_retries=settings.object_store_max_retries,
+        retry_timeout_s=settings.object_store_retry_timeout_s,
+        credentials=credentials,
+    )
+
+
+def remote(settings: Settings, *, in_background: bool) -> RemoteConfig:
+    """Return how a node is kept in an object store."""
+    return RemoteConfig(
+        cache_bytes=settings.object_store_cache_size_bytes,
+        transfers=min(settings.object_store_connection_limit, MOST_TRANSFERS),
+        lease_s=settings.object_store_lease_duration_s,
+        take_over=settings.object_store_take_over,
+        machine=f"{socket.gethostname()}, process {os.getpid()}",
+        in_background=in_background,
+    )
+
+
+def _s3(settings: Settings) -> dict[str, object]:
+    keys = settings.aws_credentials_file is None
+    return {
+        "access_key_id": _shown(settings.aws_access_key_id) if keys else None,
+        "secret_access_key": _shown(settings.aws_secret_access_key) if keys else None,
+        "session_token": _shown(settings.aws_session_token) if keys else None,
+        "region": settings.aws_default_region,
+        "endpoint": settings.aws_endpoint,
+        "skip_signature": settings.aws_skip_signature or None,
+    }
+
+
+def _google(settings: Settings) -> dict[str, object]:
+    account = settings.google_service_account
+    return {"service_account": None if account is None else str(account)}
+
+
+def _azure(settings: Settings) -> dict[str, object]:
+    return {
+        "account_name": settings.azure_storage_account,
+        "account_key": _shown(settings.azure_storage_access_key),
+        "endpoint": settings.azure_endpoint,
+    }
+
+
+_STORES: dict[str, Callable[[Settings], dict[str, object]]] = {"s3": _s3, "google": _google, "azure": _azure}
+
+
+def _client(settings: Settings) -> dict[str, object]:
+    allow_http = {"s3": settings.aws_allow_http, "azure": settings.azure_allow_http}
+    ca = settings.object_store_tls_ca
+    frame = settings.object_store_http2_max_frame_size_bytes
+    try:
+        authorities = None if ca is None else ca.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"--object-store-tls-ca {ca} is not a PEM file that can be read: {error}") from error
+    return {
+        "allow_http": allow_http.get(settings.object_store) or None,
+        "http1_only": False if settings.object_store_http2_only else None,
+        "http2_only": settings.object_store_http2_only or None,
+        "http2_max_frame_size": None if frame is None else str(frame),
+        "allow_invalid_certificates": settings.object_store_tls_allow_insecure or None,
+        "root_certificate": authorities,
+    }
+
+
+def _given(options: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _shown(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.value

@@ -25,7 +25,6 @@ from engine.clock import Clock, SystemClock
 from engine.disk import Disk, RealDisk, make_durable_folder
 from engine.errors import (
     DatabaseNotFound,
-    EngineError,
     EngineOff,
 )
 from engine.host.protocol import RequestData
@@ -50,13 +49,16 @@ from engine.settings import Settings
 from engine.storage.backup import Backups, BackupSide, refuse_unfinished
 from engine.storage.deleted import deleted_tables
 from engine.storage.history import Histories
+from engine.storage.keeping import keep_in
 from engine.storage.maintenance import Maintenance, TriggerSide
 from engine.storage.manifest import FileEntry
+from engine.storage.objects import Objects
 from engine.storage.recent import rows_since
 from engine.storage.retention import oldest_kept
 from engine.storage.settling import Settling
 from engine.storage.space import DiskSpace
 from engine.storage.store import Store
+from engine.storage.transfers import Transfers
 from engine.system_tables.registry import DatabaseSystemTables
 from engine.system_tables.sources import EngineSources
 from engine.triggers.answers import TriggerAnswers
@@ -124,6 +126,8 @@ class Engine:
             self._temporary = tempfile.TemporaryDirectory(prefix="influxdb3-memory-")
             data_dir = Path(self._temporary.name)
         self.paths = NodePaths(data_dir, settings.node_id)
+        self.lost: Future[str] = Future()
+        self.transfers = Transfers(self.clock)
         self._is_open = False
         self._replay: LogReplay | None = None
 
@@ -143,10 +147,12 @@ class Engine:
         """Recover and start, in the order of log-and-recovery, "Recovery"; see ``open``."""
         make_durable_folder(self._disk, self.paths.root)
         self._lock = self._disk.lock(self.paths.lock)
+        objects: Objects | None = None
         try:
             refuse_unfinished(self._disk, self.paths)
             config = configuration.store(self.settings, self._is_internal, self._oldest_kept)
-            self.store = Store(self._disk, self.paths, config, self.clock)
+            objects = self._keep()
+            self.store = Store(self._disk, self.paths, config, self.clock, objects)
             self._caches = Caches(
                 self._disk, self.paths, self.clock, self.store.schemas, configuration.caches(self.settings)
             )
@@ -159,7 +165,10 @@ class Engine:
             self._mark_deleted(self.catalog.state, self.catalog.state)
             self.catalog.subscribe(self._mark_deleted)
             self._open_log(tail)
+            objects.begin(lambda: self.wal.next_position - 1, self._lose)
         except BaseException:
+            if objects is not None:
+                objects.close(is_complete=False)
             self._lock.release()
             raise
         self._build()
@@ -193,11 +202,9 @@ class Engine:
             self._settling.stop()
             self._maintenance.stop()
         self._journal.flush()
-        try:
-            self._maintenance.snapshot()
-        except (EngineError, OSError):
-            logger.exception("the last snapshot failed; the log holds everything")
+        self._maintenance.finish()
         self.wal.close()
+        self.store.objects.close(is_complete=self._is_all_stored())
         self._aside.close()
         self._lock.release()
         if self._temporary is not None:
@@ -226,6 +233,7 @@ class Engine:
         self._settling.tick()
         self._maintenance.tick()
         self._maintenance.compact()
+        self.store.objects.tick()
 
     def quiet(self) -> None:
         """Return when what was found in old parts of the log is on its way to its triggers."""
@@ -381,6 +389,22 @@ class Engine:
 
     # ---- inside
 
+    def _keep(self) -> Objects:
+        cloud = configuration.cloud(self.settings, self.clock)
+        remote = configuration.remote(self.settings, in_background=self._outside.in_background)
+        return keep_in(cloud, remote, self._disk, self.paths, self.clock, self.transfers)
+
+    def _lose(self, reason: str) -> None:
+        self.wal.refuse(reason)
+        self.lost.set_result(reason)
+
+    def _is_all_stored(self) -> bool:
+        """Return whether the log holds nothing that files and checkpoint lack, and nothing that a trigger has not read."""
+        manifest = self.store.manifest
+        return min(manifest.rows_until, manifest.state_until) >= self.wal.next_position - 1 and not (
+            self.wal.sealed_segments()
+        )
+
     def _replay_log(self) -> LogTail:
         manifest = self.store.open()
         stored_until = min(manifest.rows_until, manifest.state_until)
@@ -442,7 +466,7 @@ class Engine:
             self.clock,
         )
         backlogs = Backlogs(self.wal.reader, self._log_times)
-        histories = Histories(self._disk, self.paths.backfills, self.paths.table_folder, settings.gen1_duration_ns)
+        histories = Histories(self._disk, self.paths.backfills, self.store.objects.held, settings.gen1_duration_ns)
         log = LogSide(
             self.wal,
             self.wal.reader,

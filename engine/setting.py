@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,16 @@ PREFIX = "INFLUXDB3_"
 _CGROUPS = Path("/sys/fs/cgroup")
 
 Reader = Callable[[str], Any]  # text of a value → value; a ``ValueError`` says what is allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A value that is nobody's business: no log and no message shows it."""
+
+    value: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +157,8 @@ def folder_or_file(text: str) -> Path:
         return Path(text).expanduser().absolute()
     except RuntimeError as error:  # `~` of somebody whom the machine does not know
         raise ValueError(str(error)) from error
+
+
+def secret(text: str) -> Secret:
+    """Read a value that is not shown."""
+    return Secret(text)

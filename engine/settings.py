@@ -13,6 +13,7 @@ from engine.model.sizes import MEGABYTE
 from engine.model.trigger_spec import RunKind
 from engine.setting import (
     PREFIX,
+    Secret,
     Setting,
     choice,
     count_or_off,
@@ -26,6 +27,7 @@ from engine.setting import (
     size_of_at_least,
     size_or_off,
 )
+from engine.store_settings import STORE_SETTINGS
 
 
 def _chunk_duration(text: str) -> int:
@@ -71,9 +73,10 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     choice(
         "object-store",
-        ("file", "memory"),
+        ("file", "memory", "s3", "google", "azure"),
         "file",
-        "Where data is kept: in the data directory, or in a private folder that is removed at the end.",
+        "Where data is kept: in the data directory, in a private folder that is removed at the end, or in a bucket, the "
+        "data directory then holding the log and a cache.",
     ),
     Setting(
         "data-dir",
@@ -380,6 +383,7 @@ SETTINGS: tuple[Setting, ...] = (
         "The least serious lines that the server's log shows.",
         variables=("INFLUXDB3_LOG_FILTER", "LOG_FILTER"),
     ),
+    *STORE_SETTINGS,
     Setting(
         "shutdown-timeout",
         seconds,
@@ -453,6 +457,31 @@ class Settings:
     gen1_duration_ns: int
     exec_mem_pool_size_bytes: int
     log_filter: str
+    bucket: str | None
+    aws_access_key_id: Secret | None
+    aws_secret_access_key: Secret | None
+    aws_session_token: Secret | None
+    aws_credentials_file: Path | None
+    aws_default_region: str
+    aws_endpoint: str | None
+    aws_allow_http: bool
+    aws_skip_signature: bool
+    google_service_account: Path | None
+    azure_storage_account: str | None
+    azure_storage_access_key: Secret | None
+    azure_endpoint: str | None
+    azure_allow_http: bool
+    object_store_connection_limit: int
+    object_store_http2_only: bool
+    object_store_http2_max_frame_size_bytes: int | None
+    object_store_request_timeout_s: float
+    object_store_max_retries: int | None
+    object_store_retry_timeout_s: float | None
+    object_store_tls_allow_insecure: bool
+    object_store_tls_ca: Path | None
+    object_store_cache_size_bytes: int
+    object_store_lease_duration_s: float
+    object_store_take_over: bool
     shutdown_timeout_s: float
 
     def __post_init__(self) -> None:

@@ -1,13 +1,15 @@
 """What DataFusion raises, as errors of the engine."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from engine.errors import QueryError, QueryFailed, QueryNotSupported
+from engine.errors import ObjectStoreAway, QueryError, QueryFailed, QueryNotSupported
 
 _WRAPPER = "DataFusion error: "
 _CAUSE = "\ncaused by\n"
 _EXECUTION = "query error: error while executing plan: "
+_AWAY = re.compile("ObjectStoreAway: (.*)")
 _KINDS: tuple[tuple[str, type[QueryError]], ...] = (
     ("Error during planning: ", QueryError),
     ("SQL error: ", QueryError),
@@ -33,7 +35,12 @@ def executing() -> Iterator[None]:
 def _translated(prefix: str) -> Iterator[None]:
     try:
         yield
+    except ObjectStoreAway:
+        raise
     except Exception as error:
+        away = _AWAY.search(str(error))
+        if away:
+            raise ObjectStoreAway(away[1]) from error
         raise classify(_text_of(error), prefix) from error
     except BaseException as error:
         # A panic of the library is no reason to end the thread that asked; its class cannot be imported.

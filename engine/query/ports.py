@@ -7,6 +7,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from engine.storage.objects import AbsentFile
+
 
 @dataclass(frozen=True, slots=True)
 class TableSnapshot:
@@ -19,6 +21,7 @@ class TableSnapshot:
         batches: further rows; a batch may lack columns and have its own order of them.
         release: to be called once when the rows are not read any more.
         partly: further such folders, with ranges of times (in ns, both ends included) whose rows are not to be read.
+        absent: further files, which are fetched while they are read.
         live: an object that stands for exactly these ``batches``: what is made of them may be kept as long as it lives.
         oldest_ns: of ``batches`` rows from before this time, in ns since the epoch, are not to be read; ``None`` = there
             are none.
@@ -31,6 +34,7 @@ class TableSnapshot:
     live: object | None = None
     partly: tuple[tuple[Path, tuple[tuple[int, int], ...]], ...] = ()
     oldest_ns: int | None = None
+    absent: tuple[AbsentFile, ...] = ()
 
 
 class TableSource(Protocol):

@@ -96,6 +96,8 @@ class Session:
             parts = [self._files(name, folder, snapshot.schema) for folder in snapshot.folders]
             for folder, excluded in snapshot.partly:
                 parts.append(self._files(name, folder, snapshot.schema).filter(*_outside(excluded)))
+            if snapshot.absent:
+                parts.append(self._absent(name, snapshot))
             if snapshot.batches or not parts:
                 live = self._live_rows(name, snapshot)
                 parts.append(live if snapshot.oldest_ns is None else live.filter(_is_from(snapshot.oldest_ns)))
@@ -149,6 +151,15 @@ class Session:
         if snapshot.live is not None:
             self._live[snapshot.live] = (key, frame)
         return frame
+
+    def _absent(self, name: str, snapshot: TableSnapshot) -> DataFrame:
+        # Here: only a node whose files are in an object store needs it.
+        from engine.query.absent import absent_files
+
+        with self._naming:
+            identifier = quote_identifier(name)
+            self._tables.register_dataset(identifier, absent_files(snapshot.absent, snapshot.schema))
+            return self._named(identifier)
 
     def _rows(self, name: str, batches: list[pa.RecordBatch], schema: pa.Schema) -> DataFrame:
         with self._naming:

@@ -35,7 +35,7 @@ class StoredTables:
             return None
         view = self._store.view(found)
         partly = tuple((part.folder, part.excluded) for part in view.partly)
-        read = (view.folders, view.batches, view.release, view.live, partly, view.oldest_ns)
+        read = (view.folders, view.batches, view.release, view.live, partly, view.oldest_ns, view.absent)
         return TableSnapshot(query_schema(view.schema), *read)
 
 

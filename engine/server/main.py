@@ -87,6 +87,7 @@ class _Serving:
         self._engine_thread = ThreadPoolExecutor(1, "engine")
         self._engine: Engine | None = None
         self._app: App | None = None
+        self._problem: str | None = None
 
     async def run(self) -> int:
         """Serve; return the exit code."""
@@ -94,26 +95,26 @@ class _Serving:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop)
         http = asyncio.create_task(self._http.serve(sockets=[self._listener]))
-        problem = None
         try:
             self._door.app = await loop.run_in_executor(self._engine_thread, self._open)
             if self._settings.tcp_listener_file_path is not None:
                 write_address(self._settings.tcp_listener_file_path, self._address)
         except EngineError as error:
-            problem = str(error)
+            self._problem = str(error)
         except OSError as error:
-            problem = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+            self._problem = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
         except Exception:
             logger.exception("the engine did not open")
-            problem = "internal error, see the log"
-        if problem is None:
+            self._problem = "internal error, see the log"
+        if self._problem is None:
             self._tell()
+            self._end_when_lost(loop)
         else:
             self._stop()
         await http
         await loop.run_in_executor(self._engine_thread, self._close)
         self._engine_thread.shutdown()
-        return 0 if problem is None else _failed(problem)
+        return 0 if self._problem is None else _failed(self._problem)
 
     def leave(self, code: int) -> None:
         """End without threads that are still at work: a query cannot be stopped, and nobody waits for it any more."""
@@ -140,6 +141,16 @@ class _Serving:
         self._app = App(engine)
         gc.freeze()  # what the engine has loaded stays, too
         return self._app
+
+    def _end_when_lost(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End as soon as another server has taken over the data: nothing that is written here would be found there."""
+
+        def lose(reason: str) -> None:
+            self._problem = reason
+            self._stop()
+
+        assert self._engine is not None
+        self._engine.lost.add_done_callback(lambda lost: loop.call_soon_threadsafe(lose, lost.result()))
 
     def _stop(self) -> None:
         """Begin to end: take no more connections, finish what is under way."""

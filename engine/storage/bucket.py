@@ -88,5 +88,5 @@ def replace_if(
             if found is None or not is_ours(found.data):
                 return None
             seen = found.version
-            logger.info("an earlier try came through key=%s", key)
+            logger.debug("an earlier try came through key=%s", key)
     return None

@@ -3,12 +3,11 @@
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import obstore
 from obstore import exceptions
@@ -16,11 +15,10 @@ from obstore.store import AzureStore, GCSStore, S3Store
 
 from engine.errors import ObjectStoreAway, ObjectStoreRefused
 from engine.storage.bucket import Conflict, Stored, Version
+from engine.storage.cloud_config import CloudConfig, Kind
 from engine.storage.transfers import Transfers
 
 logger = logging.getLogger(__name__)
-
-Kind = Literal["s3", "google", "azure"]
 
 BRISK_S = 5.0
 PART_BYTES = 16 << 20
@@ -29,30 +27,6 @@ PART_BYTES = 16 << 20
 _NO_BUCKET = re.compile("NoSuchBucket|specified bucket does not exist|ContainerNotFound|InvalidBucketName")
 _NOT_OURS = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)
 _NO_KEYS = re.compile("[Ee]rror getting (?:credentials|token)|missing .*(?:key|credential)|metadata", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class CloudConfig:
-    """Where the objects are, and how a client reaches them; the members are those of obstore.
-
-    Attributes:
-        prefix: stands before all keys, without slashes at its ends.
-        client: options of its HTTP client.
-        connections: so many requests are under way at one time.
-        max_retries, retry_timeout_s: ``None`` = as obstore does.
-        credentials: returns keys that change with time; ``None``: ``config`` has them, or the machine.
-    """
-
-    kind: Kind
-    bucket: str
-    prefix: str
-    config: Mapping[str, Any] = field(repr=False)
-    client: Mapping[str, Any] = field(default_factory=dict)
-    connections: int = 64
-    request_timeout_s: float = 30.0
-    max_retries: int | None = None
-    retry_timeout_s: float | None = None
-    credentials: Callable[[], Any] | None = field(default=None, repr=False)
 
 
 _STORES: dict[Kind, Any] = {"s3": S3Store, "google": GCSStore, "azure": AzureStore}
@@ -68,7 +42,7 @@ class CloudBucket:
         self._slots = threading.BoundedSemaphore(config.connections)
         self._patient = _store(config, config.request_timeout_s, _retries(config))
         brisk_s = min(BRISK_S, config.request_timeout_s)
-        brisk: dict[str, Any] = {"max_retries": 2, "retry_timeout": timedelta(seconds=brisk_s)}
+        brisk: dict[str, Any] = {"max_retries": 4, "retry_timeout": timedelta(seconds=brisk_s)}
         self._brisk = _store(config, brisk_s, brisk)
 
     @property
@@ -109,7 +83,7 @@ class CloudBucket:
 
     def put_if(self, key: str, data: bytes, seen: Version | None, *, brisk: bool = False) -> Version:
         """See ``Bucket``."""
-        mode: Any = "create" if seen is None else {"e_tag": seen.e_tag, "version": seen.version}
+        mode: Any = "create" if seen is None else _given(seen)
         try:
             with self._asking("put") as counted:
                 put = obstore.put(self._of(brisk), key, data, mode=mode)
@@ -125,12 +99,16 @@ class CloudBucket:
 
     def delete(self, keys: Iterable[str]) -> None:
         """See ``Bucket``."""
-        for key in keys:
-            try:
-                with self._asking("delete"):
+        gone = list(keys)
+        if not gone:
+            return
+        try:
+            with self._asking("delete"):
+                obstore.delete(self._patient, gone)
+        except FileNotFoundError:  # some stores tell that of one; what became of the others is not said
+            for key in gone:
+                with suppress(FileNotFoundError), self._asking("delete"):
                     obstore.delete(self._patient, key)
-            except FileNotFoundError:
-                continue
 
     def _of(self, brisk: bool) -> Any:
         return self._brisk if brisk else self._patient
@@ -152,7 +130,7 @@ class CloudBucket:
             raise
         except _NOT_OURS as error:
             raise ObjectStoreRefused(f"{self.url} does not let this server in: {_first_line(error)}") from error
-        except exceptions.BaseError as error:
+        except (exceptions.BaseError, ValueError, OSError) as error:
             raise ObjectStoreAway(self._text(error)) from error
 
     def _refuse_if_no_bucket(self, error: Exception) -> None:
@@ -187,6 +165,11 @@ def _retries(config: CloudConfig) -> dict[str, Any] | None:
     if config.retry_timeout_s is not None:
         retries["retry_timeout"] = timedelta(seconds=config.retry_timeout_s)
     return retries or None
+
+
+def _given(seen: Version) -> dict[str, str]:
+    known = {"e_tag": seen.e_tag, "version": seen.version}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _version(found: Any) -> Version:

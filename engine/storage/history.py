@@ -3,6 +3,7 @@
 import logging
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,18 +84,27 @@ class Histories:
     """The folder with what backfills are made from: hard links to Parquet files, which never change, and a plan."""
 
     def __init__(
-        self, disk: Disk, root: Path, table_folder: Callable[[int], Path], window_ns: int = 600 * 10**9
+        self,
+        disk: Disk,
+        root: Path,
+        held: Callable[[FileEntry], AbstractContextManager[Path | None]],
+        window_ns: int = 600 * 10**9,
     ) -> None:
         self._window_ns = window_ns
         self._disk = disk
         self._root = root
-        self._table_folder = table_folder
+        self._held = held
 
     def pin(self, history_id: int, files: Iterable[FileEntry], span: Span) -> "History":
         """Keep the rows of ``files`` whose times are in ``span``; return them when that is durable.
 
         Stretches of time follow in their order, in a stretch table after table, there the rows in the order of time.
-        The caller sees to it that the files are there and intact, and that none goes meanwhile.
+        The caller sees to it that the files are intact, and that none goes meanwhile; those that are not on this machine
+        are fetched.
+
+        Raises:
+            ObjectStoreAway: they cannot be fetched now.
+            ManifestCorrupt: one is lost.
         """
         folder = self._root / str(history_id)
         make_durable_folder(self._disk, folder)
@@ -138,7 +148,10 @@ class Histories:
 
     def _pinned(self, folder: Path, file: FileEntry, span: Span) -> "_Pinned":
         name = f"{file.table_id}.{file.name}"
-        self._disk.link(self._table_folder(file.table_id) / file.name, folder / name)
+        with self._held(file) as path:
+            if path is None:
+                raise ManifestCorrupt(f"Parquet file {file.name}, which the backfill needs, is lost")
+            self._disk.link(path, folder / name)
         return _Pinned(file, name, np.sort(_times_in(folder / name, without(_wanted(span), file.holes))))
 
 

@@ -64,7 +64,8 @@ def decode_kept(data: bytes, where: str) -> Kept:
 
 def file_key(file: FileEntry) -> str:
     """Return the key of a Parquet file; other content has another key, so that nothing is ever replaced."""
-    return f"{PARQUET}{file.table_id}/{file.name.removesuffix('.parquet')}.{file.crc32c:08x}.parquet"
+    stem, checksum = file.name.removesuffix(".parquet"), f".{file.crc32c:08x}"
+    return f"{PARQUET}{file.table_id}/{stem.removesuffix(checksum)}{checksum}.parquet"
 
 
 class Folder(Enum):

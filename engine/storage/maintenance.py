@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from engine.clock import Clock
-from engine.errors import DiskFull, EngineError
+from engine.errors import DiskFull, EngineError, ObjectStoreAway, OwnershipLost
 from engine.storage.compaction import Compaction
 from engine.storage.manifest import Manifest
 from engine.storage.space import DiskSpace, Space
@@ -18,6 +18,7 @@ from engine.wal.wal import Wal
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.25
+AGAIN_S = 5.0
 MAKE_ROOM_EVERY_NS = 10_000_000_000
 """While the disk has little room, rows leave the log as often as this."""
 
@@ -125,12 +126,22 @@ class Maintenance:
 
     def compact(self) -> bool:
         """Do one step of compaction, which takes room; return whether there was something to do."""
+        self._store.objects.check()
         return self._space.now is not Space.NONE and self.compaction.step()
 
     def snapshot(self) -> None:
         """Move the buffer to Parquet and let go of what the log need not hold any more."""
         with self._lock:
             self._snapshot()
+
+    def finish(self) -> None:
+        """Make a last snapshot; one that fails is told, for the log holds everything."""
+        try:
+            self.snapshot()
+        except OwnershipLost:
+            logger.warning("no last snapshot, for the data belongs to another server")
+        except (EngineError, OSError):
+            logger.exception("the last snapshot failed; the log holds everything")
 
     def with_all_stored(self, use: Callable[[int], T]) -> T:
         """Return what ``use`` makes of the position up to which all rows are in Parquet files, after a snapshot.
@@ -193,12 +204,14 @@ class Maintenance:
         while not self._stopping.wait(LOOK_EVERY_S):
             try:
                 self.tick()
+            except (ObjectStoreAway, OwnershipLost):  # which was told
+                self._stopping.wait(AGAIN_S)
             except (DiskFull, OSError) as error:
                 logger.error("a snapshot failed; the log keeps everything, and it is tried again: %s", error)
-                self._stopping.wait(5.0)
+                self._stopping.wait(AGAIN_S)
             except EngineError:
                 logger.exception("a snapshot failed; the log keeps everything, and it is tried again")
-                self._stopping.wait(5.0)
+                self._stopping.wait(AGAIN_S)
 
     def _compact(self) -> None:
         rest_s = LOOK_EVERY_S
@@ -206,6 +219,9 @@ class Maintenance:
             began_ns = self._clock.monotonic_ns()
             try:
                 is_busy = self.compact()
+            except (ObjectStoreAway, OwnershipLost):  # which was told
+                rest_s = AGAIN_S
+                continue
             except (DiskFull, OSError) as error:
                 logger.error(
                     "a step of compaction failed; the files are as they were, and it is tried again: %s", error

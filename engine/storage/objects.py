@@ -96,6 +96,15 @@ class LocalSets(FileReader, Protocol):
         """Give up the folder that links to ``file``; return whether the file may go, for no query uses it."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoreFigures:
+    """How an object store is doing: whether it can be used, and the size of the files of it that are here."""
+
+    url: str
+    is_up: bool
+    cache_bytes: int
+
+
 class Objects(Protocol):
     """Where the durable files of one node are. Methods but those of ``reader`` are called by one thread at a time."""
 
@@ -124,6 +133,9 @@ class Objects(Protocol):
 
     def tidy(self, manifest: Manifest) -> None:
         """Let go of what ``manifest``, which is durable everywhere, does not name any more."""
+
+    def figures(self) -> StoreFigures | None:
+        """Return how the store is doing, ``None`` where everything is in the folder."""
 
     def begin(self, position: Callable[[], int], on_lost: Callable[[str], None]) -> None:
         """Begin to look after what is kept elsewhere.
@@ -173,6 +185,10 @@ class LocalObjects:
 
     def tidy(self, manifest: Manifest) -> None:
         """See ``Objects``."""
+
+    def figures(self) -> StoreFigures | None:
+        """See ``Objects``."""
+        return None
 
     def begin(self, position: Callable[[], int], on_lost: Callable[[str], None]) -> None:
         """See ``Objects``."""

@@ -90,6 +90,13 @@ class Owner:
             if found is not None and found != first and not found.released and not take_over:
                 raise FolderInUse(self._in_use(found))
 
+    def is_ours(self) -> bool:
+        """Return whether nobody has taken the data; if somebody has, ``on_lost`` was told. Raises like ``look``."""
+        now = self.look()
+        if self._lost is None and now is not None and now.epoch > self.lease.epoch:
+            self.lose()
+        return self._lost is None
+
     def renew(self, position: int) -> None:
         """Prolong the lease, saying how far the log goes.
 

@@ -5,8 +5,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from engine.clock import Clock
@@ -14,6 +13,7 @@ from engine.disk import Disk, replace_file
 from engine.errors import EngineError, ManifestCorrupt, ObjectStoreRefused, OwnershipLost
 from engine.paths import NodePaths
 from engine.storage.bucket import Bucket, Version, replace_if
+from engine.storage.cloud_config import RemoteConfig
 from engine.storage.filecache import FileCache
 from engine.storage.kept import (
     CATALOG,
@@ -29,7 +29,7 @@ from engine.storage.kept import (
 )
 from engine.storage.lease import Lease
 from engine.storage.manifest import FileEntry, Manifest, decode_manifest
-from engine.storage.objects import FileReader, Home, LocalSets, read_home, write_home
+from engine.storage.objects import FileReader, Home, LocalSets, StoreFigures, read_home, write_home
 from engine.storage.owner import Claimant, Owner
 
 logger = logging.getLogger(__name__)
@@ -37,26 +37,7 @@ logger = logging.getLogger(__name__)
 RENEWALS = 3
 """So often a lease is renewed while it lasts."""
 
-
-@dataclass(frozen=True, slots=True)
-class RemoteConfig:
-    """How a node is kept in an object store.
-
-    Attributes:
-        cache_bytes: size of the files that are kept on this machine.
-        transfers: so many files are moved at one time.
-        lease_s: after so many seconds without a sign of life another server may take over.
-        take_over: do not wait for another server's lease, and do without what only its log holds.
-        machine: names this server to people.
-        in_background: a thread renews the lease; otherwise somebody calls ``tick``.
-    """
-
-    cache_bytes: int
-    transfers: int
-    lease_s: float
-    take_over: bool
-    machine: str
-    in_background: bool = True
+LOOK_EVERY_S = 1.0
 
 
 class RemoteObjects:
@@ -167,6 +148,10 @@ class RemoteObjects:
         else:
             self._in_store.difference_update(gone)
 
+    def figures(self) -> StoreFigures:
+        """See ``Objects``."""
+        return StoreFigures(self._bucket.url, self._problem is None, self.cache.size_bytes)
+
     def begin(self, position: Callable[[], int], on_lost: Callable[[str], None]) -> None:
         """See ``Objects``."""
         self._owner.on_lost = on_lost
@@ -176,8 +161,7 @@ class RemoteObjects:
 
     def tick(self) -> None:
         """See ``Objects``."""
-        if self._clock.monotonic_ns() - self._renewed_ns >= self._config.lease_s / RENEWALS * 1e9:
-            self._look_after()
+        self._look()
 
     def close(self, *, is_complete: bool) -> None:
         """See ``Objects``."""
@@ -409,8 +393,17 @@ class RemoteObjects:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._config.lease_s / RENEWALS):
+        while not self._stopping.wait(min(LOOK_EVERY_S, self._config.lease_s / RENEWALS)):
+            self._look()
+
+    def _look(self) -> None:
+        """Renew the lease when it is time, and else see that nobody has taken it: that asks for little."""
+        if self._clock.monotonic_ns() - self._renewed_ns >= self._config.lease_s / RENEWALS * 1e9:
             self._look_after()
+            return
+        with suppress(EngineError):  # a store that is away is noticed when the lease is renewed
+            if not self._owner.is_ours():
+                self._stopping.set()
 
     def _look_after(self) -> None:
         """Renew the lease and save the catalog; what fails is told once and tried again."""

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from engine.clock import Clock
 from engine.disk import Disk
-from engine.errors import StorageError
+from engine.errors import StorageError, Unavailable
 from engine.wal.folder import LogFolder
 from engine.wal.gate import Gate
 from engine.wal.ports import Entry, FlushObserver, FramePlanner, NoPlanner, Source, WalConfig
@@ -73,6 +73,7 @@ class Wal:
         self._removal_lock = threading.Lock()
         self._going: deque[LogSegment] = deque()
         self._cannot_remove: str | None = None
+        self._not_ours: str | None = None
 
     @classmethod
     def open(cls, disk: Disk, clock: Clock, config: WalConfig, start: WalStart, ports: WalPorts) -> "Wal":
@@ -106,6 +107,7 @@ class Wal:
         Raises:
             Unavailable: too much waits already, or the log is closed.
         """
+        self._check_ours()
         return self._writer.append(entry)
 
     def append_from(self, source: Source) -> None:
@@ -114,7 +116,12 @@ class Wal:
         Raises:
             Unavailable: the log is closed.
         """
+        self._check_ours()
         self._writer.append_from(source)
+
+    def refuse(self, reason: str) -> None:
+        """Take no more entries, because the data belongs to another server now."""
+        self._not_ours = reason
 
     def rotate(self) -> "Future[None]":
         """Seal the segment that is written, unless it is empty; the future resolves when a new one is begun."""
@@ -157,6 +164,10 @@ class Wal:
                 self._going.popleft()
                 removed += 1
             return removed
+
+    def _check_ours(self) -> None:
+        if self._not_ours is not None:
+            raise Unavailable(f"nothing can be written: {self._not_ours}")
 
     def _remove(self, segment: LogSegment) -> None:
         if self._cannot_remove is not None:

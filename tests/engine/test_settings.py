@@ -162,8 +162,8 @@ def test_variables_have_the_names_of_the_product(variable, value, attribute, exp
             id="a variable, booleans are exact",
         ),
         pytest.param(
-            {"file": {"object-store": "s3"}},
-            "invalid value 's3' for object-store in the configuration file: expected one of file, memory",
+            {"file": {"object-store": "s4"}},
+            "invalid value 's4' for object-store in the configuration file: expected one of file, memory, s3, google, azure",
             id="the file",
         ),
         pytest.param(

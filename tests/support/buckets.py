@@ -10,7 +10,8 @@ from engine.disk import Disk, RealDisk
 from engine.errors import ObjectStoreAway
 from engine.paths import NodePaths
 from engine.storage.bucket import Conflict, Stored, Version
-from engine.storage.remote import RemoteConfig, RemoteObjects
+from engine.storage.cloud_config import RemoteConfig
+from engine.storage.remote import RemoteObjects
 from tests.support.clock import ManualClock
 from tests.support.disk import Stopped
 from tests.support.stores import FedStore

@@ -9,6 +9,7 @@ from engine.model.trigger import TriggerDefinition
 from engine.runtime import Engine
 from engine.server.replies import AnyReply, typed
 from engine.server.requests import Request
+from engine.server.routes.object_store_metrics import object_store_families
 from engine.server.routing import Context, Route, RouteTable
 from engine.server.workers import in_own_thread
 from engine.triggers.figures import BOUNDS_S, Distribution, RunFigures
@@ -53,6 +54,7 @@ class _Triggers:
         yield from _of_runs(rows)
         yield from _of_triggers(rows, self._engine)
         yield from _of_caches(self._engine)
+        yield from object_store_families(self._engine)
 
 
 def _of_runs(rows: "Rows") -> "Iterator[Metric]":

@@ -31,7 +31,7 @@ _rows = st.fixed_dictionaries(
 
 def pinned(store: FedStore, folder: Path, span: Span = ALL) -> tuple[Histories, History]:
     paths = NodePaths(folder, "node")
-    histories = Histories(RealDisk(), paths.backfills, paths.table_folder)
+    histories = Histories(RealDisk(), paths.backfills, store.store.objects.held)
     return histories, histories.pin(7, store.store.intact_files(CPU.table_id), span)
 
 

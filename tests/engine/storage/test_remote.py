@@ -116,6 +116,17 @@ def test_a_server_that_lost_the_data_cannot_replace_anything(tmp_path: Path) -> 
     assert times(reopened(other, kept).fed) == [1, 150, 222]
 
 
+def test_the_loss_is_noticed_between_renewals(tmp_path: Path) -> None:
+    kept = MemoryObjects()
+    machine = machine_with_rows(tmp_path / "a", kept)
+    machine.renew()
+    machine.objects.tick()
+    assert machine.bucket.calls[-1] == ("get", "owner")
+    Machine(tmp_path / "b", kept, clock=machine.clock, take_over=True)
+    machine.objects.tick()
+    assert [text.startswith(LOST) for text in machine.lost] == [True]
+
+
 def test_the_loss_is_noticed_at_the_next_renewal(tmp_path: Path) -> None:
     kept = MemoryObjects()
     machine = machine_with_rows(tmp_path / "a", kept)
@@ -397,7 +408,7 @@ def expected(records: int) -> list[int]:
 def test_a_stop_at_any_call_loses_nothing(elsewhere: bool, through: bool, tmp_path: Path) -> None:
     whole = Machine(tmp_path / "whole", MemoryObjects())
     tell(whole)
-    for stop in range(len(whole.bucket.calls)):
+    for stop in range(int(elsewhere), len(whole.bucket.calls), 2):
         kept = MemoryObjects()
         bucket = MemoryBucket(kept)
         bucket.stop_at, bucket.through = stop, through
