@@ -248,7 +248,12 @@ API_ROWS = {
     "S131": "distinct combinations",
     "S132": "a table with two distinct-value caches",
     "S133": "columns of a distinct-value cache",
+    "S167": "an acknowledged write over a kill",
+    "S168": "a write that did not wait for the disk, a little later",
     "S169": "a deleted database over a restart",
+    "S170": "caches over a restart",
+    "S171": "a write while the server stops",
+    "S172": "two servers on one node",
 }
 """Rows of the checklist of the server's API (§12), by their numbers there."""
 
