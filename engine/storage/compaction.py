@@ -132,7 +132,10 @@ class Compaction:
         for table_id, files in self.store.files_by_table().items():
             if self._settled.get(table_id) is files:
                 continue
-            chosen = self._choose(table_id, files)
+            try:
+                chosen = self._choose(table_id, files)
+            except FileNotFoundError:
+                continue  # a snapshot replaced one just now; the next step sees what there is
             if chosen is None:
                 self._settled[table_id] = files
                 continue

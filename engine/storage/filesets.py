@@ -19,6 +19,9 @@ from engine.storage.ranges import EVERYTHING, Range, Ranges, without
 
 logger = logging.getLogger(__name__)
 
+MOST_GONE = 10_000
+"""So many names of files that were replaced are kept, the newest: who still asks for one learns that it is not lost."""
+
 
 @dataclass(slots=True)
 class _Set:
@@ -45,6 +48,7 @@ class FileSets:
         self._next = 0
         self._prefix = uuid.uuid4().hex[:8]
         self.losses: dict[str, str] = {}
+        self._gone: dict[tuple[int, str], None] = {}
 
     def open_set(self, table_id: int, files: Sequence[FileEntry], place: int = 0) -> FileSet | None:
         """Return a folder of exactly those of ``files`` that are intact; ``None`` if there are none.
@@ -85,10 +89,15 @@ class FileSets:
 
     def trust(self, file: FileEntry) -> None:
         """Note that ``file`` was written by this process, so that nobody need look at it."""
+        self._gone.pop((file.table_id, file.name), None)
         self._checked[file.table_id, file.name] = True
 
     def is_intact(self, file: FileEntry) -> bool:
-        """Return whether the file is what the manifest says; it is looked at once."""
+        """Return whether the file is what the manifest says; it is looked at once.
+
+        Raises:
+            FileNotFoundError: it was replaced meanwhile.
+        """
         known = self._checked.get((file.table_id, file.name))
         if known is None:
             known = self._checked[file.table_id, file.name] = self._check(file)
@@ -116,9 +125,12 @@ class FileSets:
         with self._lock:
             for file in files:
                 self._checked.pop((file.table_id, file.name), None)
+                self._gone[file.table_id, file.name] = None
                 for key, present in list(self._current.items()):
                     if key[0] == file.table_id and file.name in present.names:
                         self._retire(self._current.pop(key))
+            while len(self._gone) > MOST_GONE:
+                self._gone.pop(next(iter(self._gone)))
 
     def _map(self, file: FileEntry) -> memoryview:
         return self._disk.map(self._files_of(file.table_id) / file.name)
@@ -155,6 +167,8 @@ class FileSets:
                 self._disk.remove_folder(used.folder)
 
     def _check(self, file: FileEntry) -> bool:
+        if (file.table_id, file.name) in self._gone:
+            raise FileNotFoundError(f"Parquet file {file.name} was replaced meanwhile")
         path = self._files_of(file.table_id) / file.name
         reason = damage(self._disk, path, file)
         if reason is not None:

@@ -150,3 +150,19 @@ def test_a_table_that_did_not_change_is_not_looked_at_again(tmp_path: Path) -> N
     compaction = Compaction(fed.store, SystemClock(), limits=SMALL_STEPS)
     assert not compaction.step()
     assert compaction._settled == {SCHEMA.table_id: fed.store.files(SCHEMA.table_id)}
+
+
+def test_a_file_that_went_while_it_was_compacted_is_not_called_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fed = FedStore(tmp_path)
+    fed.create(SCHEMA)
+    for time in (1, 2):
+        fed.write(SCHEMA, [{"time": time, "a": 1.0}])
+        fed.snapshot()
+    before = fed.store.files(SCHEMA.table_id)
+    fed.write(SCHEMA, [{"time": 1, "b": 7}])
+    fed.snapshot()
+    assert fed.store.rewrite(SCHEMA.table_id, before) is None
+    assert fed.store.file_sets.losses == {}
+    assert "missing" not in caplog.text
