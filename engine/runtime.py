@@ -204,7 +204,7 @@ class Engine:
         self._journal.flush()
         self._maintenance.finish()
         self.wal.close()
-        self.store.objects.close(is_complete=self._is_all_stored())
+        self.store.objects.close(is_complete=self._maintenance.is_all_stored)
         self._aside.close()
         self._lock.release()
         if self._temporary is not None:
@@ -397,13 +397,6 @@ class Engine:
     def _lose(self, reason: str) -> None:
         self.wal.refuse(reason)
         self.lost.set_result(reason)
-
-    def _is_all_stored(self) -> bool:
-        """Return whether the log holds nothing that files and checkpoint lack, and nothing that a trigger has not read."""
-        manifest = self.store.manifest
-        return min(manifest.rows_until, manifest.state_until) >= self.wal.next_position - 1 and not (
-            self.wal.sealed_segments()
-        )
 
     def _replay_log(self) -> LogTail:
         manifest = self.store.open()

@@ -134,6 +134,13 @@ class Maintenance:
         with self._lock:
             self._snapshot()
 
+    @property
+    def is_all_stored(self) -> bool:
+        """Return whether the log holds nothing that files and checkpoint lack, and nothing that a trigger has not read."""
+        manifest = self._store.manifest
+        stored_until = min(manifest.rows_until, manifest.state_until)
+        return stored_until >= self._wal.next_position - 1 and not self._wal.sealed_segments()
+
     def finish(self) -> None:
         """Make a last snapshot; one that fails is told, for the log holds everything."""
         try:
