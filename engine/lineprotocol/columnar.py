@@ -12,10 +12,12 @@ from engine.columns.types import ARROW
 from engine.errors import LineProtocolError
 from engine.lineprotocol.fitting import Columns, ShapedRows
 from engine.lineprotocol.groups import (
+    Group,
     LineGroup,
     ParsedBody,
     RejectedLine,
     RowCollector,
+    ValueGroup,
     excerpt,
     merge_groups,
     refuse_line,
@@ -34,6 +36,9 @@ MOST_BYTES = 2**30
 # Lines of one shape with fewer tokens altogether are parsed line by line, at about a microsecond each: to compare a
 # group with its shape and to set a reader up takes half a millisecond.
 FEWEST_TOKENS = 600
+# Lines that differ in nothing but their table are parsed together if each table has fewer than so many.
+_FEW_LINES = 256
+_PROBED_LINES = 16
 # To look for a shape is to compare all lines that are left: after so many the rest of a bucket is parsed line by line.
 _MOST_SHAPES = 8
 
@@ -62,7 +67,8 @@ class _ColumnarBody:
         self._tokens = scan(body, MOST_STRING_BYTES)
         self._layout = lay_out(body, self._tokens)
         self._texts = Texts(self._tokens)
-        self._groups: list[LineGroup] = []
+        self._groups: list[Group] = []
+        self._few: list[Indices] = []
         self._rejected: list[RejectedLine] = []
         self._one_by_one = [self._layout.careful]
 
@@ -70,6 +76,7 @@ class _ColumnarBody:
         """Return what the body holds."""
         for bucket in self._buckets():
             self._parse_bucket(bucket)
+        self._parse_few()
         collected = self._parse_one_by_one(np.sort(np.concatenate(self._one_by_one)))
         return ParsedBody(
             merge_groups([*self._groups, *collected]),
@@ -98,6 +105,9 @@ class _ColumnarBody:
 
     def _parse_bucket(self, lines: Indices) -> None:
         """Take the shape of its first good line from a bucket, and where that is not all, those that look like others."""
+        if len(lines) < _FEW_LINES:
+            self._few.append(lines)
+            return
         rows = self._parse_shapes(rows_of(self._tokens, lines), 1)
         if rows.stops.size < self._fewest_tokens:
             self._defer(rows.lines)
@@ -106,13 +116,32 @@ class _ColumnarBody:
         order = np.argsort(looks, kind="stable")
         starts = np.append(0, np.flatnonzero(np.diff(looks[order])) + 1)
         sizes = np.diff(starts, append=len(order))
-        is_poor = sizes * rows.stops.shape[1] < self._fewest_tokens
-        self._defer(rows.lines[order[np.repeat(is_poor, sizes)]])
-        for start, size in zip(starts[~is_poor].tolist(), sizes[~is_poor].tolist(), strict=True):
+        are_few = sizes < _FEW_LINES
+        self._few.append(rows.lines[order[np.repeat(are_few, sizes)]])
+        for start, size in zip(starts[~are_few].tolist(), sizes[~are_few].tolist(), strict=True):
             alike = rows.select(order[start : start + size])
             self._defer(self._parse_shapes(alike, _MOST_SHAPES).lines)
 
-    def _parse_shapes(self, rows: Rows, most: int) -> Rows:
+    def _parse_few(self) -> None:
+        """Parse what is too little by itself, the lines of many tables together."""
+        lines = np.concatenate([*self._few, np.zeros(0, np.int64)]).astype(np.int64)
+        sizes = (self._tokens.counts[lines] << 20) + self._tokens.quotes[lines]
+        for together in _alike(sizes):
+            rows = rows_of(self._tokens, np.sort(lines[together]))
+            if rows.stops.size < self._fewest_tokens:
+                self._defer(rows.lines)
+                continue
+            if self._begins_with_one_shape(rows):  # as most bodies of many tables do; then no looks are needed
+                rows = self._parse_shapes(rows, 1, any_table=True)
+            for same in _alike(looks_of(self._tokens, rows, any_table=True)):
+                self._defer(self._parse_shapes(rows.select(same), _MOST_SHAPES, any_table=True).lines)
+
+    def _begins_with_one_shape(self, rows: Rows) -> bool:
+        shape = self._shape_of_first(rows)
+        probe = rows.select(slice(_PROBED_LINES))
+        return shape is not None and bool(self._shaped(shape, probe, any_table=True).fits().all())
+
+    def _parse_shapes(self, rows: Rows, most: int, *, any_table: bool = False) -> Rows:
         """Take from ``rows`` one shape after the other, that of the first line that is left; return what ``most`` leave."""
         while rows.stops.size >= self._fewest_tokens and most > 0:
             shape = self._shape_of_first(rows)
@@ -121,16 +150,16 @@ class _ColumnarBody:
                 rows = rows.select(slice(1, None))
                 continue
             most -= 1
-            shaped = self._shaped(shape, rows)
+            shaped = self._shaped(shape, rows, any_table=any_table)
             fits = shaped.fits()
             chosen, rows = rows, rows.select(~fits)
             if rows.lines.size:
                 chosen = chosen.select(fits)
-                shaped = self._shaped(shape, chosen)
+                shaped = self._shaped(shape, chosen, any_table=any_table)
             if chosen.stops.size < self._fewest_tokens:
                 self._defer(chosen.lines)
             else:
-                self._convert(shape, chosen, shaped)
+                self._convert(shape, chosen, shaped, any_table=any_table)
         return rows
 
     def _shape_of_first(self, rows: Rows) -> Shape | None:
@@ -142,11 +171,11 @@ class _ColumnarBody:
             return None  # line by line it comes up again, with the reason
         return shape if rows.kinds[0].tobytes() == shape.kinds else None
 
-    def _shaped(self, shape: Shape, rows: Rows) -> ShapedRows:
-        return ShapedRows(self._tokens, self._texts, shape, rows)
+    def _shaped(self, shape: Shape, rows: Rows, *, any_table: bool) -> ShapedRows:
+        return ShapedRows(self._tokens, self._texts, shape, rows, any_table=any_table)
 
-    def _convert(self, shape: Shape, rows: Rows, shaped: ShapedRows) -> None:
-        """Make a group of ``rows``, leaving out those that Arrow cannot convert."""
+    def _convert(self, shape: Shape, rows: Rows, shaped: ShapedRows, *, any_table: bool) -> None:
+        """Make a group of ``rows``, or one for each table, leaving out those that Arrow cannot convert."""
         try:
             columns = shaped.columns()
         except pa.ArrowInvalid:
@@ -155,18 +184,21 @@ class _ColumnarBody:
                 return
             half = len(rows.lines) // 2
             for part in (rows.select(slice(half)), rows.select(slice(half, None))):
-                self._convert(shape, part, self._shaped(shape, part))
+                self._convert(shape, part, self._shaped(shape, part, any_table=any_table), any_table=any_table)
         else:
-            self._add_group(shape, self._layout.numbers[rows.lines], columns)
+            tables = shaped.tables() if any_table else ([shape.table], None)
+            self._add_group(shape, self._layout.numbers[rows.lines], columns, *tables)
 
-    def _add_group(self, shape: Shape, numbers: Indices, columns: Columns) -> None:
+    def _add_group(
+        self, shape: Shape, numbers: Indices, columns: Columns, tables: list[str], table_of: Indices | None
+    ) -> None:
         refused = None
         if columns.time is None:
             times = np.full(len(numbers), self._ingest_time_ns)
         else:
             times, refused = columns_to_ns(columns.time.to_numpy(), self._precision)
         group = LineGroup(
-            shape.table,
+            tables[0],
             shape.tags,
             shape.fields,
             columns.tags,
@@ -178,14 +210,17 @@ class _ColumnarBody:
             # Their messages come from the line by line parser.
             self._one_by_one.append(numbers[refused])
             group = group.select(~refused)
-        if len(group.lines):
+            table_of = None if table_of is None else table_of[~refused]
+        if len(tables) > 1 and table_of is not None:
+            self._groups += group.by_table(tables, table_of)
+        elif len(group.lines):
             self._groups.append(group)
 
     def _defer(self, lines: Indices) -> None:
         """Leave physical ``lines`` to the line by line parser."""
         self._one_by_one.append(self._layout.numbers[lines])
 
-    def _parse_one_by_one(self, numbers: Indices) -> list[LineGroup]:
+    def _parse_one_by_one(self, numbers: Indices) -> list[ValueGroup]:
         collector = RowCollector()
         for number in numbers.tolist():
             try:
@@ -195,10 +230,18 @@ class _ColumnarBody:
                 refuse_line(self._rejected, RejectedLine(number, str(error), self._original_line(number)))
             else:
                 collector.add(number, line, time)
-        return [group.columns for group in collector.groups()]
+        return collector.groups()
 
     def _raw(self, number: int) -> bytes:
         return self._body[self._layout.begins[number - 1] : self._layout.stops[number - 1]]
 
     def _original_line(self, number: int) -> str:
         return excerpt(self._raw(number))
+
+
+def _alike(values: "np.typing.NDArray[np.generic]") -> list[Indices]:
+    """Return the places of equal ``values`` together, each list rising."""
+    if not len(values):
+        return []
+    order = np.argsort(values, kind="stable")
+    return np.split(order, np.flatnonzero(values[order][1:] != values[order][:-1]) + 1)

@@ -38,14 +38,19 @@ class Columns:
 class ShapedRows:
     """Rows that may have a shape; none of them is a line that needs care, and all have as many separators as the shape.
 
-    What was gathered to see whether they fit is what their columns are made of.
+    What was gathered to see whether they fit is what their columns are made of. With ``any_table`` rows of other tables
+    fit, too, if they are of the shape otherwise.
     """
 
-    def __init__(self, tokens: Tokens, texts: Texts, shape: Shape, rows: Rows) -> None:
+    def __init__(self, tokens: Tokens, texts: Texts, shape: Shape, rows: Rows, *, any_table: bool = False) -> None:
         self._tokens = tokens
         self._texts = texts
         self._shape = shape
         self._rows = rows
+        self._any_table = any_table
+        first = 1 if any_table else 0
+        self._names_of_tags = shape.names[first : len(shape.tags) + 1] if shape.tags else ()
+        self._names_of_fields = shape.names[len(shape.tags) + 1 if shape.tags else first :]
         self._count = len(rows.lines)
         self._numbers: dict[ColumnType, list[pa.StringArray]] = {}
 
@@ -59,7 +64,9 @@ class ShapedRows:
         fits &= _all_in_row(rows.kinds == np.frombuffer(shape.kinds, np.uint8))
         if not fits.any():
             return fits
-        fits &= self._have_names(rows, shape.names[len(shape.tags) + 1 :] if shape.tags else shape.names)
+        if self._any_table:
+            fits &= rows.stops[:, 0] > self._tokens.starts[rows.lines]
+        fits &= self._have_names(rows, self._names_of_fields)
         if shape.tags:
             fits &= self._have_tags()
         for kind in shape.kinds_of_values:
@@ -78,6 +85,11 @@ class ShapedRows:
             by_place.update(zip(shape.places(kind), self._columns_of(kind), strict=True))
         time = None if shape.time_place is None else by_place[shape.time_place]
         return Columns(self._tags(), tuple([by_place[place] for place in shape.field_places]), time)
+
+    def tables(self) -> tuple[list[str], Indices]:
+        """Return the names of the rows' tables, and per row the place of its own among them."""
+        encoded = self._texts.between(self._tokens.starts[self._rows.lines], self._rows.stops[:, 0]).dictionary_encode()
+        return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
 
     def _have_names(self, rows: Rows, names: Sequence[tuple[int, bytes]]) -> Flags | np.bool_:
         """Return the rows whose tokens at the places of ``names`` are these, and end with the separators of the shape."""
@@ -113,10 +125,9 @@ class ShapedRows:
 
     def _have_tags(self) -> Flags | np.bool_:
         numbers, rows = self._series
-        shape = self._shape
         offsets, _ = parts_of(self._tag_texts)
         have_values = _all_of_places(offsets[1:] > offsets[:-1], len(rows.lines))
-        have_tags = have_values & self._have_names(rows, shape.names[: len(shape.tags) + 1])
+        have_tags = have_values & self._have_names(rows, self._names_of_tags)
         return have_tags[numbers] if isinstance(have_tags, np.ndarray) else have_tags
 
     def _tags(self) -> tuple[pa.Array, ...]:

@@ -64,6 +64,11 @@ class LineGroup:
         return numbers
 
     @property
+    def first_number(self) -> int:
+        """Return the number of the first line."""
+        return int(self.lines[0])
+
+    @property
     def columns(self) -> "LineGroup":
         """Return the group as columns."""
         return self
@@ -71,6 +76,29 @@ class LineGroup:
     def shifted(self, by: int) -> "LineGroup":
         """Return the group with ``by`` added to the number of each line."""
         return replace(self, lines=self.lines + by)
+
+    def by_table(self, tables: Sequence[str], of_line: npt.NDArray[np.int64]) -> "list[ValueGroup]":
+        """Return a group for each of ``tables``, of the lines for which ``of_line`` says its place; for few lines each."""
+        order = np.argsort(of_line, kind="stable")
+        ends = np.cumsum(np.bincount(of_line, minlength=len(tables))).tolist()
+        indices = pa.array(order)
+        tags = [_texts(column, order) for column in self.tag_columns]
+        fields = [column.take(indices).to_pylist() for column in self.field_columns]
+        times: list[int] = self.time.view(pa.int64()).to_numpy()[order].tolist()
+        numbers: list[int] = self.lines[order].tolist()
+        return [
+            ValueGroup(
+                table,
+                self.tags,
+                self.fields,
+                numbers[begin:end],
+                times[begin:end],
+                tuple([values[begin:end] for values in tags]),
+                tuple([values[begin:end] for values in fields]),
+            )
+            for table, begin, end in zip(tables, [0, *ends], ends, strict=False)
+            if end > begin
+        ]
 
     def select(self, chosen: npt.NDArray[np.bool_]) -> "LineGroup":
         """Return the group with only the ``chosen`` lines."""
@@ -86,67 +114,92 @@ class LineGroup:
         )
 
 
-class RowGroup:
-    """A group as the values that were read, which is what a few rows need; as columns when somebody asks for them.
+@dataclass(frozen=True)
+class ValueGroup:
+    """A group as plain values, which is what a few rows need; as Arrow columns when somebody asks for them.
 
     Attributes:
         table, tags, fields: see ``LineGroup``.
         numbers: the number of each line, strictly rising.
         times: the time of each line, in ns.
+        tag_values, field_values: per tag and per field its values.
     """
 
-    def __init__(self, table: str, tags: tuple[str, ...], fields: Fields) -> None:
-        self.table = table
-        self.tags = tags
-        self.fields = fields
-        self.numbers: list[int] = []
-        self.times: list[int] = []
-        self._tag_values: list[Sequence[str]] = []
-        self._values: list[Sequence[Value]] = []
-
-    def add(self, number: int, line: Line, time_ns: int) -> None:
-        """Take a line of this shape; numbers rise from call to call."""
-        self.numbers.append(number)
-        self.times.append(time_ns)
-        self._tag_values.append(line.tag_values)
-        self._values.append(line.values)
+    table: str
+    tags: tuple[str, ...]
+    fields: Fields
+    numbers: list[int]
+    times: list[int]
+    tag_values: tuple[Sequence[str], ...]
+    field_values: tuple[Sequence[Value], ...]
 
     @property
     def row_count(self) -> int:
         """Return how many lines there are."""
         return len(self.numbers)
 
+    @property
+    def first_number(self) -> int:
+        """Return the number of the first line."""
+        return self.numbers[0]
+
     def values(self) -> dict[str, Sequence[Value]]:
         """Return the values of each column by its name, those of the time as ``time``."""
         names = (*self.tags, *(name for name, _ in self.fields), TIME_COLUMN)
-        columns = (*zip(*self._tag_values, strict=True), *zip(*self._values, strict=True), self.times)
-        return dict(zip(names, columns, strict=True))
+        return dict(zip(names, (*self.tag_values, *self.field_values, self.times), strict=True))
 
-    def shifted(self, by: int) -> "RowGroup":
+    def shifted(self, by: int) -> "ValueGroup":
         """Return the group with ``by`` added to the number of each line."""
-        group = RowGroup(self.table, self.tags, self.fields)
-        group.numbers = [number + by for number in self.numbers]
-        group.times, group._tag_values, group._values = self.times, self._tag_values, self._values
-        return group
+        return replace(self, numbers=[number + by for number in self.numbers])
 
     @cached_property
     def columns(self) -> LineGroup:
         """Return the group as columns."""
+        kinds = [kind for _, kind in self.fields]
         return LineGroup(
             self.table,
             self.tags,
             self.fields,
-            tuple(_tag_column(column) for column in zip(*self._tag_values, strict=True)),
-            tuple(
-                _column(column, kind)
-                for (_, kind), column in zip(self.fields, zip(*self._values, strict=True), strict=True)
-            ),
+            tuple(map(_tag_column, self.tag_values)),
+            tuple(map(_column, self.field_values, kinds)),
             _column(self.times, ColumnType.TIME),
             np.array(self.numbers, np.int64),
         )
 
 
-Group = LineGroup | RowGroup
+class RowGroup:
+    """A group that grows line by line."""
+
+    def __init__(self, table: str, tags: tuple[str, ...], fields: Fields) -> None:
+        self.table = table
+        self.tags = tags
+        self.fields = fields
+        self._numbers: list[int] = []
+        self._times: list[int] = []
+        self._tag_values: list[Sequence[str]] = []
+        self._values: list[Sequence[Value]] = []
+
+    def add(self, number: int, line: Line, time_ns: int) -> None:
+        """Take a line of this shape; numbers rise from call to call."""
+        self._numbers.append(number)
+        self._times.append(time_ns)
+        self._tag_values.append(line.tag_values)
+        self._values.append(line.values)
+
+    def taken(self) -> ValueGroup:
+        """Return the lines so far."""
+        return ValueGroup(
+            self.table,
+            self.tags,
+            self.fields,
+            self._numbers,
+            self._times,
+            tuple(zip(*self._tag_values, strict=True)),
+            tuple(zip(*self._values, strict=True)),
+        )
+
+
+Group = LineGroup | ValueGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +267,15 @@ class RowCollector:
             group = self._groups[shape] = RowGroup(*shape)
         group.add(number, line, time_ns)
 
-    def groups(self) -> list[RowGroup]:
+    def groups(self) -> list[ValueGroup]:
         """Return the lines so far, in the order of the groups' first lines."""
-        return list(self._groups.values())
+        return [group.taken() for group in self._groups.values()]
+
+
+def _texts(column: pa.DictionaryArray, order: npt.NDArray[np.int64]) -> list[str]:
+    """Return the values of a tag without nulls at the places ``order``."""
+    texts: list[str] = np.array(column.dictionary.to_pylist(), object)[column.indices.to_numpy()[order]].tolist()
+    return texts
 
 
 def _tag_column(values: Sequence[str]) -> pa.Array:
@@ -236,13 +295,13 @@ def _column(values: Sequence[Value], kind: ColumnType) -> pa.Array:
     return pa.Array.from_buffers(ARROW[kind], len(values), [None, pa.py_buffer(np.array(values, number))])
 
 
-def merge_groups(groups: Iterable[LineGroup]) -> list[LineGroup]:
+def merge_groups(groups: Iterable[Group]) -> list[Group]:
     """Return ``groups`` with those of equal shape made one, in the order of their first lines."""
-    shapes: defaultdict[tuple[str, tuple[str, ...], Fields], list[LineGroup]] = defaultdict(list)
+    shapes: defaultdict[tuple[str, tuple[str, ...], Fields], list[Group]] = defaultdict(list)
     for group in groups:
         shapes[group.table, group.tags, group.fields].append(group)
-    merged = [same[0] if len(same) == 1 else _merge(same) for same in shapes.values()]
-    return sorted(merged, key=lambda group: int(group.lines[0]))
+    merged = [same[0] if len(same) == 1 else _merge([group.columns for group in same]) for same in shapes.values()]
+    return sorted(merged, key=lambda group: group.first_number)
 
 
 def _merge(groups: list[LineGroup]) -> LineGroup:

@@ -117,21 +117,22 @@ def rows_of(tokens: Tokens, lines: Indices) -> Rows:
     return Rows(lines, tokens.separators[places], tokens.kinds[places])
 
 
-def looks_of(tokens: Tokens, rows: Rows) -> npt.NDArray[np.uint64]:
+def looks_of(tokens: Tokens, rows: Rows, *, any_table: bool = False) -> npt.NDArray[np.uint64]:
     """Return a number per row: rows of one shape have the same, those of different shapes mostly not.
 
-    It comes from the separators, the beginning, end and length of each name, and the last byte of each field's value,
-    which tells its type.
+    With ``any_table`` the table does not count. The number comes from the separators, the beginning, end and length of
+    each name, and the last byte of each field's value, which tells its type.
     """
     begins = np.empty_like(rows.stops)
     begins[:, 0] = tokens.starts[rows.lines]
     begins[:, 1:] = rows.stops[:, :-1] + 1
     lengths = np.minimum(rows.stops - begins, WORD)
     is_name = rows.kinds == EQUALS
-    is_name[:, 0] = True
+    is_name[:, 0] = not any_table
     words = words_of(tokens.data)
     texts = words[begins] & FIRST_BYTES[lengths]
     texts ^= (words[rows.stops - lengths] & FIRST_BYTES[lengths]) * MIX
+    texts ^= texts >> np.uint64(32)  # the ends of names are in the highest bits, which go out below
     texts += (rows.stops - begins).astype(np.uint64)
     is_field = np.zeros(rows.kinds.shape, np.bool_)
     np.logical_or.accumulate(rows.kinds[:, :-1] == SPACE, axis=1, out=is_field[:, 1:])

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from engine.columns.payload import MOST_VALUE_ROWS, Encoding, encode_rows, encode_values
 from engine.columns.types import storage_schema
-from engine.lineprotocol.groups import Group, LineGroup, ParsedBody, RejectedLine, RowGroup
+from engine.lineprotocol.groups import Group, LineGroup, ParsedBody, RejectedLine, ValueGroup
 from engine.model.schema import TIME_COLUMN, Column, ColumnType, TableSchema
 from engine.write.ceilings import ANY_ROOM, Room
 
@@ -116,15 +116,15 @@ class _Draft:
 def encode(table: TablePlan, schema: TableSchema) -> tuple[Encoding, bytes]:
     """Return the rows of ``table`` for the log, with the columns of ``schema``.
 
-    A few rows that were read line by line go there as they are; to make columns of them takes ten times as long.
+    A few rows that were read as plain values go there as they are; to make columns of them takes ten times as long.
     """
-    groups = [group for group in table.groups if isinstance(group, RowGroup)]
+    groups = [group for group in table.groups if isinstance(group, ValueGroup)]
     if len(groups) == len(table.groups) and table.row_count <= MOST_VALUE_ROWS:
         return encode_values(_values(groups, schema))
     return encode_rows(assemble(table.groups, schema))
 
 
-def _values(groups: Sequence[RowGroup], schema: TableSchema) -> Sequence[Sequence[object]]:
+def _values(groups: Sequence[ValueGroup], schema: TableSchema) -> Sequence[Sequence[object]]:
     """Return the values of each column, the rows in the order of their lines."""
     parts = [_group_values(group, schema) for group in groups]
     if len(parts) == 1:
@@ -135,7 +135,7 @@ def _values(groups: Sequence[RowGroup], schema: TableSchema) -> Sequence[Sequenc
     return [[column[i] for i in order] for column in columns]
 
 
-def _group_values(group: RowGroup, schema: TableSchema) -> list[Sequence[object]]:
+def _group_values(group: ValueGroup, schema: TableSchema) -> list[Sequence[object]]:
     values = group.values()
     nulls = (None,) * group.row_count
     return [values.get(column.name, nulls) for column in schema.columns]

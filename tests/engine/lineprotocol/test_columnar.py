@@ -50,7 +50,7 @@ def test_five_tables_interleaved_become_five_groups():
     ]
     parsed = columns("\n".join(lines))
     assert [group.table for group in parsed.groups] == ["cpu", "mem", "log", "disk", "temp"]
-    assert [group.lines.tolist() for group in parsed.groups] == [list(range(n, 1001, 5)) for n in range(1, 6)]
+    assert [group.numbers for group in parsed.groups] == [list(range(n, 1001, 5)) for n in range(1, 6)]
     assert plain(parsed) == plain(parse_lines("\n".join(lines), Precision.NANOSECOND, NOW_NS))
 
 
@@ -82,8 +82,7 @@ def test_one_odd_line_does_not_spoil_the_others(odd, place):
     lines = [f"m,t=a{n % 7} f={n},g={n}.5 {n}" for n in range(150)]
     lines[place] = odd
     parsed = columns("\n".join(lines))
-    good = max(parsed.groups, key=lambda group: len(group.lines))
-    assert len(good.lines) >= 149
+    assert max(group.row_count for group in parsed.groups) >= 149
     assert_equal_both_ways("\n".join(lines), Precision.NANOSECOND)
 
 
@@ -93,14 +92,14 @@ def test_timestamps_that_leave_64_bits_are_refused_one_by_one():
     parsed = columns("\n".join(f"m f={n} {time}" for n, time in enumerate(times)), Precision.SECOND)
     assert [line.line_number for line in parsed.rejected] == [18, 100]
     assert parsed.rejected[0].message == "timestamp, 9223372037, out of range for precision: Second"
-    assert len(parsed.groups[0].lines) == 198
+    assert parsed.groups[0].row_count == 198
 
 
 def test_a_long_string_is_refused_and_its_neighbours_are_kept():
     body = "\n".join([*["m f=1"] * 200, f'm s="{"x" * (2**20 + 1)}"', *["m f=1"] * 200])
     parsed = columns(body)
     assert [(line.line_number, line.message) for line in parsed.rejected] == [(201, "String is greater than 1MB")]
-    assert len(parsed.groups[0].lines) == 400
+    assert parsed.groups[0].row_count == 400
 
 
 @pytest.mark.parametrize(
@@ -121,7 +120,52 @@ def test_many_shapes_with_few_lines_each_are_read():
     assert_equal_both_ways("\n".join(lines), Precision.NANOSECOND)
 
 
-def test_a_thousand_shapes_that_begin_alike_take_as_long_as_one(monkeypatch):
+def lines_of_tables(tables, lines=2_000):
+    return [f'm{n % tables},t=a{n % 7},u=b f={n},g={n}i,s="{n} x",b={"tf"[n % 2]} {n}' for n in range(lines)]
+
+
+def test_lines_of_many_tables_are_compared_once(monkeypatch):
+    compared = counted_comparisons(monkeypatch)
+    body = "\n".join(lines_of_tables(100))
+    parsed = columns(body)
+    assert [(group.table, group.numbers[:2]) for group in parsed.groups[:2]] == [("m0", [1, 101]), ("m1", [2, 102])]
+    assert len(parsed.groups) == 100
+    assert sum(compared) <= 1.1 * 2_000
+    assert_equal_both_ways(body, Precision.NANOSECOND)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(',t=a,u=b f=1,g=2i,s="",b=t 5', id="no-table"),
+        pytest.param('m,t=a,u=b f=1,g=2,s="",b=t 5', id="other-type"),
+        pytest.param('m,t=,u=b f=1,g=2i,s="",b=t 5', id="no-tag-value"),
+        pytest.param('m"x,t=a,u=b f=1,g=2i,s="",b=t 5', id="quote-in-the-table"),
+        pytest.param('"m",t=a,u=b f=1,g=2i,s="",b=t 5', id="table-in-quotes"),
+        pytest.param('m=x,t=a,u=b f=1,g=2i,s="",b=t 5', id="equals-sign-in-the-table"),
+        pytest.param(r'm\ x,t=a,u=b f=1,g=2i,s="",b=t 5', id="escape-in-the-table"),
+        pytest.param('ü€,t=a,u=b f=1,g=2i,s="",b=t 5', id="another-script"),
+        pytest.param('m,t=a,u=b f=1,g=2i,s="",b=t 9223372037', id="time-out-of-range"),
+        pytest.param('m,t=a,v=b f=1,g=2i,s="",b=t 5', id="other-tag"),
+        pytest.param('m,t=a,u=b f=1,h=2i,s="",b=t 5', id="other-field"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 5, 1_000])
+def test_one_odd_line_does_not_spoil_those_of_many_tables(odd, place):
+    lines = lines_of_tables(100)
+    lines[place] = odd
+    assert_equal_both_ways("\n".join(lines), Precision.SECOND)
+
+
+def test_tables_that_begin_alike_are_read_together(monkeypatch):
+    compared = counted_comparisons(monkeypatch)
+    body = "\n".join(f"a_long_name_{n % 100:03} f={n} {n}" for n in range(4_000))
+    assert len(columns(body).groups) == 100
+    assert sum(compared) <= 2.1 * 4_000
+    assert_equal_both_ways(body, Precision.NANOSECOND)
+
+
+def counted_comparisons(monkeypatch):
     compared = []
     fits = ShapedRows.fits
 
@@ -131,6 +175,11 @@ def test_a_thousand_shapes_that_begin_alike_take_as_long_as_one(monkeypatch):
         return flags
 
     monkeypatch.setattr(ShapedRows, "fits", counting)
+    return compared
+
+
+def test_a_thousand_shapes_that_begin_alike_take_as_long_as_one(monkeypatch):
+    compared = counted_comparisons(monkeypatch)
     body = "\n".join(f"m f{n % 1000:04}=1 {n}" for n in range(20_000))
     parsed = columns(body, fewest_tokens=60)
     assert len(parsed.groups) == 1000
