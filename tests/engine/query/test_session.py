@@ -1,15 +1,28 @@
 import gc
 import weakref
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import psutil
 import pyarrow as pa
 import pytest
 
 from engine.errors import EngineError, QueryError, QueryFailed, QueryNotSupported
 from engine.query.format_choice import Format
 from engine.query.formats import encode_all
-from tests.support.tables import CPU, LARGE_ID, TIMES, MemoryTables, QueryBench, rows_batch, sample_database
+from tests.support.tables import (
+    CPU,
+    LARGE_ID,
+    TIMES,
+    MemoryTables,
+    ParquetFolders,
+    QueryBench,
+    rows_batch,
+    sample_database,
+)
 
 
 @pytest.fixture(scope="module")
@@ -233,3 +246,31 @@ def test_live_rows_are_taken_over_once() -> None:
     del first
     gc.collect()
     assert gone() is None
+
+
+def test_files_that_were_read_keep_little_in_memory(tmp_path: Path) -> None:
+    values = np.random.default_rng(1).random(80_000)
+    rows = pa.RecordBatch.from_arrays(
+        [pa.nulls(len(values), f.type) if f.name == "host" else _column(f, values) for f in CPU], schema=CPU
+    )
+    folder = ParquetFolders(tmp_path).folder(rows)
+    (file,) = folder.iterdir()
+    many = [file.parent.with_name(f"many {number}") for number in range(2)]
+    for other in many:
+        other.mkdir()
+        for number in range(150):
+            (other / f"{number}.parquet").hardlink_to(file)
+    tables = MemoryTables().add("once", CPU, folders=[many[0]]).add("again", CPU, folders=[many[1]])
+    bench = QueryBench(tables)
+    assert bench.values("SELECT count(*) FROM once") == [150 * len(values)]
+    before = psutil.Process().memory_info().rss
+    assert bench.values("SELECT count(*) FROM again") == [150 * len(values)]
+    assert psutil.Process().memory_info().rss - before < 40 * 2**20  # half a megabyte of each would be twice that
+
+
+def _column(field: pa.Field, values: npt.NDArray[np.float64]) -> pa.Array:
+    return (
+        pa.array((values * 1e15).astype(np.int64), pa.int64()).cast(field.type)
+        if field.name == "time"
+        else pa.array(values)
+    )
