@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ROUNDS ?= 20
+JOBS ?= 2
 CHAOS_S ?= 60
 FUZZ_S ?= 60
 SOAK_S ?= 600
@@ -18,8 +19,8 @@ $(BIN)/influxdb3: pyproject.toml constraints.txt
 setup: $(BIN)/influxdb3 ## Make .venv with all packages, and the pre-commit hooks
 	@if [ -d .git ] && [ -z "$$CI" ]; then $(BIN)/pre-commit install >/dev/null; fi
 
-test: $(BIN)/influxdb3 ## Run everything that CI holds: processes, short crash and hostile runs included
-	$(BIN)/python -m pytest -m 'not long'
+test: $(BIN)/influxdb3 ## Run everything that CI holds, two tests at a time (JOBS=2): processes, short crash and hostile runs included
+	$(BIN)/python -m pytest -m 'not long' -n $(JOBS) --dist worksteal
 
 test-fast: $(BIN)/influxdb3 ## Run the tests that start no process
 	$(BIN)/python -m pytest -m 'not long and not process'

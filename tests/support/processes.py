@@ -18,7 +18,9 @@ class Watched:
 
     def wait_gone(self) -> None:
         """Wait until the process has ended, reaped or not."""
-        ready = select.select([self._fd], [], [], WAIT_S)[0]
+        end = select.poll()
+        end.register(self._fd, select.POLLIN)
+        ready = end.poll(WAIT_S * 1_000)
         os.close(self._fd)
         assert ready, "the process goes on"
 
