@@ -16,11 +16,15 @@ class SealedSegment:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """An open consumer of the log: done up to ``low`` according to the last checkpoint, concerned with ``tables``."""
+    """An open consumer of the log: done up to ``low`` according to the last checkpoint, concerned with ``tables``.
+
+    ``reading_from``: the first position that a run of it works on, ``None`` = none runs.
+    """
 
     trigger_id: int
     low: int
     tables: Container[int]
+    reading_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,8 @@ def decide_truncation(
     """Return up to where the log may go (log-and-recovery, "Snapshot, checkpoint, truncation").
 
     A segment may go when rows and state up to ``stored_until`` are kept elsewhere, and every reader that it concerns is
-    past it – or the log is larger or older than ``retention``. Segments go from the oldest on, without gaps.
+    past it – or the log is larger or older than ``retention``. Segments go from the oldest on, without gaps. What a run
+    works on was not missed yet, and a crash would repeat the run: it stays until the log is twice as large or old.
     """
     readers = list(readers)
     kept_bytes = sum(s.size_bytes for s in segments)
@@ -58,15 +63,16 @@ def decide_truncation(
     for segment in segments:
         if segment.last_position > stored_until:
             break
-        behind = {
-            r.trigger_id
-            for r in readers
-            if r.low < segment.last_position and any(table in r.tables for table in segment.tables)
-        }
-        expired = kept_bytes > retention.most_bytes or now_ns - segment.sealed_ns > retention.most_age_ns
+        behind = [
+            r for r in readers if r.low < segment.last_position and any(table in r.tables for table in segment.tables)
+        ]
+        in_use = any(r.reading_from is not None and r.reading_from <= segment.last_position for r in behind)
+        times = 2 if in_use else 1
+        age_ns = now_ns - segment.sealed_ns
+        expired = kept_bytes > times * retention.most_bytes or age_ns > times * retention.most_age_ns
         if behind and not expired:
             break
-        missed |= behind
+        missed.update(r.trigger_id for r in behind)
         until = segment.last_position
         kept_bytes -= segment.size_bytes
     return Truncation(until, tuple(sorted(missed)))

@@ -146,7 +146,10 @@ class TriggerManager:
             known = self._catalog.state.trigger_by_id(consumer.trigger_id)
             if known is not None and isinstance(known[1].spec, TableSpec | AllTablesSpec):
                 low = max(consumer.progress.low, self.idle_low(consumer.trigger_id) or 0)
-                found.append(Reader(consumer.trigger_id, low, self._tables(known[0].database_id, known[1])))
+                running = self.wake_ups.consumer(consumer.trigger_id)
+                reading = min((first for first, _ in running.under_way), default=None) if running else None
+                tables = self._tables(known[0].database_id, known[1])
+                found.append(Reader(consumer.trigger_id, low, tables, reading))
         return found
 
     def missed(self, trigger_id: int, until: int) -> None:

@@ -38,6 +38,34 @@ def segment(last: int, *tables: int, size: int = 100, age_ns: int = 0) -> Sealed
             id="too old: goes",
         ),
         pytest.param(
+            [segment(5, 1, size=900), segment(8, 1, size=200)],
+            9,
+            [Reader(7, 0, {1}, reading_from=3)],
+            Truncation(0),
+            id="too large, and a run works on the oldest",
+        ),
+        pytest.param(
+            [segment(5, 1, age_ns=DAY_NS + 1), segment(8, 1)],
+            9,
+            [Reader(7, 0, {1}, reading_from=5)],
+            Truncation(0),
+            id="too old, and a run works on its last record",
+        ),
+        pytest.param(
+            [segment(5, 1, size=900), segment(8, 1, size=200)],
+            9,
+            [Reader(7, 0, {1}, reading_from=6)],
+            Truncation(5, (7,)),
+            id="too large, and a run works on what stands behind it",
+        ),
+        pytest.param(
+            [segment(5, 1, size=1900), segment(8, 1, size=200)],
+            9,
+            [Reader(7, 0, {1}, reading_from=3)],
+            Truncation(5, (7,)),
+            id="twice too large: no run holds the log for ever",
+        ),
+        pytest.param(
             [segment(5, 1, size=5000)], 4, [], Truncation(0), id="retention never takes what is stored nowhere else"
         ),
     ],
