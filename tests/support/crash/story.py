@@ -218,7 +218,11 @@ class Story:
         self._file.set_arguments("copy", {"to": "copied", "counts": "1", "label": str(self._label)})
 
     def _bad_edit(self) -> None:
-        """Spoil the file; sometimes that is all, sometimes a command follows, sometimes it is taken back."""
+        """Spoil the file; sometimes that is all, sometimes a command follows, sometimes it is taken back.
+
+        A bad file is refused as a whole, so a good edit that nobody has read yet would go with it.
+        """
+        self._wait_until(self._label_is_known, 2.0)
         self._file.spoil()
         choice = self._chance.random()
         if choice < 0.3:
@@ -226,6 +230,13 @@ class Story:
         if choice < 0.8:
             self._wait_until(lambda: self._problem() is not None, 1.0)
             self._file.mend()
+
+    def _label_is_known(self) -> bool:
+        known = self._asking.rows(
+            "SELECT argument_value FROM system.processing_engine_trigger_arguments "
+            "WHERE trigger_name = 'copy' AND argument_key = 'label'"
+        )
+        return known == [{"argument_value": str(self._label)}]
 
     def _problem(self) -> str | None:
         problem: str | None = self._asking.call("GET", "/api/v3/configure/catalog").json()["problem"]
