@@ -38,7 +38,6 @@ MOST_BYTES = 2**30
 FEWEST_TOKENS = 600
 # Lines that differ in nothing but their table are parsed together if each table has fewer than so many.
 _FEW_LINES = 256
-_PROBED_LINES = 16
 # To look for a shape is to compare all lines that are left: after so many the rest of a bucket is parsed line by line.
 _MOST_SHAPES = 8
 
@@ -68,15 +67,17 @@ class _ColumnarBody:
         self._layout = lay_out(body, self._tokens)
         self._texts = Texts(self._tokens)
         self._groups: list[Group] = []
-        self._few: list[Indices] = []
         self._rejected: list[RejectedLine] = []
         self._one_by_one = [self._layout.careful]
 
     def parse(self) -> ParsedBody:
         """Return what the body holds."""
-        for bucket in self._buckets():
-            self._parse_bucket(bucket)
-        self._parse_few()
+        buckets = self._buckets()
+        few = [lines for lines in buckets if len(lines) < _FEW_LINES]
+        for lines in buckets:
+            if len(lines) >= _FEW_LINES:
+                self._parse_bucket(lines, few=few)
+        self._parse_few(few)
         collected = self._parse_one_by_one(np.sort(np.concatenate(self._one_by_one)))
         return ParsedBody(
             merge_groups([*self._groups, *collected]),
@@ -103,43 +104,33 @@ class _ColumnarBody:
         order = np.argsort(keys, kind="stable")
         return np.split(lines[order], np.flatnonzero(np.diff(keys[order])) + 1)
 
-    def _parse_bucket(self, lines: Indices) -> None:
-        """Take the shape of its first good line from a bucket, and where that is not all, those that look like others."""
-        if len(lines) < _FEW_LINES:
-            self._few.append(lines)
-            return
-        rows = self._parse_shapes(rows_of(self._tokens, lines), 1)
+    def _parse_bucket(self, lines: Indices, *, any_table: bool = False, few: list[Indices] | None = None) -> None:
+        """Take the shape of its first good line from a bucket, and where that is not all, those that look like others.
+
+        What is too little by itself is added to ``few``, if that is given.
+        """
+        rows = self._parse_shapes(rows_of(self._tokens, lines), 1, any_table=any_table)
         if rows.stops.size < self._fewest_tokens:
             self._defer(rows.lines)
             return
-        looks = looks_of(self._tokens, rows)
-        order = np.argsort(looks, kind="stable")
-        starts = np.append(0, np.flatnonzero(np.diff(looks[order])) + 1)
-        sizes = np.diff(starts, append=len(order))
-        are_few = sizes < _FEW_LINES
-        self._few.append(rows.lines[order[np.repeat(are_few, sizes)]])
-        for start, size in zip(starts[~are_few].tolist(), sizes[~are_few].tolist(), strict=True):
-            alike = rows.select(order[start : start + size])
-            self._defer(self._parse_shapes(alike, _MOST_SHAPES).lines)
+        for same in _alike(looks_of(self._tokens, rows, any_table=any_table)):
+            alike = rows.select(same)
+            if alike.stops.size < self._fewest_tokens:
+                self._defer(alike.lines)
+            elif few is not None and len(same) < _FEW_LINES:
+                few.append(alike.lines)
+            else:
+                self._defer(self._parse_shapes(alike, _MOST_SHAPES, any_table=any_table).lines)
 
-    def _parse_few(self) -> None:
-        """Parse what is too little by itself, the lines of many tables together."""
-        lines = np.concatenate([*self._few, np.zeros(0, np.int64)]).astype(np.int64)
-        sizes = (self._tokens.counts[lines] << 20) + self._tokens.quotes[lines]
-        for together in _alike(sizes):
-            rows = rows_of(self._tokens, np.sort(lines[together]))
-            if rows.stops.size < self._fewest_tokens:
-                self._defer(rows.lines)
-                continue
-            if self._begins_with_one_shape(rows):  # as most bodies of many tables do; then no looks are needed
-                rows = self._parse_shapes(rows, 1, any_table=True)
-            for same in _alike(looks_of(self._tokens, rows, any_table=True)):
-                self._defer(self._parse_shapes(rows.select(same), _MOST_SHAPES, any_table=True).lines)
-
-    def _begins_with_one_shape(self, rows: Rows) -> bool:
-        shape = self._shape_of_first(rows)
-        probe = rows.select(slice(_PROBED_LINES))
-        return shape is not None and bool(self._shaped(shape, probe, any_table=True).fits().all())
+    def _parse_few(self, few: list[Indices]) -> None:
+        """Parse lists of few lines each, those together that differ in nothing but their table, as their first lines tell."""
+        few.sort(key=lambda lines: int(lines[0]))
+        heads = np.array([lines[0] for lines in few], np.int64)
+        for sized in _alike((self._tokens.counts[heads] << 20) + self._tokens.quotes[heads]):
+            looks = looks_of(self._tokens, rows_of(self._tokens, heads[sized]), any_table=True)
+            for same in _alike(looks):
+                together = [few[number] for number in sized[same].tolist()]
+                self._parse_bucket(np.sort(np.concatenate(together)), any_table=len(together) > 1)
 
     def _parse_shapes(self, rows: Rows, most: int, *, any_table: bool = False) -> Rows:
         """Take from ``rows`` one shape after the other, that of the first line that is left; return what ``most`` leave."""
