@@ -1,5 +1,6 @@
 """What the settings of a server mean for its parts: one small value for each."""
 
+import json
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -16,12 +17,13 @@ from engine.plugins.environments import EnvironmentsConfig
 from engine.plugins.executors.host import ExecutorConfig
 from engine.plugins.processes import HostConfig
 from engine.setting import Secret
-from engine.settings import Settings
+from engine.settings import SETTINGS, Settings
 from engine.storage.cloud_config import CloudConfig, KeysFile, RemoteConfig
 from engine.storage.maintenance import MaintenanceConfig
 from engine.storage.retention import Retention, internal_retention
 from engine.storage.store import StoreConfig
 from engine.storage.truncation import LogRetention
+from engine.system_tables.ports import NodeFacts
 from engine.triggers.limits import LimitDefaults
 from engine.wal.ports import WalConfig
 from engine.write.admission import AdmissionConfig
@@ -30,6 +32,9 @@ from engine.write.tables import TableRules
 
 MOST_TRANSFERS = 8
 """So many files go to or from an object store at one time: more do not come sooner, and take memory."""
+
+HIDDEN = "*******"
+"""Stands for a secret where settings are shown."""
 
 OWN_ENVIRONMENTS = ".venvs"
 """In the plugin folder: the environments of single plugins."""
@@ -230,3 +235,21 @@ def _given(options: Mapping[str, object]) -> dict[str, object]:
 
 def _shown(secret: Secret | None) -> str | None:
     return None if secret is None else secret.value
+
+
+def node_facts(settings: Settings, started_ns: int) -> NodeFacts:
+    """Return what system tables tell of this server."""
+    values = {setting.name: getattr(settings, setting.attribute) for setting in SETTINGS}
+    shown = {name: _as_json(value) for name, value in values.items() if value is not None}
+    return NodeFacts(
+        settings.node_id, os.cpu_count() or 1, started_ns, settings.gen1_duration_ns, json.dumps(shown, sort_keys=True)
+    )
+
+
+def _as_json(value: object) -> object:
+    """Return a setting as a JSON value."""
+    if isinstance(value, Secret):
+        return HIDDEN
+    if isinstance(value, frozenset | tuple | list):
+        return sorted(map(str, value))
+    return value if isinstance(value, bool | int | float | str) else str(value)

@@ -44,6 +44,7 @@ from engine.plugins.secrets import SecretExecutor, Secrets
 from engine.plugins.updates import PluginUpdates, find_trigger
 from engine.query.cached import CachedRows
 from engine.query.executor import QueryExecutor, QueryResult
+from engine.query.log import QueryLog
 from engine.query.stored import StoredTables, Warming
 from engine.settings import Settings
 from engine.storage.backup import Backups, BackupSide, refuse_unfinished
@@ -60,7 +61,7 @@ from engine.storage.space import DiskSpace
 from engine.storage.store import Store
 from engine.storage.transfers import Transfers
 from engine.system_tables.registry import DatabaseSystemTables
-from engine.system_tables.sources import EngineSources
+from engine.system_tables.sources import EngineSources, NodeSide
 from engine.triggers.answers import TriggerAnswers
 from engine.triggers.backfills import BackfillSide
 from engine.triggers.cache_state import CacheStates
@@ -260,7 +261,8 @@ class Engine:
         tables = StoredTables(self.store, found.database_id)
         system = DatabaseSystemTables(self._sources, found)
         cached = CachedRows(self._caches, self.store.schemas, found, self._oldest_kept)
-        return self._queries.sql(tables, system, sql, params, cached)
+        with self.query_log.watching(found.database_id, sql) as watch:
+            return self._queries.sql(tables, system, sql, params, cached, watch)
 
     def plugin_query(self, database: str, sql: str, params: dict[str, str | int | float | bool | None]) -> bytes:
         """Return rows as an Arrow IPC stream; names of tables may be parameters (architecture §8.11)."""
@@ -435,6 +437,7 @@ class Engine:
         self.tables = Tables(self.catalog, self.store.schemas, self.wal, self.clock, rules)
         self.catalog.subscribe(self._caches.on_catalog)
         self.caches = CacheDefinitions(self.catalog, self.store.schemas, self._caches, self.clock)
+        self.query_log = QueryLog(self.clock, settings.query_log_size)
         self._queries = QueryExecutor(settings.exec_mem_pool_size_bytes)
         self.store.warmer = Warming(self._queries)
         self._timers = Timers(self.clock)
@@ -471,8 +474,9 @@ class Engine:
         )
         self.triggers = TriggerManager(self.catalog, log, self._toolbox(stamps) if settings.plugin_dir else None)
         answers = TriggerAnswers(self.triggers, self.registry, self._environments, self._cache_states)
+        node = NodeSide(answers, self.query_log.records, configuration.node_facts(settings, self.clock.now_ns()))
         self._sources = EngineSources(
-            self.catalog, self.store, self.paths, answers, int(settings.internal_retention_age_s * 1e9)
+            self.catalog, self.store, self.paths, node, int(settings.internal_retention_age_s * 1e9)
         )
         letters = LetterStore(self, self._has_letters)
         self._letters = LetterBox(letters, self.triggers, self.store.schemas, self._writes, self.wal)

@@ -376,6 +376,13 @@ SETTINGS: tuple[Setting, ...] = (
         unit="bytes",
         other_names=("exec-mem-pool-bytes",),
     ),
+    Setting(
+        "query-log-size",
+        positive_count,
+        "1000",
+        "So many queries, the last ones, are kept in memory for system.queries.",
+        other_names=("query-log-max-entries",),
+    ),
     choice(
         "log-filter",
         ("error", "warn", "info", "debug"),
@@ -456,6 +463,7 @@ class Settings:
     force_snapshot_mem_size_bytes: int
     gen1_duration_ns: int
     exec_mem_pool_size_bytes: int
+    query_log_size: int
     log_filter: str
     bucket: str | None
     aws_access_key_id: Secret | None

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
-from engine.errors import QueryError
+from engine.errors import EngineError, QueryError
 from engine.query.deep_stack import call_with_deep_stack
 from engine.query.failures import executing, planning
 from engine.query.information_schema import NATIVE_VIEWS, VIEWS, InformationSchema, views_of_show
 from engine.query.namespaces import LAST_CACHE, SYSTEM_SCHEMA, USER_SCHEMA, Call
 from engine.query.parameters import ParameterValue, bind_parameters
-from engine.query.ports import CacheSource, SystemTables, TableSource
+from engine.query.ports import CacheSource, QueryWatch, SystemTables, TableSource
 from engine.query.sql_text import EASY_LENGTH, bind_table_names, check_work, show_target
 
 if TYPE_CHECKING:
@@ -37,8 +37,11 @@ class QueryResult:
         schema: the columns of the rows.
     """
 
-    def __init__(self, schema: pa.Schema, stream: "_Stream", release: Callable[[], object]) -> None:
+    def __init__(
+        self, schema: pa.Schema, stream: "_Stream", release: Callable[[], object], watch: QueryWatch | None = None
+    ) -> None:
         self.schema = schema
+        self._watch = watch
         self._stream: _Stream | None = stream
         # Also a result that somebody forgot to close lets go of files.
         self._release = weakref.finalize(self, release)
@@ -62,6 +65,12 @@ class QueryResult:
         try:
             while self._stream and (batch := self._stream.next()):
                 yield _as_told(batch, self.schema)
+            if self._watch and self._stream:
+                self._watch.ended("success")
+        except EngineError:
+            if self._watch:
+                self._watch.ended("fail")
+            raise
         finally:
             self.close()
 
@@ -128,8 +137,11 @@ class QueryExecutor:
         sql: str,
         params: Mapping[str, ParameterValue],
         caches: CacheSource | None = None,
+        watch: QueryWatch | None = None,
     ) -> QueryResult:
         """Return the rows of ``sql``, which may only read; to be closed. Without ``caches`` there are none.
+
+        ``watch`` is told how far it is, and, once there is a result, how it ended.
 
         Raises:
             QueryError: it cannot be planned, does more than read, or misses the value of a parameter.
@@ -145,11 +157,15 @@ class QueryExecutor:
 
             def start() -> tuple[pa.Schema, _Stream]:
                 frame = session.plan(sql, values, query.find, call)
+                if watch:
+                    watch.planned()
                 stream = _Stream(frame)
                 return stream.first.schema if stream.first else frame.schema(), stream
 
             schema, stream = call_with_deep_stack(start) if len(sql) > EASY_LENGTH else start()
-            return QueryResult(schema, stream, opened.pop_all().close)
+            if watch:
+                opened.callback(watch.ended, "cancel")  # unless it ends before that
+            return QueryResult(schema, stream, opened.pop_all().close, watch)
 
     def bind_table_names(
         self, sql: str, params: Mapping[str, ParameterValue]

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from engine.model.queries import QueryPhase
 from engine.storage.objects import AbsentFile
 
 
@@ -35,6 +36,16 @@ class TableSnapshot:
     partly: tuple[tuple[Path, tuple[tuple[int, int], ...]], ...] = ()
     oldest_ns: int | None = None
     absent: tuple[AbsentFile, ...] = ()
+
+
+class QueryWatch(Protocol):
+    """Is told how far one query is; from any thread, and at no cost worth mentioning."""
+
+    def planned(self) -> None:
+        """Note that the plan is made, and begins to run."""
+
+    def ended(self, phase: QueryPhase) -> None:
+        """Note how the query ended; only the first call counts."""
 
 
 class TableSource(Protocol):

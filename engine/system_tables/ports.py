@@ -9,6 +9,7 @@ import pyarrow as pa
 from engine.catalog.state import CatalogState, Database
 from engine.model.backfill import BackfillStatus
 from engine.model.progress import Lag
+from engine.model.queries import QueryRecord
 from engine.storage.state import CacheValue
 
 
@@ -54,6 +55,22 @@ class StoredTable:
     is_deleted: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What this server was started as.
+
+    Attributes:
+        started_ns: when, since the epoch.
+        settings_json: its settings by the names of their options, as a JSON object without what is secret.
+    """
+
+    node_id: str
+    core_count: int
+    started_ns: int
+    gen1_duration_ns: int
+    settings_json: str
+
+
 class SystemSources(Protocol):
     """Where the rows of system tables come from."""
 
@@ -89,3 +106,9 @@ class SystemSources(Protocol):
 
     def stored_tables(self, database_id: int) -> Sequence[StoredTable]:
         """Return the tables of a database."""
+
+    def queries(self, database_id: int) -> Sequence[QueryRecord]:
+        """Return the last queries of a database, the oldest first."""
+
+    def node(self) -> NodeFacts:
+        """Return what this server was started as."""

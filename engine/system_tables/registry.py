@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from engine.catalog.state import Database
-from engine.system_tables import backfills, dead_letters, processing_engine, storage, trigger_state
+from engine.system_tables import backfills, dead_letters, node, processing_engine, queries, storage, trigger_state
 from engine.system_tables.ports import SystemSources
 
 
@@ -23,8 +23,10 @@ class SystemTable:
 SYSTEM_TABLES = (
     SystemTable("databases", storage.DATABASES, storage.databases, only_internal=True),
     SystemTable("distinct_caches", storage.DISTINCT_CACHES, storage.distinct_caches),
+    SystemTable("generation_durations", node.GENERATION_DURATIONS, node.generation_durations, only_internal=True),
     SystemTable("influxdb_schema", storage.INFLUXDB_SCHEMA, storage.influxdb_schema),
     SystemTable("last_caches", storage.LAST_CACHES, storage.last_caches),
+    SystemTable("nodes", node.NODES, node.nodes, only_internal=True),
     SystemTable("parquet_files", storage.PARQUET_FILES, storage.parquet_files),
     SystemTable("plugin_files", processing_engine.PLUGIN_FILES, processing_engine.plugin_files, only_internal=True),
     SystemTable("processing_engine_cache_state", processing_engine.CACHE_STATE, processing_engine.cache_state),
@@ -35,6 +37,7 @@ SYSTEM_TABLES = (
     SystemTable("processing_engine_trigger_arguments", processing_engine.ARGUMENTS, processing_engine.arguments),
     SystemTable("processing_engine_trigger_state", trigger_state.TRIGGER_STATE, trigger_state.trigger_state),
     SystemTable("processing_engine_triggers", processing_engine.TRIGGERS, processing_engine.triggers),
+    SystemTable("queries", queries.QUERIES, queries.queries),
     SystemTable("tables", storage.TABLES, storage.tables, only_internal=True),
     SystemTable("tokens", storage.TOKENS, storage.tokens, only_internal=True),
 )

@@ -1,6 +1,7 @@
 """Reads what system tables show from catalog and storage."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
 
@@ -12,13 +13,14 @@ from engine.columns import compute as pc
 from engine.columns.types import storage_schema
 from engine.model.backfill import BackfillStatus
 from engine.model.progress import Lag
+from engine.model.queries import QueryRecord
 from engine.model.schema import TableSchema
 from engine.paths import NodePaths
 from engine.storage.objects import each_file
 from engine.storage.ranges import Ranges, outside
 from engine.storage.state import CacheValue
 from engine.storage.store import Store
-from engine.system_tables.ports import PluginFile, StoredFile, StoredTable
+from engine.system_tables.ports import NodeFacts, PluginFile, StoredFile, StoredTable
 
 
 class RunningEngine(Protocol):
@@ -43,16 +45,26 @@ class RunningEngine(Protocol):
         """See ``SystemSources``."""
 
 
+@dataclass(frozen=True, slots=True)
+class NodeSide:
+    """What else than catalog and storage is shown; ``queries`` gives those of a database."""
+
+    engine: RunningEngine
+    queries: Callable[[int], Sequence[QueryRecord]]
+    facts: NodeFacts
+
+
 class EngineSources:
     """The running engine as the source of system tables (port ``SystemSources``)."""
 
     def __init__(
-        self, catalog: Catalog, store: Store, paths: NodePaths, engine: RunningEngine, internal_retention_ns: int
+        self, catalog: Catalog, store: Store, paths: NodePaths, node: NodeSide, internal_retention_ns: int
     ) -> None:
         self._catalog = catalog
         self._store = store
         self._paths = paths
-        self._engine = engine
+        self._engine = node.engine
+        self._node = node
         self._internal_retention_ns = internal_retention_ns
 
     def catalog(self) -> CatalogState:
@@ -113,6 +125,14 @@ class EngineSources:
     def internal_retention_ns(self) -> int:
         """See ``SystemSources``."""
         return self._internal_retention_ns
+
+    def queries(self, database_id: int) -> Sequence[QueryRecord]:
+        """See ``SystemSources``."""
+        return self._node.queries(database_id)
+
+    def node(self) -> NodeFacts:
+        """See ``SystemSources``."""
+        return self._node.facts
 
     def stored_tables(self, database_id: int) -> Sequence[StoredTable]:
         """See ``SystemSources``."""

@@ -7,16 +7,18 @@ from engine.model.caches import DistinctCache, LastCache
 from engine.model.durations import NS_PER_SECOND
 from engine.system_tables.ports import SystemSources
 
-TEXT = pa.string()
+TEXT = pa.string_view()
+"""What the product has in these tables; in those of files, queries and plugins it has plain strings."""
+
 COUNT = pa.uint64()
 IDS = pa.list_(pa.uint16())
-NAMES = pa.list_(TEXT)
+NAMES = pa.list_(pa.string())
 
 INFLUXDB_SCHEMA = pa.schema([("measurement", TEXT), ("key", TEXT), ("data_type", TEXT)])
 PARQUET_FILES = pa.schema(
     [
-        ("table_name", TEXT),
-        ("path", TEXT),
+        ("table_name", pa.string()),
+        ("path", pa.string()),
         ("size_bytes", COUNT),
         ("row_count", COUNT),
         ("min_time", pa.int64()),

@@ -1,8 +1,11 @@
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from engine.errors import EngineError
+from engine.setting import Secret
 from engine.system_tables.registry import SYSTEM_TABLES
 from tests.support.node import DATABASE, Node
 
@@ -147,3 +150,39 @@ def test_trigger_state_tells_how_far_each_trigger_is(node: Node) -> None:
     assert (t["state"], t["lag_rows"], t["lag_records"], t["lag_seconds"]) == ("enabled", 2, 1, 1.5)
     assert (t["missed_rows"], t["finished_ranges"]) == (0, 0)
     assert t["position"] < t["head"]
+
+
+def test_queries_are_kept_with_their_end_for_their_database(node: Node) -> None:
+    node.write("cpu v=1 1")
+    node.engine.tables.create_database("other")
+    assert node.rows("SELECT count(*) AS n FROM cpu") == [{"n": 1}]
+    with pytest.raises(EngineError):
+        node.rows("SELECT * FROM nope")
+    with node.engine.query(DATABASE, "SELECT v FROM cpu", {}):
+        pass  # nobody wants the rows
+    sql = "SELECT query_text, phase, query_type, success, running, cancelled FROM system.queries"
+    assert [tuple(row.values()) for row in node.rows(sql)] == [
+        ("SELECT count(*) AS n FROM cpu", "success", "sql", True, False, False),
+        ("SELECT * FROM nope", "fail", "sql", False, False, False),
+        ("SELECT v FROM cpu", "cancel", "sql", False, False, True),
+        (sql, "received", "sql", False, True, False),
+    ]
+    assert len(node.rows(sql, database="other")) == 1
+
+
+def test_the_node_shows_its_settings_but_no_secrets(tmp_path: Path) -> None:
+    node = Node(tmp_path, aws_secret_access_key=Secret("sesame"))
+    sql = "SELECT * FROM system.nodes"
+    (row,) = node.rows(sql, database="_internal")
+    assert (row["node_id"], row["mode"], row["state"]) == ("node0", ["core"], "running")
+    shown = json.loads(row["cli_params"])
+    assert (shown["aws-secret-access-key"], shown["gen1-duration"]) == ("*******", 600_000_000_000)
+    again = node.restarted()
+    (after,) = again.rows(sql, database="_internal")
+    assert after["instance_id"] == row["instance_id"]
+    again.close()
+
+
+def test_a_chunk_spans_ten_minutes(node: Node) -> None:
+    rows = node.rows("SELECT * FROM system.generation_durations", database="_internal")
+    assert rows == [{"level": 1, "duration_seconds": 600}]
