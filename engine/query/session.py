@@ -24,6 +24,7 @@ from datafusion.catalog import Table
 
 from engine.model.schema import TIME_COLUMN
 from engine.query.failures import planning
+from engine.query.functions.statement import planned
 from engine.query.namespaces import CATALOG, TABLE_FUNCTIONS, USER_SCHEMA, CallTable, FindTable, Names, PlanningCatalog
 from engine.query.ports import TableSnapshot
 from engine.query.sql_text import quote_identifier
@@ -77,6 +78,10 @@ class Session:
             QueryNotSupported: it asks for what is not implemented.
             QueryFailed: it names a column that is not there, or fails otherwise.
         """
+        texts = {name: value.as_py() for name, value in params.items()}
+        return planned(sql, texts, lambda text: self._plan(text, params, find, call))
+
+    def _plan(self, sql: str, params: Mapping[str, pa.Scalar], find: FindTable, call: CallTable) -> DataFrame:
         names = Names()
         while True:
             with planning(), self._catalog.of(names):
