@@ -4,12 +4,14 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 import pyarrow as pa
 
 from engine.columns import compute as pc
 from engine.errors import QueryFailed
 from engine.query.cell_text import display_text, is_nested, json_objects
 from engine.query.format_choice import Format
+from engine.query.json_rows import are_few, row_type, rows_of
 from engine.query.pretty import box_table
 from engine.query.text_arrays import EMPTY, bytes_of, joined
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS_AT_ONCE = 65_536
 """A batch with more rows is encoded in parts, so that no text comes near the 2 GiB that one array can hold."""
+
+_JSON = msgspec.json.Encoder()
 
 
 class Encoder(Protocol):
@@ -56,10 +60,14 @@ def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 class _Json:
     def __init__(self, schema: pa.Schema) -> None:
         self._names = schema.names
+        self._row = row_type(tuple(schema.names))
         self._is_empty = True
 
     def encode(self, batch: pa.RecordBatch) -> bytes:
-        data = b"".join(bytes_of(json_objects(self._names, p.columns, before=",")).tobytes() for p in _parts(batch))
+        if self._row is not None and batch.num_rows > 0 and are_few(batch):
+            data = b"," + _JSON.encode(rows_of(self._row, batch.columns))[1:-1]  # the list without its brackets
+        else:
+            data = b"".join(bytes_of(json_objects(self._names, p.columns, before=",")).tobytes() for p in _parts(batch))
         if not data or not self._is_empty:
             return data
         self._is_empty = False
@@ -72,8 +80,11 @@ class _Json:
 class _JsonLines:
     def __init__(self, schema: pa.Schema) -> None:
         self._names = schema.names
+        self._row = row_type(tuple(schema.names))
 
     def encode(self, batch: pa.RecordBatch) -> bytes:
+        if self._row is not None and are_few(batch):
+            return _JSON.encode_lines(rows_of(self._row, batch.columns))
         return b"".join(bytes_of(json_objects(self._names, p.columns, after="\n")).tobytes() for p in _parts(batch))
 
     def finish(self) -> bytes:

@@ -44,6 +44,12 @@ def float_json(values: pa.Array) -> pa.Array:
     return with_nulls_of(text, values)
 
 
+def is_plain_json(values: pa.Array) -> bool:
+    """Return whether all doubles among ``values`` are such that msgspec writes them as ``float_json`` does."""
+    sizes = np.abs((values.fill_null(0) if values.null_count else values).to_numpy(zero_copy_only=False))
+    return bool(((sizes < _JSON_END) & ((sizes >= _LEAST_PLAIN) | (sizes == 0))).all())
+
+
 def _numbers(values: pa.Array) -> tuple[npt.NDArray[np.float64], Mask]:
     """Return the values as doubles, 0 for nulls and those that are not finite, and which are finite.
 

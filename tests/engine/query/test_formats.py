@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from engine.errors import InvalidRequest, QueryFailed
 from engine.query import formats
+from engine.query.cell_text import json_objects
 from engine.query.format_choice import Format, choose_format
 from engine.query.formats import encode_all
 from tests.support.tables import RustWriters, query_table_schema, rows_batch
@@ -213,4 +214,10 @@ def test_rows_read_as_those_of_the_rust_writers(
     parts = (batch.slice(0, cut), batch.slice(cut))
     assert encoded(Format.CSV, *parts) == writers.csv(batch).decode()
     assert encoded(Format.JSON_LINES, *parts) == writers.json_lines(batch).decode()
+    assert encoded(Format.JSON_LINES, *parts) == "".join(_as_columns(part) for part in parts)
     assert encoded(Format.JSON, *parts) == f"[{','.join(encoded(Format.JSON_LINES, *parts).splitlines())}]"
+
+
+def _as_columns(batch: pa.RecordBatch) -> str:
+    """Return the lines of a batch with many rows."""
+    return "".join(json_objects(batch.schema.names, batch.columns, after="\n").to_pylist())
