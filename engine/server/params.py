@@ -15,7 +15,12 @@ JSON_PREFIX = "serde json error: "
 
 _MISSING = re.compile(r"Object missing required field (`[^`]+`)( - at .*)?")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$\.?([\w.]*)`)?", re.DOTALL)
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKET = re.compile(rb"[{}\[\]]")
 _BYTE = re.compile(r" \(byte (\d+)\)$")
+
+MOST_LOOKED_AT_BYTES = 64 * 1024
+"""Of a longer body nobody looks where exactly it breaks off."""
 
 P = TypeVar("P", bound=msgspec.Struct)
 
@@ -149,8 +154,26 @@ def _names(kind: Any, path: str) -> list[str]:
 def _malformed(text: str, body: bytes) -> str:
     byte = _BYTE.search(text)
     if byte is None:
-        return f"EOF while parsing a value{_place(body, max(len(body.rstrip()) - 1, 0))}"
+        return f"EOF while parsing {_broken_off(body)}{_place(body, max(len(body.rstrip()) - 1, 0))}"
     return _BYTE.sub("", text.removeprefix("JSON is malformed: ")) + _place(body, int(byte[1]))
+
+
+def _broken_off(body: bytes) -> str:
+    """Return what JSON that is not complete was in the middle of."""
+    if len(body) > MOST_LOOKED_AT_BYTES:
+        return "a value"
+    plain = _TEXT.sub(b"0", body).rstrip()
+    if b'"' in plain:
+        return "a string"
+    opened: list[bytes] = []
+    for bracket in _BRACKET.findall(plain):
+        if bracket in b"{[":
+            opened.append(bracket)
+        elif opened:
+            opened.pop()
+    if not opened or plain.endswith((b":", b",")):
+        return "a value"
+    return "an object" if opened[-1] == b"{" else "a list"
 
 
 def _place(body: bytes, at: int) -> str:
