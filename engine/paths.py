@@ -24,6 +24,7 @@ class NodePaths:
         self.backfills = self.root / "backfills"
         self.caches = self.root / "caches"
         self.backups = self.root / "backups"
+        self.flight = self.root / "flight.sock"
 
     def rejected_catalog(self, stamp: str) -> Path:
         """Return where a catalog file that was refused is kept, ``stamp`` telling when."""

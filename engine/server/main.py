@@ -19,6 +19,8 @@ import uvloop
 from engine.clock import SystemClock
 from engine.errors import EngineError
 from engine.server.door import Door
+from engine.server.first_bytes import first_bytes_of
+from engine.server.grpc import GrpcSide
 from engine.server.listener import BACKLOG, bound_address, open_listener, write_address
 from engine.server.logs import set_up_logging
 from engine.settings import Settings
@@ -81,7 +83,8 @@ class _Serving:
         self._started_ns = self._clock.monotonic_ns()
         self._stopped_ns = 0
         self._door = Door()
-        self._http = _Http(_http_config(self._door, settings))
+        self._grpc = GrpcSide()
+        self._http = _Http(_http_config(self._door, self._grpc, settings))
         # One thread does all to the engine that takes long, and lives as long as the server: processes that are
         # started from a thread end with it.
         self._engine_thread = ThreadPoolExecutor(1, "engine")
@@ -112,6 +115,8 @@ class _Serving:
         else:
             self._stop()
         await http
+        self._grpc.begin_end()
+        self._grpc.cut()
         await loop.run_in_executor(self._engine_thread, self._close)
         self._engine_thread.shutdown()
         return 0 if self._problem is None else _failed(self._problem)
@@ -138,6 +143,7 @@ class _Serving:
         self._door.progress = lambda: engine.progress
         engine.start()
         self._engine = engine
+        self._grpc.engine = engine
         self._app = App(engine)
         gc.freeze()  # what the engine has loaded stays, too
         return self._app
@@ -164,6 +170,7 @@ class _Serving:
     def _close(self) -> None:
         if self._app is not None:
             self._app.close()
+        self._grpc.wait_ended(JOIN_S)
         if self._engine is not None:
             self._engine.close(self._left_s())
             logger.info("stopped")
@@ -195,11 +202,11 @@ class _Serving:
             logger.info("there is no token yet; whoever comes first gets the first: influxdb3 create token --admin")
 
 
-def _http_config(app: Door, settings: Settings) -> uvicorn.Config:
+def _http_config(app: Door, grpc: GrpcSide, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         interface="asgi3",
-        http="httptools",
+        http=first_bytes_of(grpc),
         ws="none",
         lifespan="off",
         log_config=None,

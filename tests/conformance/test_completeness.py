@@ -9,7 +9,7 @@ from types import FunctionType
 
 from tests.conformance.checklist import API_ROWS, PROMISE, PROMISES, ROWS
 
-OPEN: frozenset[str] = frozenset()
+OPEN: frozenset[str] = frozenset({"S154", "S155", "S156"})  # InfluxQL
 """Rows whose tests are not written yet."""
 
 NUMBER = re.compile(r"\b(?:B\d+\.\d+|S\d+)\b")
@@ -44,4 +44,5 @@ def test_the_checklist_is_whole() -> None:
     assert Counter(number.split(".")[0] for number in ROWS) == sections
     assert len(ROWS) == 162
     assert len(set(PROMISES)) == 38
-    assert list(API_ROWS) == [f"S{number}" for number in (*range(1, 88), *range(107, 137), *range(167, 173))]
+    ranges = (range(1, 88), range(107, 137), range(153, 159), range(165, 173))
+    assert list(API_ROWS) == [f"S{number}" for numbers in ranges for number in numbers]

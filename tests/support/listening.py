@@ -10,8 +10,12 @@ import uvicorn
 from engine.model.bind import Bind
 from engine.runtime import Engine
 from engine.server.app import App
+from engine.server.first_bytes import first_bytes_of
+from engine.server.grpc import GrpcSide
 from engine.server.listener import open_listener
 from tests.support.engines import eventually
+
+WAIT_S = 10.0
 
 
 @contextmanager
@@ -19,9 +23,26 @@ def listening(engine: Engine) -> Iterator[str]:
     """Serve ``engine``; yield the address."""
     app = App(engine)
     listener = open_listener(Bind("127.0.0.1", 0))
-    config = uvicorn.Config(app, interface="asgi3", ws="none", lifespan="off", log_config=None, access_log=False)
+    grpc = GrpcSide()
+    grpc.engine = engine
+    config = uvicorn.Config(
+        app,
+        interface="asgi3",
+        http=first_bytes_of(grpc),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
+
+    async def serve() -> None:
+        await server.serve(sockets=[listener])
+        grpc.begin_end()
+        grpc.cut()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     try:
         eventually(lambda: server.started)
@@ -29,4 +50,5 @@ def listening(engine: Engine) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+        grpc.wait_ended(WAIT_S)
         app.close()

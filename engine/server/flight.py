@@ -1,0 +1,141 @@
+"""Queries over Arrow Flight: ``DoGet`` with a JSON ticket, at a socket of this machine."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import pyarrow as pa
+import pyarrow.flight as fl
+
+from engine.errors import (
+    AuthorizationMalformed,
+    EngineError,
+    Forbidden,
+    InvalidRequest,
+    QueryFailed,
+    Unauthorized,
+    Unavailable,
+)
+from engine.query.executor import QueryResult
+from engine.runtime import Engine
+from engine.server.tickets import parse_ticket
+
+logger = logging.getLogger(__name__)
+
+MOST_MESSAGE_BYTES = 2**20
+"""Rows go out in messages of about this size at most: some clients take 4 MiB, and what waits for a slow one is bounded."""
+
+MOST_TEXT = 2000
+"""So many characters of an error are told."""
+
+
+class FlightServer(fl.FlightServerBase):  # type: ignore[misc]  # pyarrow has no types
+    """Answers ``DoGet`` from ``engine`` at the socket ``path``, in threads of its own, from the time it is made."""
+
+    def __init__(self, engine: Engine, path: str) -> None:
+        super().__init__(fl.Location.for_grpc_unix(path), middleware={"authentication": _Authentication(engine)})
+        self._engine = engine
+
+    def do_get(self, context: fl.ServerCallContext, ticket: fl.Ticket) -> fl.FlightDataStream:
+        """Run the query of ``ticket``; its rows are made while they are sent."""
+        with _told():
+            asked = parse_ticket(ticket.ticket)
+            logger.debug("flight query database=%s", asked.database)
+            result = self._engine.query(asked.database, asked.sql, asked.params)
+            schema = hydrated(result.schema)
+        return fl.GeneratorStream(schema, _messages(result, schema))
+
+
+def hydrated(schema: pa.Schema) -> pa.Schema:
+    """Return ``schema`` without dictionaries and views, which not every client reads; metadata stays."""
+    fields = [field.with_type(_plain(field.type)) for field in schema]
+    return pa.schema(fields, metadata=schema.metadata)
+
+
+def split(batch: pa.RecordBatch, most_bytes: int = MOST_MESSAGE_BYTES) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of ``batch`` in parts of about ``most_bytes`` at most, but of one row at least."""
+    parts = max(1, -(-batch.nbytes // most_bytes))
+    rows = max(1, -(-batch.num_rows // parts))
+    return (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
+
+
+class _Authentication(fl.ServerMiddlewareFactory):  # type: ignore[misc]  # pyarrow has no types
+    """Lets calls pass that present a valid token."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self._tokens = engine.tokens
+
+    def start_call(self, info: fl.CallInfo, headers: dict[str, list[str]]) -> None:
+        """Accept a call, or end it with ``UNAUTHENTICATED``."""
+        presented = next(iter(headers.get("authorization", ())), None)
+        with _told():
+            self._tokens.authenticate(None if presented is None else presented.encode(errors="replace"))
+
+
+class _WithoutTraceback:
+    """An error of which a client reads the text only.
+
+    Arrow appends the formatted traceback to what it sends, which would tell the server's folders. Where an exception
+    cannot be formatted, it appends the name of the class.
+    """
+
+    @property
+    def __cause__(self) -> NoReturn:
+        raise AttributeError("not for clients")
+
+
+class InvalidArgument(_WithoutTraceback, pa.ArrowInvalid):  # type: ignore[misc]  # pyarrow has no types
+    """``INVALID_ARGUMENT``."""
+
+
+STATUS: dict[type[EngineError], type[Exception]] = {
+    EngineError: fl.FlightInternalError,
+    InvalidRequest: InvalidArgument,
+    QueryFailed: InvalidArgument,
+    AuthorizationMalformed: fl.FlightUnauthenticatedError,
+    Unauthorized: fl.FlightUnauthenticatedError,
+    Forbidden: fl.FlightUnauthorizedError,
+    Unavailable: fl.FlightUnavailableError,
+}
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Raise what fails as the error that Flight turns into a status, see ``STATUS``."""
+    try:
+        yield
+    except EngineError as error:
+        kind = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+        raise kind(str(error)[:MOST_TEXT]) from None
+    except Exception:
+        logger.exception("flight call failed")
+        raise fl.FlightInternalError("internal error") from None
+
+
+def _messages(result: QueryResult, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of ``result`` with the types of ``schema``; the query ends when Flight lets go of the generator."""
+    with _told(), result:
+        for batch in result.batches:
+            for part in split(batch):
+                columns = [c if c.type == f.type else c.cast(f.type) for c, f in zip(part.columns, schema, strict=True)]
+                yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _plain(type_: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(type_):
+        return _plain(type_.value_type)
+    if pa.types.is_string_view(type_):
+        return pa.string()
+    if pa.types.is_binary_view(type_):
+        return pa.binary()
+    if pa.types.is_list(type_):
+        return pa.list_(_plain_field(type_.value_field))
+    if pa.types.is_struct(type_):
+        return pa.struct([_plain_field(type_.field(number)) for number in range(type_.num_fields)])
+    return type_
+
+
+def _plain_field(field: pa.Field) -> pa.Field:
+    return field.with_type(_plain(field.type))
