@@ -10,7 +10,7 @@ EngineError                  500
 ├── AlreadyExists            409   AlreadyDeleted · StillRunning
 ├── LimitExceeded            422
 ├── Unavailable              503   ObjectStoreAway
-├── QueryFailed              500
+├── QueryFailed              500   QueryTimedOut (504) · QueryCancelled (503)
 ├── PluginError              500   PluginFailed · PluginTimedOut (504) · EntryPointMissing · PluginNotFound · EngineOff
 └── StorageError             500   WalCorrupt · ManifestCorrupt · SyncFailed · DiskFull (503) · FolderInUse
                                    ObjectStoreRefused · OwnershipLost
@@ -117,6 +117,14 @@ class Unavailable(EngineError):
 
 class QueryFailed(EngineError):
     """A query that was understood and could not be carried out: a column that is missing, a value, memory, a file."""
+
+
+class QueryTimedOut(QueryFailed):
+    """A query took longer than it may, and was ended."""
+
+
+class QueryCancelled(QueryFailed):
+    """A query was ended because nobody waits for its rows any more, or because the server ends."""
 
 
 class PluginError(EngineError):

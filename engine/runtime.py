@@ -45,6 +45,7 @@ from engine.plugins.updates import PluginUpdates, find_trigger
 from engine.query.cached import CachedRows
 from engine.query.executor import QueryExecutor, QueryResult
 from engine.query.log import QueryLog
+from engine.query.stopping import Stop
 from engine.query.stored import StoredTables, Warming
 from engine.settings import Settings
 from engine.storage.backup import Backups, BackupSide, refuse_unfinished
@@ -250,8 +251,8 @@ class Engine:
         """Write line protocol; see ``WriteService.write``."""
         return self._writes.write(params, body)
 
-    def query(self, database: str, sql: str, params: Params) -> QueryResult:
-        """Run one SQL statement.
+    def query(self, database: str, sql: str, params: Params, stop: Stop | None = None) -> QueryResult:
+        """Run one SQL statement, which any thread may end by ``stop``.
 
         Raises:
             DatabaseNotFound: there is no such database.
@@ -262,7 +263,7 @@ class Engine:
         system = DatabaseSystemTables(self._sources, found)
         cached = CachedRows(self._caches, self.store.schemas, found, self._oldest_kept)
         with self.query_log.watching(found.database_id, sql) as watch:
-            return self._queries.sql(tables, system, sql, params, cached, watch)
+            return self._queries.sql(tables, system, sql, params, cached, watch, stop)
 
     def plugin_query(self, database: str, sql: str, params: dict[str, str | int | float | bool | None]) -> bytes:
         """Return rows as an Arrow IPC stream; names of tables may be parameters (architecture §8.11)."""
@@ -438,7 +439,7 @@ class Engine:
         self.catalog.subscribe(self._caches.on_catalog)
         self.caches = CacheDefinitions(self.catalog, self.store.schemas, self._caches, self.clock)
         self.query_log = QueryLog(self.clock, settings.query_log_size)
-        self._queries = QueryExecutor(settings.exec_mem_pool_size_bytes)
+        self._queries = QueryExecutor(settings.exec_mem_pool_size_bytes, timeout_s=settings.query_timeout_s)
         self.store.warmer = Warming(self._queries)
         self._timers = Timers(self.clock)
         self._timer_loop = TimerLoop(self._timers)

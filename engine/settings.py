@@ -383,6 +383,13 @@ SETTINGS: tuple[Setting, ...] = (
         "So many queries, the last ones, are kept in memory for system.queries.",
         other_names=("query-log-max-entries",),
     ),
+    Setting(
+        "query-timeout",
+        seconds_or_off,
+        "off",
+        "Longest time that a query may take, until its last row has gone out, such as 30s; 'off' is no limit.",
+        unit="s",
+    ),
     choice(
         "log-filter",
         ("error", "warn", "info", "debug"),
@@ -463,6 +470,7 @@ class Settings:
     force_snapshot_mem_size_bytes: int
     gen1_duration_ns: int
     exec_mem_pool_size_bytes: int
+    query_timeout_s: float | None
     query_log_size: int
     log_filter: str
     bucket: str | None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
-from engine.errors import EngineError, QueryError
+from engine.errors import EngineError, QueryCancelled, QueryError
 from engine.query.deep_stack import call_with_deep_stack
 from engine.query.failures import executing, planning
 from engine.query.information_schema import NATIVE_VIEWS, VIEWS, InformationSchema, views_of_show
@@ -20,9 +20,10 @@ from engine.query.namespaces import LAST_CACHE, SYSTEM_SCHEMA, USER_SCHEMA, Call
 from engine.query.parameters import ParameterValue, bind_parameters
 from engine.query.ports import CacheSource, QueryWatch, SystemTables, TableSource
 from engine.query.sql_text import EASY_LENGTH, bind_table_names, check_work, show_target
+from engine.query.stopping import Stop
 
 if TYPE_CHECKING:
-    from datafusion import DataFrame
+    from datafusion import DataFrame, RecordBatch
     from datafusion.catalog import Table
 
     from engine.query.session import Session
@@ -38,9 +39,15 @@ class QueryResult:
     """
 
     def __init__(
-        self, schema: pa.Schema, stream: "_Stream", release: Callable[[], object], watch: QueryWatch | None = None
+        self,
+        schema: pa.Schema,
+        stream: "_Stream",
+        stop: Stop,
+        release: Callable[[], object],
+        watch: QueryWatch | None = None,
     ) -> None:
         self.schema = schema
+        self._stop = stop
         self._watch = watch
         self._stream: _Stream | None = stream
         # Also a result that somebody forgot to close lets go of files.
@@ -63,19 +70,22 @@ class QueryResult:
             QueryFailed: the query fails while it runs.
         """
         try:
-            while self._stream and (batch := self._stream.next()):
+            while self._stream and (batch := self._stop.run(self._stream.next)):
                 yield _as_told(batch, self.schema)
             if self._watch and self._stream:
                 self._watch.ended("success")
-        except EngineError:
-            if self._watch:
+        except EngineError as error:
+            if self._watch and not isinstance(error, QueryCancelled):
                 self._watch.ended("fail")
             raise
         finally:
             self.close()
 
     def close(self) -> None:
-        """End the query and let go of what it reads; harmless if that was done before."""
+        """End the query and let go of what it reads; harmless if that was done before.
+
+        While another thread waits for rows, only ``Stop`` ends it.
+        """
         self._stream = None
         self._release()
 
@@ -88,7 +98,11 @@ class _Stream:
 
     def __init__(self, frame: "DataFrame") -> None:
         with planning():
-            self._batches = frame.execute_stream()
+            self._batches: Iterator[RecordBatch] = frame.execute_stream()
+        self.first: pa.RecordBatch | None = None
+
+    def begin(self) -> None:
+        """Make the first batch."""
         self.first = self._make()
 
     def next(self) -> pa.RecordBatch | None:
@@ -97,9 +111,13 @@ class _Stream:
         return self._make() if batch is None else batch
 
     def _make(self) -> pa.RecordBatch | None:
-        with executing():
-            batch = next(self._batches, None)
-            return batch.to_pyarrow() if batch else None
+        try:
+            with executing():
+                batch = next(self._batches, None)
+                return batch.to_pyarrow() if batch else None
+        except BaseException:
+            self._batches = iter(())  # an error that somebody keeps must not keep the plan at work
+            raise
 
 
 class QueryExecutor:
@@ -108,9 +126,11 @@ class QueryExecutor:
     Args:
         memory_limit_bytes: what all queries together may hold in sorts, joins and groups.
         threads: into how many parts a query is divided; ``None`` = one for each processor.
+        timeout_s: so long a query may take until its last row was taken; ``None`` = without limit.
     """
 
-    def __init__(self, memory_limit_bytes: int, threads: int | None = None) -> None:
+    def __init__(self, memory_limit_bytes: int, threads: int | None = None, timeout_s: float | None = None) -> None:
+        self._timeout_s = timeout_s
         self._memory_limit_bytes = memory_limit_bytes
         self._threads = threads or os.cpu_count() or 1
         self._lock = threading.Lock()
@@ -138,19 +158,26 @@ class QueryExecutor:
         params: Mapping[str, ParameterValue],
         caches: CacheSource | None = None,
         watch: QueryWatch | None = None,
+        stop: Stop | None = None,
     ) -> QueryResult:
         """Return the rows of ``sql``, which may only read; to be closed. Without ``caches`` there are none.
 
         ``watch`` is told how far it is, and, once there is a result, how it ended.
+        Any thread may end the query by ``stop``, also while this call waits for the first rows.
 
         Raises:
             QueryError: it cannot be planned, does more than read, or misses the value of a parameter.
             QueryNotSupported: it asks for what is not implemented, or holds several statements.
             QueryFailed: it names a column that is not there, or fails otherwise.
+            QueryTimedOut: it took too long; so may ``QueryResult.batches`` say.
+            EngineError: the reason that ``stop`` was given; so may ``QueryResult.batches`` say.
         """
         check_work(sql)
+        stop = stop or Stop()
         session = self._open_session()
         with ExitStack() as opened:
+            stop.start(self._timeout_s)
+            opened.callback(stop.finish)
             query = _Lookup(session, tables, system, show_target(sql), opened)
             values = bind_parameters(params)
             call = partial(_cached, session, caches) if caches else _no_caches
@@ -160,12 +187,13 @@ class QueryExecutor:
                 if watch:
                     watch.planned()
                 stream = _Stream(frame)
+                stop.run(stream.begin)
                 return stream.first.schema if stream.first else frame.schema(), stream
 
             schema, stream = call_with_deep_stack(start) if len(sql) > EASY_LENGTH else start()
             if watch:
                 opened.callback(watch.ended, "cancel")  # unless it ends before that
-            return QueryResult(schema, stream, opened.pop_all().close, watch)
+            return QueryResult(schema, stream, stop, opened.pop_all().close, watch)
 
     def bind_table_names(
         self, sql: str, params: Mapping[str, ParameterValue]

@@ -7,7 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 WAIT_S = 20.0
+QUIET_S = 0.25
 
 
 class Watched:
@@ -41,3 +44,11 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not become true"
         pause.wait(0.005)
+
+
+def cpu_stands_still(pid: int | None = None) -> bool:
+    """Return whether a process, by default this one, leaves the processors alone for a moment."""
+    process = psutil.Process(pid)
+    before = sum(process.cpu_times()[:2])
+    time.sleep(QUIET_S)
+    return sum(process.cpu_times()[:2]) - before < QUIET_S / 4

@@ -5,8 +5,9 @@ from collections.abc import AsyncGenerator, Generator
 
 import msgspec
 
-from engine.errors import DatabaseNotFound, EngineError, InvalidRequest
+from engine.errors import DatabaseNotFound, EngineError, InvalidRequest, QueryCancelled
 from engine.query.format_choice import Format, choose_format
+from engine.query.stopping import Stop
 from engine.runtime import Engine
 from engine.server.body import read_body
 from engine.server.errors import body_for
@@ -62,16 +63,16 @@ def query_error_body(error: EngineError) -> bytes:
     return body_for(error)
 
 
-def encoded(engine: Engine, query: SqlQuery, format_: Format) -> Generator[bytes]:
+def encoded(engine: Engine, query: SqlQuery, format_: Format, stop: Stop | None = None) -> Generator[bytes]:
     """Yield the bytes of the answer in pieces of at least ``PIECE_BYTES``, and last the rest, which may be nothing.
 
-    The query ends before the last piece, which is the only one if the format is collected.
+    The query ends before the last piece, which is the only one if the format is collected, or by ``stop``.
     """
     from engine.query.formats import encode_all  # start-up time: 30 ms that only an answer needs
 
     least_bytes = sys.maxsize if format_.is_collected else PIECE_BYTES
     waiting = bytearray()
-    with engine.query(query.db, query.q, query.params or {}) as result:
+    with engine.query(query.db, query.q, query.params or {}, stop) as result:
         for data in encode_all(format_, result.schema, result.batches):
             if not waiting and len(data) >= least_bytes:
                 yield data
@@ -85,21 +86,22 @@ def encoded(engine: Engine, query: SqlQuery, format_: Format) -> Generator[bytes
 
 async def _answer(context: Context, request: Request, query: SqlQuery) -> AnyReply:
     format_ = choose_format(query.format, request.header(b"accept"))
-    pieces = Pieces(context.workers.queries, encoded(context.engine, query, format_))
+    stop = Stop()
+    pieces = Pieces(context.workers.queries, encoded(context.engine, query, format_, stop))
     is_streamed = False
     try:
         first = await request.unless_gone(pieces.next()) or b""
         is_streamed = len(first) >= PIECE_BYTES and not format_.is_collected
     finally:
         if not is_streamed:
-            pieces.abandon()
+            _abandon(pieces, stop)
     content_type = format_.value.encode()
     if is_streamed:
-        return StreamedReply(200, _streamed(request, first, pieces), ((b"content-type", content_type),))
+        return StreamedReply(200, _streamed(request, first, pieces, stop), ((b"content-type", content_type),))
     return typed(first, content_type)
 
 
-async def _streamed(request: Request, first: bytes, pieces: Pieces) -> AsyncGenerator[bytes]:
+async def _streamed(request: Request, first: bytes, pieces: Pieces, stop: Stop) -> AsyncGenerator[bytes]:
     """Yield ``first`` and what follows; the query ends when the client leaves."""
     piece: bytes | None = first
     try:
@@ -107,7 +109,13 @@ async def _streamed(request: Request, first: bytes, pieces: Pieces) -> AsyncGene
             yield piece
             piece = await request.unless_gone(pieces.next())
     finally:
-        pieces.abandon()
+        _abandon(pieces, stop)
+
+
+def _abandon(pieces: Pieces, stop: Stop) -> None:
+    """End the query, if it is not at its end: nobody waits for more."""
+    stop.stop(QueryCancelled("query error: the query was ended, for nobody waits for its rows"))
+    pieces.abandon()
 
 
 _PATH = "/api/v3/query_sql"
