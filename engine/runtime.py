@@ -164,6 +164,8 @@ class Engine:
             )
             self.registry.recover()
             self.catalog = Catalog.open(self._disk, self.paths, self.clock, RunningChecks(self.store, self.registry))
+            self.tokens = Tokens(self.catalog, self.clock, is_open=self.settings.without_auth)
+            self.tokens.adopt(self.settings.admin_token_file)
             self._mark_deleted(self.catalog.state, self.catalog.state)
             self.catalog.subscribe(self._mark_deleted)
             self._open_log(tail)
@@ -430,7 +432,6 @@ class Engine:
 
     def _build(self) -> None:
         settings = self.settings
-        self.tokens = Tokens(self.catalog, self.clock, is_open=settings.without_auth)
         self._plugin_updates = PluginUpdates(self.registry)
         rules = configuration.tables(settings)
         self._writes = WriteService(self.catalog, self.store.schemas, self.wal, self.clock, rules.ceilings)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from engine.access_settings import ACCESS_SETTINGS
 from engine.errors import InvalidRequest
 from engine.model.bind import Bind, parse_bind
 from engine.model.durations import NS_PER_SECOND, format_duration, parse_duration
@@ -17,7 +18,6 @@ from engine.setting import (
     Setting,
     choice,
     count_or_off,
-    flag,
     folder_or_file,
     memory_size,
     positive_count,
@@ -120,14 +120,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Most tags and fields of a table; lines that need one more are refused. `off` sets no limit.",
         unset="no limit",
     ),
-    Setting(
-        "without-auth",
-        flag,
-        "false",
-        "Ask nobody for a token. Whoever reaches the server may then run code on it.",
-        variables=("INFLUXDB3_WITHOUT_AUTH", "INFLUXDB3_START_WITHOUT_AUTH"),
-        is_flag=True,
-    ),
+    *ACCESS_SETTINGS,
     Setting(
         "tcp-listener-file-path",
         folder_or_file,
@@ -436,6 +429,10 @@ class Settings:
     max_tables: int | None
     max_columns: int | None
     without_auth: bool
+    disable_authz: frozenset[str]
+    admin_token_file: Path | None
+    admin_token_recovery_http_bind: Bind | None
+    admin_token_recovery_tcp_listener_file_path: Path | None
     tcp_listener_file_path: Path | None
     plugin_dir: Path | None
     virtual_env_location: Path | None

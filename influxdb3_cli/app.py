@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,8 @@ from influxdb3_cli.version import version_line
 
 _SHORT_NAMES = {"q": "query", "w": "write"}
 
+_WIDEST_HELP = 120
+
 _GROUPS = ("create", "show", "update", "backfill", "retry", "delete", "enable", "disable", "install", "test")
 _COMMANDS = {
     **{"serve": "serve.command", "query": "query.query", "q": "query.query", "logs": "logs.logs"},
@@ -25,6 +28,10 @@ _COMMANDS = {
     **{name: f"{name}.app" for name in _GROUPS},
 }
 """What each command is, below ``influxdb3_cli.commands``, in the order of the help."""
+
+
+_BARE = {"--admin-token-recovery-http-bind": "127.0.0.1:8182"}
+"""Options that may stand without a value, and what they mean then."""
 
 
 @cache
@@ -37,7 +44,8 @@ def _made(name: str) -> Any:
     if isinstance(found, typer.Typer):
         one.add_typer(found, name=name)
         return get_group(one).commands[name]
-    one.command(name, hidden=name in _SHORT_NAMES)(found)
+    wide = {"max_content_width": _WIDEST_HELP}  # names of variables are long; a narrower terminal breaks them
+    one.command(name, hidden=name in _SHORT_NAMES, context_settings=wide)(found)
     return get_command(one)
 
 
@@ -111,6 +119,14 @@ def _command_line() -> Callable[..., None]:
     return get_command(app)
 
 
+def _with_bare_values(words: Sequence[str]) -> list[str]:
+    """Return ``words`` with the values that options have where they stand alone: Typer has no such options."""
+    return [
+        f"{word}={_BARE[word]}" if word in _BARE and after.startswith("-") else word
+        for word, after in zip_longest(words, words[1:], fillvalue="-")
+    ]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; ``arguments`` stand in for those of the process.
 
@@ -124,4 +140,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except dotenv.DotenvError as error:
         output.note(f"FATAL Error loading config from: {error}\nAborting")
         sys.exit(1)
-    _command_line()(arguments, prog_name="influxdb3")
+    words = sys.argv[1:] if arguments is None else arguments
+    _command_line()(_with_bare_values(words), prog_name="influxdb3")

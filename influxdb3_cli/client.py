@@ -230,8 +230,19 @@ class InfluxClient:
 
     def create_admin_token(self) -> str:
         """Create the operator token and return it."""
-        answer = self._call_json("POST", f"{_CONFIGURE}/token/admin", headers=_JSON)
-        return _member(answer, "token", str)
+        return self._new_token("admin")
+
+    def regenerate_admin_token(self) -> str:
+        """Give the operator token a new text and return it."""
+        return self._new_token("admin/regenerate")
+
+    def create_named_token(self, name: str, expiry_s: int | None) -> str:
+        """Create a further admin token, valid for ``expiry_s`` seconds (``None``: for ever), and return it."""
+        return self._new_token("named_admin", {"token_name": name, "expiry_secs": expiry_s})
+
+    def delete_token(self, name: str) -> None:
+        """Delete the token ``name``."""
+        self._call("DELETE", f"{_CONFIGURE}/token", params={"token_name": name}, headers=_JSON)
 
     def catalog(self) -> dict[str, Any]:
         """Return the state of the catalog: ``path``, ``problem`` (a refused edit, or null) and ``databases``."""
@@ -304,6 +315,10 @@ class InfluxClient:
                     raise CommandFailed(_member(event, "message", str))
                 yield _member(event, "line", str)
         raise AnswerBroken("it does not say whether the packages are installed")
+
+    def _new_token(self, kind: str, body: Mapping[str, Any] | None = None) -> str:
+        answer = self._call_json("POST", f"{_CONFIGURE}/token/{kind}", body=body, headers=_JSON)
+        return _member(answer, "token", str)
 
     def _call(self, method: str, path: str, **parts: Any) -> bytes:
         """Return the whole body of the answer."""

@@ -1,15 +1,23 @@
 """The tokens of a server: made, given a new text, taken out, and asked for with each request."""
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from engine.auth.tokens import check_token, create_token, hash_token, presented_token
+from engine.auth.offline import read_token_file
+from engine.auth.tokens import check_token, hash_token, presented_token
 from engine.catalog.catalog import Catalog
 from engine.catalog.changes import Change, CreateToken, DeleteToken, ReplaceTokenHash
 from engine.catalog.state import OPERATOR_TOKEN
 from engine.clock import Clock
 from engine.errors import NotFound
 from engine.model.durations import NS_PER_SECOND
+from engine.model.tokens import create_token
+
+logger = logging.getLogger(__name__)
+
+_NS_PER_MS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +26,7 @@ class NewToken:
 
     token_id: int
     name: str
-    token: str
+    token: str = field(repr=False)
     hash: str
     created_ns: int
     expires_ns: int | None
@@ -42,6 +50,24 @@ class Tokens:
         presented = presented_token(authorization, query_token)
         if not self._is_open:
             check_token(self._catalog.state.tokens, presented, self._clock.now_ns())
+
+    def adopt(self, path: Path | None) -> None:
+        """Make the token of a token file valid, unless there is one of its name; nothing where nobody needs a token.
+
+        Raises:
+            TokenFileUnusable: the file is not there, or holds no token.
+        """
+        if path is None or self._is_open:
+            return
+        offline = read_token_file(path)
+        if self._catalog.state.token(offline.name) is not None:
+            logger.info("token file %s ignored: there is a token %r already", path, offline.name)
+            return
+        expires_ns = None if offline.expiry_ms is None else offline.expiry_ms * _NS_PER_MS
+        self._catalog.apply(CreateToken(offline.name, hash_token(offline.token), expires_ns))
+        logger.info("token %r taken over from %s", offline.name, path)
+        if expires_ns is not None and expires_ns <= self._clock.now_ns():
+            logger.warning("token %r of %s has expired: it opens nothing", offline.name, path)
 
     def create_admin(self) -> NewToken:
         """Make the operator token, once."""

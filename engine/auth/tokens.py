@@ -1,17 +1,14 @@
-"""Tokens: how they are made and hashed, how a request presents one, and whether it is valid."""
+"""Tokens: how they are hashed, how a request presents one, and whether it is valid."""
 
 import base64
 import binascii
 import hashlib
 import hmac
 import re
-import secrets
 from collections.abc import Iterable
 
 from engine.catalog.state import Token
 from engine.errors import AuthorizationMalformed, Unauthorized
-
-PREFIX = "apiv3_"
 
 NOT_AUTHENTICATED = "the request was not authenticated"
 MALFORMED = (
@@ -20,13 +17,7 @@ MALFORMED = (
 )
 NOT_VISIBLE_ASCII = "to str error: failed to convert header to a str"
 
-_RANDOM_BYTES = 64
 _VISIBLE_ASCII = re.compile(rb"[\x20-\x7e\t]*")
-
-
-def create_token() -> str:
-    """Return the text of a new token: ``apiv3_`` and 64 random bytes in URL-safe base64 without padding."""
-    return PREFIX + base64.urlsafe_b64encode(secrets.token_bytes(_RANDOM_BYTES)).rstrip(b"=").decode()
 
 
 def hash_token(text: str) -> str:

@@ -130,7 +130,7 @@ class CreateToken:
 
 @dataclass(frozen=True, slots=True)
 class ReplaceTokenHash:
-    """Give a token a new text: the old one is not valid any more."""
+    """Give a token a new text, valid for ever: the old one is not valid any more."""
 
     name: str
     hash: str
@@ -340,7 +340,7 @@ def _replace_token_hash(state: CatalogState, name: str, token_hash: str, now_ns:
     token = state.token(name)
     if token is None:
         raise NotFound("missing admin token, cannot update" if name == OPERATOR_TOKEN else _not_found_text(name))
-    changed = replace(token, hash=_checked_hash(token_hash), created_ns=whole_ms(now_ns))
+    changed = replace(token, hash=_checked_hash(token_hash), created_ns=whole_ms(now_ns), expires_ns=None)
     return replace(state, tokens=tuple(changed if t is token else t for t in state.tokens))
 
 

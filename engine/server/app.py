@@ -6,7 +6,7 @@ import logging
 from engine.errors import DiskFull, EngineError, StorageError, Unavailable
 from engine.runtime import Engine
 from engine.server.answers import Answers
-from engine.server.auth import check_access
+from engine.server.auth import Access
 from engine.server.errors import ClientGone, RouteMissing, body_for, disk_failure, status_for
 from engine.server.replies import ALLOW_ORIGIN, PREFLIGHT, AnyReply, Reply, json_reply, send_reply
 from engine.server.requests import Message, Receive, Request, Send
@@ -67,7 +67,7 @@ class App:
     def __init__(self, engine: Engine, routes: RouteTable = ROUTES) -> None:
         self._routes = routes
         self._context = Context(engine, Workers(), Answers())
-        self._engine = engine
+        self._access = Access(engine)
         self._most_body_bytes = engine.settings.max_http_request_size_bytes
         self._headers = ((b"cluster-uuid", engine.catalog.state.cluster_uuid.encode()),)
 
@@ -99,7 +99,7 @@ class App:
         try:
             if request.method == "OPTIONS":
                 return PREFLIGHT
-            check_access(self._engine, request)
+            self._access.check(request)
             route = self._find_route(request)
             reply = await route.handler(self._context, request)
         except EngineError as error:

@@ -15,8 +15,8 @@ class CannotListen(EngineError):
     """The address cannot be had."""
 
 
-def open_listener(bind: Bind) -> socket.socket:
-    """Return a socket that listens at ``bind``.
+def open_listener(bind: Bind, option: str = "--http-bind") -> socket.socket:
+    """Return a socket that listens at ``bind``, which ``option`` names.
 
     Raises:
         CannotListen: the text says why.
@@ -26,7 +26,7 @@ def open_listener(bind: Bind) -> socket.socket:
         family, _, _, _, address = found[0]
         return socket.create_server(address, family=family, backlog=BACKLOG)
     except OSError as error:
-        raise CannotListen(_reason(bind, error)) from error
+        raise CannotListen(_reason(bind, option, error)) from error
 
 
 def bound_address(listener: socket.socket) -> Bind:
@@ -42,7 +42,7 @@ def write_address(path: Path, address: Bind) -> None:
     aside.replace(path)
 
 
-def _reason(bind: Bind, error: OSError) -> str:
+def _reason(bind: Bind, option: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"address {bind} is in use (stop what listens there, or choose another with --http-bind)"
+        return f"address {bind} is in use (stop what listens there, or choose another with {option})"
     return f"Failed to bind address {bind}: {error.strerror or error}"

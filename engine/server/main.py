@@ -11,14 +11,14 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from socket import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import uvicorn
 import uvloop
 
 from engine.clock import SystemClock
 from engine.errors import EngineError
-from engine.server.door import Door
+from engine.server.door import AsgiApp, Door
 from engine.server.first_bytes import first_bytes_of
 from engine.server.grpc import GrpcSide
 from engine.server.listener import BACKLOG, bound_address, open_listener, write_address
@@ -53,9 +53,10 @@ def run(settings: Settings, outside: "Outside | None" = None) -> int:
     os.environ.setdefault("TOKIO_WORKER_THREADS", str(max(QUERY_THREADS, 2 * (os.cpu_count() or 1))))
     try:
         listener = open_listener(settings.http_bind)
+        recovery = _recovery_listener(settings)
     except EngineError as error:
         return _failed(str(error))
-    serving = _Serving(settings, listener, outside)
+    serving = _Serving(settings, listener, outside, recovery)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(serving.run())
     serving.leave(code)
@@ -74,17 +75,21 @@ class _Http(uvicorn.Server):
 class _Serving:
     """One server from its start to its end."""
 
-    def __init__(self, settings: Settings, listener: socket, outside: "Outside | None") -> None:
+    def __init__(
+        self, settings: Settings, listener: socket, outside: "Outside | None", recovery: socket | None
+    ) -> None:
         self._settings = settings
         self._outside = outside
         self._listener = listener
+        self._recovery = recovery
+        self._recovery_http: _Http | None = None
         self._address = bound_address(listener)
         self._clock = SystemClock()
         self._started_ns = self._clock.monotonic_ns()
         self._stopped_ns = 0
         self._door = Door()
         self._grpc = GrpcSide()
-        self._http = _Http(_http_config(self._door, self._grpc, settings))
+        self._http = _Http(_http_config(self._door, settings, first_bytes_of(self._grpc)))
         # One thread does all to the engine that takes long, and lives as long as the server: processes that are
         # started from a thread end with it.
         self._engine_thread = ThreadPoolExecutor(1, "engine")
@@ -114,7 +119,7 @@ class _Serving:
             self._end_when_lost(loop)
         else:
             self._stop()
-        await http
+        await asyncio.gather(http, self._serve_recovery())
         self._grpc.begin_end()
         self._grpc.cut()
         await loop.run_in_executor(self._engine_thread, self._close)
@@ -158,6 +163,29 @@ class _Serving:
         assert self._engine is not None
         self._engine.lost.add_done_callback(lambda lost: loop.call_soon_threadsafe(lose, lost.result()))
 
+    async def _serve_recovery(self) -> None:
+        """Renew a lost operator token at the second address, if there is one, until that is done or the server ends."""
+        if self._recovery is None or self._engine is None or self._http.should_exit:
+            return
+        from engine.server.recovery import Recovery  # here: it needs the application, which comes late
+
+        app = Recovery(self._engine.tokens.regenerate_admin, self._end_recovery)
+        self._recovery_http = _Http(_http_config(app, self._settings, "httptools"))
+        address = bound_address(self._recovery)
+        logger.warning(
+            "whoever reaches %s may renew the operator token, once: "
+            "influxdb3 create token --admin --regenerate --host http://%s",
+            address,
+            address,
+        )
+        if self._settings.admin_token_recovery_tcp_listener_file_path is not None:
+            write_address(self._settings.admin_token_recovery_tcp_listener_file_path, address)
+        await self._recovery_http.serve(sockets=[self._recovery])
+
+    def _end_recovery(self) -> None:
+        if self._recovery_http is not None:
+            self._recovery_http.should_exit = True
+
     def _stop(self) -> None:
         """Begin to end: take no more connections, finish what is under way."""
         loop = asyncio.get_running_loop()
@@ -166,6 +194,7 @@ class _Serving:
             signal.signal(number, signal.SIG_DFL)
         self._stopped_ns = self._clock.monotonic_ns()
         self._http.should_exit = True
+        self._end_recovery()
 
     def _close(self) -> None:
         if self._app is not None:
@@ -202,11 +231,21 @@ class _Serving:
             logger.info("there is no token yet; whoever comes first gets the first: influxdb3 create token --admin")
 
 
-def _http_config(app: Door, grpc: GrpcSide, settings: Settings) -> uvicorn.Config:
+def _recovery_listener(settings: Settings) -> socket | None:
+    """Return the socket of the second address, ``None`` where there is none or nobody needs a token."""
+    bind = settings.admin_token_recovery_http_bind
+    if bind is None or settings.without_auth:
+        return None
+    return open_listener(bind, "--admin-token-recovery-http-bind")
+
+
+def _http_config(
+    app: AsgiApp, settings: Settings, protocol: "type[asyncio.Protocol] | Literal['httptools']"
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         interface="asgi3",
-        http=first_bytes_of(grpc),
+        http=protocol,
         ws="none",
         lifespan="off",
         log_config=None,

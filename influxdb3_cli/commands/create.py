@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ from engine.model.caches import DEFAULT_MAX_AGE_S, DEFAULT_MAX_CARDINALITY, DEFA
 from engine.model.trigger import ErrorBehavior
 from influxdb3_cli import output
 from influxdb3_cli.cache_options import NewCacheName, OfTable, cardinality, row_count, seconds
+from influxdb3_cli.commands.tokens import create_token
 from influxdb3_cli.errors import CommandFailed
 from influxdb3_cli.options import (
     DEFAULT_HOST,
@@ -37,13 +37,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Create a database, a cache, a table, a trigger or a token.", no_args_is_help=True)
 
 _FIELD_TYPES = ("int64", "uint64", "float64", "utf8", "bool")
-
-
-class TokenFormat(StrEnum):
-    """How a new token is printed."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 @app.command("database")
@@ -206,24 +199,7 @@ def create_trigger(
     output.line(f"Trigger {name} created successfully")
 
 
-@app.command("token")
-def create_token(
-    admin: Annotated[bool, typer.Option("--admin", help="Create the operator token, which may do everything.")] = False,
-    fmt: Annotated[TokenFormat, typer.Option("--format", help="How the token is printed.")] = TokenFormat.TEXT,
-    host: Host = DEFAULT_HOST,
-    token: Token = None,
-) -> None:
-    """Create a new auth token. It is shown once; the server keeps a hash of it."""
-    if not admin:
-        output.note("error: Missing required subcommand. Use: influxdb3 create token --admin [OPTIONS]")
-        raise typer.Exit(2)
-    try:
-        with connect(host, token) as client:
-            new_token = client.create_admin_token()
-    except CommandFailed as error:
-        output.token_failure(error)
-        raise typer.Exit(1) from error
-    (output.token_json if fmt is TokenFormat.JSON else output.token_block)(new_token)
+app.command("token")(create_token)
 
 
 def _create_cache(kind: str, database: str, table: str, wanted: dict[str, Any], host: str, token: str | None) -> None:

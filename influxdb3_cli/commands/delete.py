@@ -1,10 +1,11 @@
-"""``influxdb3 delete``: databases, tables, triggers, dead letters, what plugins keep."""
+"""``influxdb3 delete``: databases, tables, triggers, tokens, dead letters, what plugins keep."""
 
 import sys
 from typing import Annotated
 
 import typer
 
+from engine.model.tokens import OPERATOR_NAME
 from influxdb3_cli import output
 from influxdb3_cli.cache_options import CacheName, OfTable
 from influxdb3_cli.errors import CommandFailed
@@ -25,7 +26,7 @@ from influxdb3_cli.options import (
 )
 from influxdb3_cli.texts import quote
 
-app = typer.Typer(help="Delete databases, tables, triggers, backfills, caches.", no_args_is_help=True)
+app = typer.Typer(help="Delete databases, tables, triggers, tokens, backfills, caches.", no_args_is_help=True)
 
 _WORDS = ("never", "now", "default")
 
@@ -96,6 +97,26 @@ def delete_trigger(
     with connect(host, token) as client:
         client.delete_trigger(database, name, force=force)
     output.line(f"Trigger {name} deleted successfully")
+
+
+@app.command("token")
+def delete_token(
+    name: Annotated[str, typer.Option("--token-name", metavar="NAME", help="Name of the token.", show_default=False)],
+    yes: Yes = False,
+    host: Host = DEFAULT_HOST,
+    token: Token = None,
+) -> None:
+    """Delete a named token: it opens nothing any more."""
+    if name == OPERATOR_NAME:
+        output.line(
+            f'The operator token "{OPERATOR_NAME}" is required and cannot be deleted. To regenerate an operator token, '
+            "use: influxdb3 create token --admin --regenerate --token [TOKEN]"
+        )
+        return
+    _confirm(quote(name), is_confirmed=yes)
+    with connect(host, token) as client:
+        client.delete_token(name)
+    output.line(f"Token {quote(name)} deleted successfully")
 
 
 @app.command("dead_letters")

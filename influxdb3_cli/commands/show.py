@@ -10,12 +10,13 @@ from influxdb3_cli.commands import show_system
 from influxdb3_cli.options import DEFAULT_HOST, Database, Format, Host, OfTrigger, OutputFormat, Token, connect
 from influxdb3_cli.texts import sql_text
 
-app = typer.Typer(help="Show databases, triggers, dead letters, system tables.", no_args_is_help=True)
+app = typer.Typer(help="Show databases, tokens, triggers, dead letters, system tables.", no_args_is_help=True)
 app.add_typer(show_system.app, name="system")
 app.add_typer(show_system.app, name="s", hidden=True)
 
 _INTERNAL = "_internal"
 _PLUGINS = "SELECT plugin_name, file_name, file_path, size_bytes, last_modified FROM system.plugin_files"
+_TOKENS = "SELECT * FROM system.tokens ORDER BY name"
 _RETENTION = (
     "SELECT database_name, CASE WHEN seconds IS NULL THEN 'infinite' "
     "WHEN seconds % 86400 = 0 THEN concat(seconds / 86400, 'd') "
@@ -78,6 +79,13 @@ def retention(
     """Show how long the rows of databases are kept."""
     chosen = "" if database is None else f" WHERE database_name = {sql_text(database)}"
     with connect(host, token) as client, client.query_sql(_INTERNAL, _RETENTION.format(chosen), fmt.value) as body:
+        output.emit(body)
+
+
+@app.command()
+def tokens(fmt: OutputFormat = Format.PRETTY, host: Host = DEFAULT_HOST, token: Token = None) -> None:
+    """Show the tokens: names, ids, when they were made and expire; of their hashes the beginning."""
+    with connect(host, token) as client, client.query_sql(_INTERNAL, _TOKENS, fmt.value) as body:
         output.emit(body)
 
 

@@ -98,6 +98,11 @@ def told(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.text
 
 
+def bearer(token: str) -> dict[str, str]:
+    """Return the headers of a request with a token."""
+    return {"Authorization": f"Bearer {token}"}
+
+
 def basic(user: str, token: str) -> str:
     """Return the ``Authorization`` header of the scheme Basic."""
     return "Basic " + base64.b64encode(f"{user}:{token}".encode()).decode()

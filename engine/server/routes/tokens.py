@@ -6,10 +6,10 @@ from typing import Annotated
 import msgspec
 
 from engine.auth.admin import NewToken
-from engine.server.auth import FIRST_TOKEN_PATH, TOKEN_PATHS
+from engine.server.auth import FIRST_TOKEN_PATH, REGENERATE_PATH, TOKEN_PATHS
 from engine.server.body import read_json
 from engine.server.params import from_json, from_query
-from engine.server.replies import EMPTY, AnyReply, json_reply
+from engine.server.replies import EMPTY, AnyReply, Reply, json_reply
 from engine.server.requests import Request
 from engine.server.routing import Context, Route, RouteTable
 
@@ -29,19 +29,19 @@ class _OldToken(msgspec.Struct):
 
 async def create_admin(context: Context, request: Request) -> AnyReply:
     """Create the operator token, once; whoever comes first gets it."""
-    return _shown(await context.workers.change(context.engine.tokens.create_admin))
+    return shown(await context.workers.change(context.engine.tokens.create_admin))
 
 
 async def regenerate_admin(context: Context, request: Request) -> AnyReply:
     """Give the operator token a new text."""
-    return _shown(await context.workers.change(context.engine.tokens.regenerate_admin))
+    return shown(await context.workers.change(context.engine.tokens.regenerate_admin))
 
 
 async def create_named(context: Context, request: Request) -> AnyReply:
     """Create a further admin token."""
     wanted = from_json(await read_json(request), _NamedToken)
     create = context.engine.tokens.create_named
-    return _shown(await context.workers.change(lambda: create(wanted.token_name, wanted.expiry_secs)))
+    return shown(await context.workers.change(lambda: create(wanted.token_name, wanted.expiry_secs)))
 
 
 async def delete_token(context: Context, request: Request) -> AnyReply:
@@ -51,7 +51,8 @@ async def delete_token(context: Context, request: Request) -> AnyReply:
     return EMPTY
 
 
-def _shown(token: NewToken) -> AnyReply:
+def shown(token: NewToken) -> Reply:
+    """Return the answer that shows a new token, this once."""
     value = {
         "id": token.token_id,
         "name": token.name,
@@ -70,7 +71,7 @@ def _rfc3339(time_ns: int) -> str:
 
 ROUTES: RouteTable = {
     ("POST", FIRST_TOKEN_PATH): Route(create_admin),
-    ("POST", f"{FIRST_TOKEN_PATH}/regenerate"): Route(regenerate_admin),
+    ("POST", REGENERATE_PATH): Route(regenerate_admin),
     ("POST", f"{TOKEN_PATHS}/named_admin"): Route(create_named),
     ("DELETE", TOKEN_PATHS): Route(delete_token),
 }

@@ -1,13 +1,10 @@
 import base64
-import hashlib
-import re
 
 import pytest
 
 from engine.auth.tokens import (
     MALFORMED,
     check_token,
-    create_token,
     find_token,
     hash_token,
     parse_authorization,
@@ -27,14 +24,6 @@ TOKENS = (
 
 def basic(text: str | bytes) -> str:
     return "Basic " + base64.b64encode(text if isinstance(text, bytes) else text.encode()).decode()
-
-
-def test_new_token_has_the_products_form() -> None:
-    # fact 138
-    text = create_token()
-    assert re.fullmatch(r"apiv3_[A-Za-z0-9_-]{86}", text)
-    assert hash_token(text) == hashlib.sha512(text.encode()).hexdigest()
-    assert create_token() != text
 
 
 @pytest.mark.parametrize(

@@ -69,3 +69,19 @@ def test_a_bad_setting_is_named_with_its_value(
 def test_an_unknown_option_is_named(cli: RunCli) -> None:
     result = cli("serve", "--tls-key", "x")
     assert (result.code, "--tls-key" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "address"),
+    [
+        (["--admin-token-recovery-http-bind"], "127.0.0.1:8182"),
+        (["--admin-token-recovery-http-bind", "--without-auth"], "127.0.0.1:8182"),
+        (["--admin-token-recovery-http-bind", "127.0.0.1:0", "--without-auth"], "127.0.0.1:0"),
+        (["--admin-token-recovery-http-bind=[::1]:1"], "[::1]:1"),
+    ],
+)
+def test_the_address_of_recovery_may_be_left_out(
+    cli: RunCli, started: list[Mapping[str, object]], words: list[str], address: str
+) -> None:
+    assert cli("serve", *words).code == 0
+    assert started[0]["admin_token_recovery_http_bind"] == address
