@@ -71,11 +71,6 @@ class KeySet:
         self._runs.append(ordered)
         return repeats
 
-    def absorb(self, other: "KeySet") -> None:
-        """Add all keys of ``other``."""
-        for run in other._runs:
-            self.add(run)
-
     def shares(self, hashes: Hashes) -> bool:
         """Return whether any of ``hashes`` is in the set."""
         return any(_any_in(hashes, run) for run in self._runs)

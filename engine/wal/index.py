@@ -9,20 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.wal.format import PayloadAt
+from engine.wal.ports import PAYLOADS
 
 _ROW = struct.Struct("<QQQQIIII")
-_DTYPE = np.dtype(
-    [
-        ("position", "<u8"),
-        ("table_id", "<u8"),
-        ("offset", "<u8"),
-        ("length", "<u8"),
-        ("version", "<u4"),
-        ("row_count", "<u4"),
-        ("encoding", "<u4"),
-        ("chain", "<u4"),
-    ]
-)
+"""Packs what is a row of ``PAYLOADS``, whose ``chain`` is here the number of the chain among those of the segment."""
 
 
 class TableTotals(NamedTuple):
@@ -82,7 +72,7 @@ class SegmentIndex:
         number = max(bisect_right(self._first_positions, position) - 1, 0)
         while number * _CHUNK_ROWS < count:
             size = min(_CHUNK_ROWS, count - number * _CHUNK_ROWS)
-            for row in _wanted(np.frombuffer(self._chunks[number], _DTYPE, size), position, table_ids):
+            for row in _wanted(np.frombuffer(self._chunks[number], PAYLOADS, size), position, table_ids):
                 at, table_id, offset, length, version, row_count, encoding, chain = row
                 yield PayloadAt(at, table_id, offset, length, version, row_count, encoding, self._chains[chain])
             number += 1
@@ -94,7 +84,7 @@ class SegmentIndex:
         found = []
         while number * _CHUNK_ROWS < count and self._first_positions[number] <= last:
             size = min(_CHUNK_ROWS, count - number * _CHUNK_ROWS)
-            rows = np.frombuffer(self._chunks[number], _DTYPE, size)
+            rows = np.frombuffer(self._chunks[number], PAYLOADS, size)
             low, high = np.searchsorted(rows["position"], [first - 1, last], side="right")
             found.append(rows[int(low) : int(high)])
             number += 1

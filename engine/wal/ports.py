@@ -87,13 +87,28 @@ class RowsRef(msgspec.Struct, frozen=True, gc=False):
     location: PayloadLocation
 
 
+PAYLOADS = np.dtype(
+    [
+        ("position", "<u8"),
+        ("table_id", "<u8"),
+        ("offset", "<u8"),
+        ("length", "<u8"),
+        ("version", "<u4"),
+        ("row_count", "<u4"),
+        ("encoding", "<u4"),
+        ("chain", "<u4"),
+    ]
+)
+"""A row payload as a row, as ``PayloadAt`` is an object; ``offset`` counts from the beginning of the segment."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RowsBlock:
     """Many row payloads of one table in the order of the log, as a replay finds them.
 
     Attributes:
         view: the mapped segment.
-        payloads: a row for each (``engine.wal.scan.PAYLOADS``).
+        payloads: a row for each (``PAYLOADS``); ``chain`` is the length of its chain.
     """
 
     table_id: int

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from engine.wal.format import Kind, PayloadAt, check_kind, payloads_at
 from engine.wal.frames import CHECKED_FROM, FRAME_ALIGN, FRAME_MAGIC_WORD, VERSION, Frame, FrameCodec
-from engine.wal.ports import RowsBlock
+from engine.wal.ports import PAYLOADS, RowsBlock
 
 PIECE_BYTES = 4 << 20
 """About so much is looked through at once."""
@@ -29,20 +29,6 @@ _LOW_32 = np.uint64(0xFFFFFFFF)
 _BITS_32 = np.uint64(32)
 _BYTE = np.uint64(0xFF)
 _KIND_AND_FLAGS = np.uint64(0xFFFF)
-
-PAYLOADS = np.dtype(
-    [
-        ("position", "<u8"),
-        ("table_id", "<u8"),
-        ("offset", "<u8"),
-        ("length", "<u8"),
-        ("version", "<u4"),
-        ("row_count", "<u4"),
-        ("encoding", "<u4"),
-        ("chain", "<u4"),
-    ]
-)
-"""A row payload as a row; ``offset`` counts from the beginning of the segment, ``chain`` is the length of its chain."""
 
 _LENGTH = struct.Struct("<Q")
 _LENGTH_AT = 24
