@@ -1,12 +1,16 @@
 """Wraps the bytes of a whole file so that damage and newer formats are noticed: magic, version, CRC32C, content."""
 
 import struct
+from typing import TypeVar
 
 import google_crc32c
+import msgspec
 
 from engine.errors import ManifestCorrupt
 
 _HEAD = struct.Struct("<4sBxxxI")
+
+T = TypeVar("T")
 
 
 def seal(magic: bytes, version: int, content: bytes) -> bytes:
@@ -29,6 +33,18 @@ def open_sealed(magic: bytes, version: int, data: bytes, where: str) -> bytes:
     if google_crc32c.value(content) != checksum:
         raise ManifestCorrupt(f"{where} is damaged: its checksum does not match")
     return content
+
+
+def decode_sealed(content: bytes, kind: type[T], where: str) -> T:
+    """Return the ``kind`` that is packed as MessagePack in ``content``, which ``open_sealed`` gave.
+
+    Raises:
+        ManifestCorrupt: it holds something else.
+    """
+    try:
+        return msgspec.msgpack.decode(content, type=kind)
+    except msgspec.DecodeError as cause:
+        raise ManifestCorrupt(f"{where} is damaged: {cause}") from cause
 
 
 def sealed_version(data: bytes) -> int:

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from engine.errors import ManifestCorrupt
 from engine.host.protocol import NamespaceChange, NamespaceSync, StateValue
 from engine.model.progress import Progress
-from engine.sealed import open_sealed, seal
+from engine.sealed import decode_sealed, open_sealed, seal
 from engine.storage.state import Namespace, NamespaceRecord, from_records, to_records
 from engine.wal.format import (
     NOBODY,
@@ -135,10 +134,7 @@ class Consumers:
         Raises:
             ManifestCorrupt: it is damaged, or was written by a newer version.
         """
-        try:
-            body = msgspec.msgpack.decode(open_sealed(MAGIC, VERSION, data, where), type=_Body)
-        except msgspec.DecodeError as cause:
-            raise ManifestCorrupt(f"{where} is damaged: {cause}") from cause
+        body = decode_sealed(open_sealed(MAGIC, VERSION, data, where), _Body, where)
         self._open = {c.trigger_id: _consumer(c) for c in body.consumers}
         self._namespaces = from_records(body.namespaces)
         self._applied_until = body.until

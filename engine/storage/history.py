@@ -17,7 +17,7 @@ from engine.disk import Disk, make_durable_folder
 from engine.errors import ManifestCorrupt
 from engine.model.backfill import Span
 from engine.model.schema import TIME_COLUMN, TableSchema
-from engine.sealed import open_sealed, seal
+from engine.sealed import decode_sealed, open_sealed, seal
 from engine.storage.manifest import FileEntry
 from engine.storage.ranges import EARLIEST, LATEST, Ranges, Times, at, overlap, without
 
@@ -124,11 +124,8 @@ class Histories:
         folder = self._root / str(history_id)
         if not self._disk.exists(folder / PLAN):
             raise ManifestCorrupt(f"{folder / PLAN} is missing: the rows of this backfill are not known any more")
-        data = open_sealed(MAGIC, VERSION, self._disk.read(folder / PLAN), str(folder / PLAN))
-        try:
-            plan = msgspec.msgpack.decode(data, type=_Plan)
-        except msgspec.DecodeError as cause:
-            raise ManifestCorrupt(f"{folder / PLAN} is damaged: {cause}") from cause
+        where = str(folder / PLAN)
+        plan = decode_sealed(open_sealed(MAGIC, VERSION, self._disk.read(folder / PLAN), where), _Plan, where)
         if self._disk.exists(folder / RUNS):
             self._disk.remove_folder(folder / RUNS)
         return History(self._disk, folder, plan.pieces, Span(plan.start_ns, plan.end_ns))

@@ -5,8 +5,7 @@ from enum import Enum, auto
 
 import msgspec
 
-from engine.errors import ManifestCorrupt
-from engine.sealed import open_sealed, seal
+from engine.sealed import decode_sealed, open_sealed, seal
 from engine.storage.manifest import FileEntry
 from engine.storage.objects import Home
 
@@ -55,10 +54,7 @@ def decode_kept(data: bytes, where: str) -> Kept:
     Raises:
         ManifestCorrupt: it is damaged, or was written by a newer version.
     """
-    try:
-        body = msgspec.msgpack.decode(open_sealed(MAGIC, VERSION, data, where), type=_Body)
-    except msgspec.DecodeError as cause:
-        raise ManifestCorrupt(f"{where} is damaged: {cause}") from cause
+    body = decode_sealed(open_sealed(MAGIC, VERSION, data, where), _Body, where)
     return Kept(body.epoch, body.holder, body.serial, body.checkpoint, body.manifest)
 
 

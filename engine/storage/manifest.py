@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from engine.errors import ManifestCorrupt
 from engine.model.schema import Column, ColumnType, TableSchema
-from engine.sealed import open_sealed, seal, sealed_version
+from engine.sealed import decode_sealed, open_sealed, seal, sealed_version
 
 MAGIC = b"I3MF"
 VERSION = 2
@@ -122,14 +121,11 @@ def decode_manifest(data: bytes, where: str) -> Manifest:
         ManifestCorrupt: it is damaged, or was written by a newer version.
     """
     content = open_sealed(MAGIC, VERSION, data, where)
-    try:
-        if sealed_version(data) == 1:
-            old = msgspec.msgpack.decode(content, type=_BodyV1)
-            files = tuple(FileEntry(*msgspec.structs.astuple(f)) for f in old.files)
-            return Manifest(old.rows_until, old.state_until, old.checkpoint, files, tuple(_schemas(old.schemas)))
-        body = msgspec.msgpack.decode(content, type=_Body)
-    except msgspec.DecodeError as cause:
-        raise ManifestCorrupt(f"{where} is damaged: {cause}") from cause
+    if sealed_version(data) == 1:
+        old = decode_sealed(content, _BodyV1, where)
+        files = tuple(FileEntry(*msgspec.structs.astuple(f)) for f in old.files)
+        return Manifest(old.rows_until, old.state_until, old.checkpoint, files, tuple(_schemas(old.schemas)))
+    body = decode_sealed(content, _Body, where)
     return Manifest(
         body.rows_until, body.state_until, body.checkpoint, tuple(body.files), tuple(_schemas(body.schemas))
     )
