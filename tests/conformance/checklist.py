@@ -313,7 +313,7 @@ API_ROWS = {
     "S165": "Flight without a valid token",
     "S166": "kinds of columns over Flight",
     "S167": "an acknowledged write over a kill",
-    "S168": "a write that did not wait for the disk, a little later",
+    "S168": "a write that did not wait for the disk, killed at once",
     "S169": "a deleted database over a restart",
     "S170": "caches over a restart",
     "S171": "a write while the server stops",
