@@ -23,10 +23,7 @@ from engine.catalog.edits import EditWatcher
 from engine.catalog.state import INTERNAL_DATABASE, CatalogState, Database
 from engine.clock import Clock, SystemClock
 from engine.disk import Disk, RealDisk, make_durable_folder
-from engine.errors import (
-    DatabaseNotFound,
-    EngineOff,
-)
+from engine.errors import DatabaseNotFound, EngineOff
 from engine.host.protocol import RequestData
 from engine.model.backfill import BackfillRequest, BackfillStatus, StartPoint
 from engine.model.progress import Lag

@@ -13,8 +13,9 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
-from influxdb3_cli import dotenv, output
+from influxdb3_cli import dotenv, output, process_list
 from influxdb3_cli.errors import CommandFailed
+from influxdb3_cli.process_list import tokens_in
 from influxdb3_cli.version import version_line
 
 _SHORT_NAMES = {"q": "query", "w": "write"}
@@ -141,4 +142,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         output.note(f"FATAL Error loading config from: {error}\nAborting")
         sys.exit(1)
     words = sys.argv[1:] if arguments is None else arguments
+    process_list.hide(tokens_in(words))
     _command_line()(_with_bare_values(words), prog_name="influxdb3")
