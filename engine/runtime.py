@@ -197,6 +197,7 @@ class Engine:
         self._environment.close()
         self._environments.close()
         self._executor.close(self.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
+        self._queries.close()
         if self._outside.in_background:
             self._timer_loop.stop()
             self._caches.stop()

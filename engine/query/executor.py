@@ -5,6 +5,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -13,12 +14,15 @@ from typing import TYPE_CHECKING, Self
 import pyarrow as pa
 
 from engine.errors import EngineError, QueryCancelled, QueryError
+from engine.query.children import MOST_CHILDREN, Children, ChildStream
 from engine.query.deep_stack import call_with_deep_stack
 from engine.query.failures import executing, planning
+from engine.query.frames import Job, Recipe
 from engine.query.information_schema import NATIVE_VIEWS, VIEWS, InformationSchema, views_of_show
-from engine.query.namespaces import LAST_CACHE, SYSTEM_SCHEMA, USER_SCHEMA, Call
+from engine.query.judge import is_tireless
+from engine.query.namespaces import INFORMATION_SCHEMA, LAST_CACHE, SYSTEM_SCHEMA, USER_SCHEMA, Call
 from engine.query.parameters import ParameterValue, bind_parameters
-from engine.query.ports import CacheSource, QueryWatch, SystemTables, TableSource
+from engine.query.ports import CacheSource, QueryWatch, SystemTables, TableSnapshot, TableSource
 from engine.query.sql_text import EASY_LENGTH, bind_table_names, check_work, show_target
 from engine.query.stopping import Stop
 
@@ -41,15 +45,13 @@ class QueryResult:
     def __init__(
         self,
         schema: pa.Schema,
-        stream: "_Stream",
-        stop: Stop,
+        stream: "_Stream | ChildStream",
         release: Callable[[], object],
         watch: QueryWatch | None = None,
     ) -> None:
         self.schema = schema
-        self._stop = stop
         self._watch = watch
-        self._stream: _Stream | None = stream
+        self._stream: _Stream | ChildStream | None = stream
         # Also a result that somebody forgot to close lets go of files.
         self._release = weakref.finalize(self, release)
         self._release.atexit = False
@@ -70,7 +72,7 @@ class QueryResult:
             QueryFailed: the query fails while it runs.
         """
         try:
-            while self._stream and (batch := self._stop.run(self._stream.next)):
+            while self._stream and (batch := self._stream.next()):
                 yield _as_told(batch, self.schema)
             if self._watch and self._stream:
                 self._watch.ended("success")
@@ -96,19 +98,16 @@ class _Stream:
     The first one is made at once, so that most failures are known before anything is answered.
     """
 
-    def __init__(self, frame: "DataFrame") -> None:
+    def __init__(self, frame: "DataFrame", stop: Stop) -> None:
+        self._stop = stop
         with planning():
             self._batches: Iterator[RecordBatch] = frame.execute_stream()
-        self.first: pa.RecordBatch | None = None
-
-    def begin(self) -> None:
-        """Make the first batch."""
-        self.first = self._make()
+        self.first = stop.run(self._make)
 
     def next(self) -> pa.RecordBatch | None:
         """Return the next batch, ``None`` behind the last."""
         batch, self.first = self.first, None
-        return self._make() if batch is None else batch
+        return self._stop.run(self._make) if batch is None else batch
 
     def _make(self) -> pa.RecordBatch | None:
         try:
@@ -135,6 +134,7 @@ class QueryExecutor:
         self._threads = threads or os.cpu_count() or 1
         self._lock = threading.Lock()
         self._session: Session | None = None
+        self._children: Children | None = None
 
     def warm_up(self) -> None:
         """Load what the first query would otherwise wait for (some 0.2 s)."""
@@ -178,22 +178,24 @@ class QueryExecutor:
         with ExitStack() as opened:
             stop.start(self._timeout_s)
             opened.callback(stop.finish)
-            query = _Lookup(session, tables, system, show_target(sql), opened)
+            reads = _Reads()
+            query = _Lookup(session, tables, system, show_target(sql), opened, reads)
             values = bind_parameters(params)
-            call = partial(_cached, session, caches) if caches else _no_caches
+            call = partial(_cached, session, caches, reads) if caches else _no_caches
 
-            def start() -> tuple[pa.Schema, _Stream]:
+            def start() -> "tuple[pa.Schema, _Stream | ChildStream]":
                 frame = session.plan(sql, values, query.find, call)
                 if watch:
                     watch.planned()
-                stream = _Stream(frame)
-                stop.run(stream.begin)
+                if reads.are_portable and is_tireless(str(frame.logical_plan().display_indent())):
+                    return self._in_child(Job(sql, values, reads.tables, reads.calls), stop, opened)
+                stream = _Stream(frame, stop)
                 return stream.first.schema if stream.first else frame.schema(), stream
 
             schema, stream = call_with_deep_stack(start) if len(sql) > EASY_LENGTH else start()
             if watch:
                 opened.callback(watch.ended, "cancel")  # unless it ends before that
-            return QueryResult(schema, stream, stop, opened.pop_all().close, watch)
+            return QueryResult(schema, stream, opened.pop_all().close, watch)
 
     def bind_table_names(
         self, sql: str, params: Mapping[str, ParameterValue]
@@ -203,6 +205,20 @@ class QueryExecutor:
         Only plugins may write queries so (architecture §8.11).
         """
         return bind_table_names(sql, params), params
+
+    def close(self) -> None:
+        """End the processes of queries: at once those that wait, the others with their query."""
+        if self._children is not None:
+            self._children.close()
+
+    def _in_child(self, job: Job, stop: Stop, opened: ExitStack) -> "tuple[pa.Schema, ChildStream]":
+        with self._lock:
+            self._children = children = self._children or Children(
+                self._memory_limit_bytes // MOST_CHILDREN, self._threads
+            )
+        stream = children.stream(stop)
+        opened.callback(stream.close)
+        return stream.begin(job), stream
 
     def _open_session(self) -> "Session":
         with self._lock:
@@ -214,12 +230,32 @@ class QueryExecutor:
             return self._session
 
 
+class _Reads:
+    """What a query reads, so that another process can make the same tables of it."""
+
+    def __init__(self) -> None:
+        self.tables: dict[tuple[str, str], Recipe] = {}
+        self.calls: dict[Call, pa.Table] = {}
+
+    @property
+    def are_portable(self) -> bool:
+        """Return whether another process can read it; files that are fetched while they are read are for this one only."""
+        return not any(isinstance(recipe, TableSnapshot) and recipe.absent for recipe in self.tables.values())
+
+
 class _Lookup:
     """Finds the tables of one query; what it opens is released with ``opened``."""
 
     def __init__(
-        self, session: "Session", tables: TableSource, system: SystemTables, shown: str | None, opened: ExitStack
+        self,
+        session: "Session",
+        tables: TableSource,
+        system: SystemTables,
+        shown: str | None,
+        opened: ExitStack,
+        reads: _Reads,
     ) -> None:
+        self._reads = reads
         self._session = session
         self._tables = tables
         self._system = system
@@ -231,8 +267,7 @@ class _Lookup:
         if schema == USER_SCHEMA:
             return self._user_table(name)
         if schema == SYSTEM_SCHEMA:
-            known = name in self._system.names()
-            return self._session.table_of_rows(name, self._system.read(name)) if known else None
+            return self._rows(schema, name, self._system.read(name)) if name in self._system.names() else None
         return self._view(name) if name in VIEWS else None
 
     def _user_table(self, name: str) -> "Table | None":
@@ -240,20 +275,31 @@ class _Lookup:
         if snapshot is None:
             return None
         self._opened.callback(snapshot.release)
+        self._reads.tables[USER_SCHEMA, name] = replace(snapshot, release=_nothing, live=None)
         return self._session.table_of_snapshot(name, snapshot)
 
     def _view(self, name: str) -> "Table | None":
         if self._shown is not None and name not in views_of_show(self._shown):
             return None
         if name in NATIVE_VIEWS:
+            self._reads.tables[INFORMATION_SCHEMA, name] = name
             return self._session.native_view(name)
         about = InformationSchema(self._tables, self._system, self._session.type_text)
-        return self._session.table_of_rows(name, about.read(name))
+        return self._rows(INFORMATION_SCHEMA, name, about.read(name))
+
+    def _rows(self, schema: str, name: str, rows: pa.Table) -> "Table":
+        self._reads.tables[schema, name] = rows
+        return self._session.table_of_rows(name, rows)
 
 
-def _cached(session: "Session", caches: CacheSource, call: Call) -> "Table":
+def _nothing() -> None:
+    """Release nothing: the server does."""
+
+
+def _cached(session: "Session", caches: CacheSource, reads: _Reads, call: Call) -> "Table":
     rows = caches.last if call.function == LAST_CACHE else caches.distinct
-    return session.table_of_rows(call.function, rows(call.table, call.cache))
+    reads.calls[call] = rows(call.table, call.cache)
+    return session.table_of_rows(call.function, reads.calls[call])
 
 
 def _no_caches(call: Call) -> "Table":

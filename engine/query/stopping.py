@@ -49,17 +49,18 @@ class Stop:
             if self._running is not None:
                 self._is_interrupted = True
                 _raise_in(self._running, _Interrupted)
-            end = self._end
-        if end is not None:
-            end()
+            if self._end is not None:
+                self._end()
 
     def on_stop(self, end: Callable[[], object] | None) -> None:
-        """Have ``end`` called when the query is to end, at once if it is already; in place of what was set before."""
+        """Have ``end`` called when the query is to end, at once if it is already; in place of what was set before.
+
+        It is called under a lock, so that it is not called any more after another one was set: it must be quick.
+        """
         with self._lock:
             self._end = end
-            is_late = self._reason is not None
-        if is_late and end is not None:
-            end()
+            if self._reason is not None and end is not None:
+                end()
 
     @property
     def is_at_work(self) -> bool:

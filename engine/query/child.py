@@ -1,0 +1,93 @@
+"""A query process: runs one query after the other, and is killed to end one."""
+
+import contextlib
+import os
+import select
+import socket
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+
+from datafusion.catalog import Table
+
+from engine.errors import EngineError
+from engine.query.deep_stack import call_with_deep_stack
+from engine.query.failures import executing, planning
+from engine.query.frames import (
+    BATCH,
+    END,
+    FAILED,
+    SCHEMA,
+    Job,
+    Recipe,
+    encode_batches,
+    encode_error,
+    receive_job,
+    send_frame,
+)
+from engine.query.ports import TableSnapshot
+from engine.query.session import Session
+from engine.query.sql_text import EASY_LENGTH
+
+OOM_SCORE = "800"
+"""When memory is short, the kernel ends this process before plugin hosts, and those before the server."""
+
+
+def main() -> None:
+    """Serve the socket whose descriptor is the first argument, with this memory (bytes) and as many threads."""
+    fd, memory_bytes, threads = (int(text) for text in sys.argv[1:4])
+    sock = socket.socket(fileno=fd)
+    threading.Thread(target=_end_with_server, args=(fd,), daemon=True).start()
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
+    session = Session(memory_bytes, threads)
+    while job := receive_job(sock):
+        try:
+            answer = partial(_answer, sock, session, job)
+            call_with_deep_stack(answer) if len(job.sql) > EASY_LENGTH else answer()
+        except EngineError as error:
+            send_frame(sock, FAILED, encode_error(error))
+
+
+def _end_with_server(fd: int) -> None:
+    """End with the other side of the socket, also in the midst of a query."""
+    watch = select.poll()
+    watch.register(fd, select.POLLRDHUP)
+    watch.poll()
+    os._exit(0)
+
+
+def _answer(sock: socket.socket, session: Session, job: Job) -> None:
+    frame = session.plan(
+        job.sql,
+        dict(job.values),
+        lambda schema, name: _table(session, name, job.tables.get((schema, name))),
+        lambda call: session.table_of_rows(call.function, job.calls[call]),
+    )
+    with planning():
+        stream = frame.execute_stream()
+    is_begun = False
+    while True:
+        with executing():
+            made = next(stream, None)
+            batch = made.to_pyarrow() if made else None
+        if not is_begun:
+            send_frame(sock, SCHEMA, encode_batches(batch.schema if batch else frame.schema()))
+            is_begun = True
+        if batch is None:
+            break
+        send_frame(sock, BATCH, encode_batches(batch.schema, batch))
+    send_frame(sock, END)
+
+
+def _table(session: Session, name: str, recipe: Recipe) -> Table | None:
+    if recipe is None:
+        return None
+    if isinstance(recipe, TableSnapshot):
+        return session.table_of_snapshot(name, recipe)
+    return session.native_view(name) if isinstance(recipe, str) else session.table_of_rows(name, recipe)
+
+
+if __name__ == "__main__":
+    main()
