@@ -8,6 +8,7 @@ from engine.runtime import Engine
 from engine.server.answers import Answers
 from engine.server.auth import Access
 from engine.server.errors import ClientGone, RouteMissing, body_for, disk_failure, status_for
+from engine.server.figures import ABORTED, OK, status_word
 from engine.server.replies import ALLOW_ORIGIN, PREFLIGHT, AnyReply, Reply, json_reply, send_reply
 from engine.server.requests import Message, Receive, Request, Send
 from engine.server.routes import (
@@ -55,6 +56,7 @@ ROUTES: RouteTable = {
     **backup.ROUTES,
 }
 
+NOT_FOUND = 404
 RETRY_SOON = (b"retry-after", b"1")
 INTERNAL_ERROR = Reply(500, b"internal error")
 SHUTTING_DOWN = json_reply({"error": "server is shutting down"}, 503)
@@ -68,6 +70,7 @@ class App:
         self._routes = routes
         self._context = Context(engine, Workers(), Answers())
         self._access = Access(engine)
+        self._clock = engine.clock
         self._most_body_bytes = engine.settings.max_http_request_size_bytes
         self._headers = ((b"cluster-uuid", engine.catalog.state.cluster_uuid.encode()),)
 
@@ -76,11 +79,14 @@ class App:
         if scope["type"] != "http":
             raise RuntimeError(f"only HTTP is served, not {scope['type']}")
         request = Request(scope, receive, self._most_body_bytes)
+        begun_ns = self._clock.monotonic_ns()
+        status, sent_bytes = ABORTED, 0
         try:
             reply = await self._answer(request)
             if logger.isEnabledFor(logging.DEBUG):
                 logger.debug("request method=%s path=%s status=%d", request.method, request.path, reply.status)
-            await send_reply(reply, request, send, self._headers)
+            sent_bytes = await send_reply(reply, request, send, self._headers)
+            status = reply.status
         except asyncio.CancelledError:
             logger.warning("answer broke off method=%s path=%s: shutting down", request.method, request.path)
         except ClientGone:
@@ -88,6 +94,10 @@ class App:
         except EngineError as error:
             # The status went out already: all that is left is to end the connection before the end of the body.
             logger.error("answer broke off method=%s path=%s: %s", request.method, request.path, error)
+        finally:
+            path = self._known_path(request, status)
+            took_ns = self._clock.monotonic_ns() - begun_ns
+            self._context.figures.add_request(request.method, path, status_word(status), took_ns, sent_bytes)
 
     def close(self) -> None:
         """Begin nothing more."""
@@ -115,6 +125,16 @@ class App:
             logger.exception("request failed method=%s path=%s", request.method, request.path)
             return INTERNAL_ERROR
         return reply.with_headers((ALLOW_ORIGIN,))
+
+    def _known_path(self, request: Request, status: int) -> str:
+        """Return the path as figures name it: empty for what has no route, and no plugin's that anybody may think up."""
+        if status == NOT_FOUND:
+            return ""
+        if (request.method, request.path) in self._routes:
+            return request.path
+        if not request.path.startswith(plugin_requests.PREFIX):
+            return ""
+        return request.path if status_word(status) == OK else plugin_requests.PREFIX
 
     def _find_route(self, request: Request) -> Route:
         """Return who answers exactly this method and path.

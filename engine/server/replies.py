@@ -75,18 +75,20 @@ def json_reply(value: Any, status: int = 200, content_type: bytes = JSON) -> Rep
     return typed(compact_json(value), content_type, status)
 
 
-async def send_reply(reply: AnyReply, request: Request, send: Send, more: Sequence[tuple[bytes, bytes]]) -> None:
-    """Send ``reply`` with the headers ``more``.
+async def send_reply(reply: AnyReply, request: Request, send: Send, more: Sequence[tuple[bytes, bytes]]) -> int:
+    """Send ``reply`` with the headers ``more``; return how many bytes its body has.
 
     Where a body is still coming, the connection ends after the answer.
     """
     if isinstance(reply, StreamedReply):
         await _send_start(send, reply.status, [*reply.headers, *more])
+        sent_bytes = 0
         async with aclosing(reply.pieces):
             async for piece in reply.pieces:
                 await _send_body(send, piece, more_body=True)
+                sent_bytes += len(piece)
         await _send_body(send, b"", more_body=False)
-        return
+        return sent_bytes
     body = b"" if reply.status in WITHOUT_BODY else reply.body
     headers = [*reply.headers, *more]
     if reply.status not in WITHOUT_BODY:
@@ -94,12 +96,13 @@ async def send_reply(reply: AnyReply, request: Request, send: Send, more: Sequen
     if not request.leaves_body:
         await _send_start(send, reply.status, headers)
         await _send_body(send, body, more_body=False)
-        return
+        return len(body)
     headers.append((b"connection", b"close"))
     await _send_start(send, reply.status, headers)
     await _send_body(send, body, more_body=True)
     await request.skip(LONGEST_LINGER_S)
     await _send_body(send, b"", more_body=False)
+    return len(body)
 
 
 async def _send_start(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:

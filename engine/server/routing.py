@@ -1,12 +1,13 @@
 """What an endpoint is, and what it works with."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.errors import EngineError
 from engine.runtime import Engine
 from engine.server.answers import Answers
 from engine.server.errors import body_for
+from engine.server.figures import ServerFigures
 from engine.server.replies import AnyReply
 from engine.server.requests import Request
 from engine.server.workers import Workers
@@ -19,6 +20,7 @@ class Context:
     engine: Engine
     workers: Workers
     answers: Answers
+    figures: ServerFigures = field(default_factory=ServerFigures)
 
 
 Handler = Callable[[Context, Request], Awaitable[AnyReply]]

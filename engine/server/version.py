@@ -1,5 +1,6 @@
 """Which program this is."""
 
+import uuid
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +18,12 @@ def product_version() -> str:
     from importlib.metadata import version  # here: start-up time
 
     return version(_DISTRIBUTION)
+
+
+@cache
+def process_id() -> str:
+    """Return a UUID that is this process's own."""
+    return str(uuid.uuid4())
 
 
 @cache

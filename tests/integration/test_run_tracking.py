@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from engine.server.figures import ServerFigures
 from engine.server.routes.metrics import exposition
 from tests.support.engines import JOURNAL_S
 from tests.support.node import DATABASE, Node
@@ -22,7 +23,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 def samples(node: Node) -> dict[tuple[str, str, str], float]:
     """Return the samples about triggers by (name, trigger, outcome or bound)."""
-    text = exposition(node.engine).decode()
+    text = exposition(node.engine, ServerFigures()).decode()
     assert text.endswith("# EOF\n")
     return {
         (s.name, s.labels["trigger"], s.labels.get("outcome") or s.labels.get("le") or ""): s.value

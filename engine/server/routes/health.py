@@ -2,16 +2,13 @@
 
 import secrets
 import uuid
-from typing import Final
 
 from engine.server.replies import AnyReply, json_reply, typed
 from engine.server.requests import Request
 from engine.server.routing import Context, Route, RouteTable
-from engine.server.version import BUILD, PRODUCT, product_version, revision
+from engine.server.version import BUILD, PRODUCT, process_id, product_version, revision
 
 TEXT = b"text/plain; charset=utf-8"
-
-_PROCESS_ID: Final = str(uuid.uuid4())
 
 _NS_PER_MS = 1_000_000
 
@@ -27,7 +24,7 @@ async def ping(context: Context, request: Request) -> AnyReply:
     """Tell product, version and process."""
     request_id = str(time_ordered_uuid(context.engine.clock.now_ns(), secrets.randbits(74))).encode()
     reply = json_reply(
-        {"product_name": PRODUCT, "version": product_version(), "revision": revision(), "process_id": _PROCESS_ID}
+        {"product_name": PRODUCT, "version": product_version(), "revision": revision(), "process_id": process_id()}
     )
     return reply.with_headers(
         (

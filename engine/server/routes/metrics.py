@@ -1,4 +1,4 @@
-"""What Prometheus collects: the runs of each trigger, how far it is behind, and the process."""
+"""What Prometheus collects: requests, writes, the runs of each trigger, how far it is behind, and the process."""
 
 from collections.abc import Callable, Iterator
 from itertools import accumulate
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from engine.model.caches import LastCache
 from engine.model.trigger import TriggerDefinition
 from engine.runtime import Engine
+from engine.server.figures import ServerFigures
 from engine.server.replies import AnyReply, typed
 from engine.server.requests import Request
+from engine.server.routes.http_metrics import process_families, query_families, request_families, write_families
 from engine.server.routes.object_store_metrics import object_store_families
 from engine.server.routing import Context, Route, RouteTable
 from engine.server.workers import in_own_thread
@@ -26,30 +28,34 @@ Rows = list[tuple[str, TriggerDefinition, RunFigures]]
 
 async def metrics(context: Context, request: Request) -> AnyReply:
     """Answer all figures, in the text format of Prometheus."""
-    return typed(await in_own_thread(lambda: exposition(context.engine)), TEXT)
+    return typed(await in_own_thread(lambda: exposition(context.engine, context.figures)), TEXT)
 
 
-def exposition(engine: Engine) -> bytes:
-    """Return the figures of ``engine`` and of this process."""
+def exposition(engine: Engine, figures: ServerFigures) -> bytes:
+    """Return the figures of ``engine``, of its server and of this process."""
     # Here: a server that nobody collects from does without it.
-    from prometheus_client import CollectorRegistry, ProcessCollector
+    from prometheus_client import CollectorRegistry
     from prometheus_client.openmetrics.exposition import generate_latest
 
     registry = CollectorRegistry(auto_describe=False)
-    ProcessCollector(registry=registry)
-    registry.register(_Triggers(engine))
+    registry.register(_Families(engine, figures))
     text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # the library types only its core
     return text
 
 
-class _Triggers:
-    """Collects what is known of triggers when it is asked (the protocol of a Prometheus collector)."""
+class _Families:
+    """Collects what is known when it is asked (the protocol of a Prometheus collector)."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, figures: ServerFigures) -> None:
         self._engine = engine
+        self._figures = figures
 
     def collect(self) -> "Iterator[Metric]":
         """Yield all families of figures."""
+        yield from process_families()
+        yield from request_families(self._figures)
+        yield from write_families(self._figures)
+        yield from query_families(self._engine)
         rows = self._engine.run_figures()
         yield from _of_runs(rows)
         yield from _of_triggers(rows, self._engine)

@@ -140,10 +140,19 @@ async def _written(context: Context, request: Request, params: WriteParams, refu
         if admitted.delay_s:
             await asyncio.sleep(admitted.delay_s)
         body = await request.read(admitted.add)
-        return await _taken_in(context, request, params, body, refusal)
+        try:
+            outcome, size_bytes = await _taken_in(context, request, params, body, refusal)
+        except LinesRejected as error:
+            context.figures.add_write(params.database, 0, len(error.rejected), 0)
+            raise
+        context.figures.add_write(params.database, outcome.accepted, len(outcome.rejected), size_bytes)
+        return outcome
 
 
-async def _taken_in(context: Context, request: Request, params: WriteParams, body: bytes, refusal: str) -> WriteOutcome:
+async def _taken_in(
+    context: Context, request: Request, params: WriteParams, body: bytes, refusal: str
+) -> tuple[WriteOutcome, int]:
+    """Return what became of the body, and its size after decompression."""
     engine = context.engine
     encoding = request.header(b"content-encoding")
 
@@ -159,14 +168,17 @@ async def _taken_in(context: Context, request: Request, params: WriteParams, bod
         waiter = context.answers.waiter()
         try:
             engine.small_writes.add(params, lines, waiter.tell)
-            return await waiter.future
+            return await waiter.future, len(lines)
         except (InvalidRequest, LimitExceeded) as error:
             if refusal:
                 raise InvalidRequest(f"{refusal}{error}") from error
             raise
 
+    sizes: list[int] = []
+
     def take_in() -> "Future[WriteOutcome]":
         lines = decoded()
+        sizes.append(len(lines))
         try:
             return engine.write(params, lines)
         except (InvalidRequest, LimitExceeded) as error:
@@ -174,7 +186,7 @@ async def _taken_in(context: Context, request: Request, params: WriteParams, bod
                 raise InvalidRequest(f"{refusal}{error}") from error
             raise
 
-    return await asyncio.wrap_future(await context.workers.write(take_in, len(body)))
+    return await asyncio.wrap_future(await context.workers.write(take_in, len(body))), sizes[0]
 
 
 ROUTES: RouteTable = {
