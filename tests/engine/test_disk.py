@@ -210,3 +210,14 @@ def test_a_file_written_past_the_port_counts_as_not_synced(tmp_path: Path) -> No
         disk.sync_file(disk.root / "file")
 
     assert outcomes(tmp_path, prepare, content) == {None, b"x" * 600}
+
+
+def test_what_a_dead_server_held_is_free(tmp_path: Path) -> None:
+    disk = CrashingDisk(tmp_path / "before")
+    disk.lock(tmp_path / "before" / "lock")
+    file = disk.open_append(tmp_path / "before" / "file")
+    disk.crash(tmp_path / "after")
+    RealDisk().lock(tmp_path / "before" / "lock").release()
+    file.close()  # which somebody who does not know of it may do
+    with pytest.raises(Stopped):
+        file.write_at(0, b"x")

@@ -3,7 +3,7 @@
 import errno
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,6 +73,7 @@ class CrashingDisk:
         self._lock = threading.RLock()
         self._stop_at: int | None = None
         self._stopped = False
+        self._held: list[Callable[[], None]] = []
         self._next_syncs: list[tuple[bool, Survivors | None]] = []
         self._failing_writes = 0
         self._namings: list[_Naming] = []
@@ -119,7 +120,7 @@ class CrashingDisk:
     def crash(self, into: Path) -> Path:
         """Write to the new folder ``into`` what a power loss at this moment leaves, by chance; this disk is then stopped."""
         with self._lock:
-            self._stopped = True
+            self._stop()
             names = self._surviving_names()
             into.mkdir(parents=True)
             self._materialise(self._top, into, names, {})
@@ -175,7 +176,9 @@ class CrashingDisk:
         """See ``Disk``."""
         with self._step("lock", path):
             self._create(path)
-            return self._real.lock(path)
+            lock = self._real.lock(path)
+            self._held.append(lock.release)
+            return lock
 
     def write(self, path: Path, data: Bytes) -> None:
         """See ``Disk``."""
@@ -192,6 +195,7 @@ class CrashingDisk:
         with self._step("open_append", path):
             node = self._create(path)
             file = self._real.open_append(path, preallocate_bytes)
+            self._held.append(file.close)
             node.pending.append(_Resize(preallocate_bytes, shrink=False))
             return _CrashingFile(self, path, node, file)
 
@@ -251,6 +255,12 @@ class CrashingDisk:
 
     # How it keeps count
 
+    def _stop(self) -> None:
+        """Take the power away; what a dead server held is free, though objects of it may live on in a test."""
+        self._stopped = True
+        while self._held:
+            self._held.pop()()
+
     def _read(self) -> None:
         if self._stopped:
             raise Stopped
@@ -259,7 +269,7 @@ class CrashingDisk:
     def _step(self, word: str, path: Path) -> Iterator[None]:
         with self._lock:
             if self._stop_at is not None and self.steps >= self._stop_at:
-                self._stopped = True
+                self._stop()
             self._read()
             self.steps += 1
             self.journal.append((word, path))
