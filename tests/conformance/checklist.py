@@ -258,6 +258,7 @@ API_ROWS = {
     "S85": "SHOW TABLES",
     "S86": "the order of columns",
     "S87": "a tag that a row lacks",
+    "S88": "gaps without a lower bound",
     "S107": "a listing without format",
     "S108": "databases are listed",
     "S109": "a database is created twice",

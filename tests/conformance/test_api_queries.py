@@ -27,6 +27,7 @@ PRETTY = """\
 | a    | 2065-01-07T17:28:53 | 0.9   |
 +------+---------------------+-------+"""
 EMPTY = "SELECT usage FROM cpu WHERE host = 'z'"
+UNBOUND = "SELECT date_bin_gapfill(INTERVAL '1 hour', time), avg(usage) FROM cpu WHERE time < now() GROUP BY 1"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 FORMATS = "`parquet`, `csv`, `pretty`, `json`, `json_lines`, `jsonl`"
 
@@ -103,6 +104,7 @@ def planning(text: str) -> str:
         pytest.param({"q": "INSERT INTO cpu VALUES (1)"}, None, 400, "", id="S79 DML"),
         pytest.param({"q": "SET x = 1"}, None, 400, planning("Statement not supported: "), id="S79 SET"),
         pytest.param({"q": "SELECT 1; SELECT 2"}, None, 405, "This feature is not implemented: ", id="S80"),
+        pytest.param({"q": UNBOUND}, None, 400, planning("gap-filling query is missing lower time bound"), id="S88"),
         pytest.param(
             {"format": "xx"}, None, 400, f"serde error: unknown variant `xx`, expected one of {FORMATS}", id="S83"
         ),

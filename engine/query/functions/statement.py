@@ -4,6 +4,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
+from engine.errors import QueryError
+from engine.query.failures import planning
+from engine.query.functions import gapfill
 from engine.query.functions.calls import Text, replaced
 from engine.query.functions.selectors import original_name, rewrites
 from engine.query.parameters import ParameterValue
@@ -12,13 +17,19 @@ from engine.query.sql_text import quote_identifier
 if TYPE_CHECKING:
     from datafusion import DataFrame
 
-FUNCTIONS = ("selector_first", "selector_last", "selector_min", "selector_max", "tz", "to_timestamp")
+FUNCTIONS = (
+    *("selector_first", "selector_last", "selector_min", "selector_max", "tz", "to_timestamp"),
+    *("date_bin_gapfill", "locf", "interpolate"),
+)
 """Functions that DataFusion lacks, or understands in another way."""
 
 _SPECIAL = re.compile(rf"\b(?:{'|'.join(FUNCTIONS)})\b", re.IGNORECASE)
+_GAPS = re.compile(r"\b(?:date_bin_gapfill|locf|interpolate)\b", re.IGNORECASE)
+
+Plan = Callable[[str], "DataFrame"]
 
 
-def planned(sql: str, params: Mapping[str, ParameterValue], plan: "Callable[[str], DataFrame]") -> "DataFrame":
+def planned(sql: str, params: Mapping[str, ParameterValue], plan: Plan) -> "DataFrame":
     """Return the plan that ``plan`` makes of ``sql``, with the functions that it may call written for DataFusion.
 
     Raises:
@@ -26,11 +37,35 @@ def planned(sql: str, params: Mapping[str, ParameterValue], plan: "Callable[[str
     """
     if not _SPECIAL.search(sql):
         return plan(sql)
-    frame = plan(replaced(Text.of(sql), rewrites(params)))
-    for name in frame.schema().names:
+
+    def plan_written(text: str) -> "DataFrame":
+        return plan(replaced(Text.of(text), rewrites(params)))
+
+    def named(name: str) -> str:
         original = original_name(name)
-        if "to_timestamp_nanos" not in sql:
-            original = original.replace("to_timestamp_nanos(", "to_timestamp(")
+        return original if "to_timestamp_nanos" in sql else original.replace("to_timestamp_nanos(", "to_timestamp(")
+
+    text, names = sql, None
+    if _GAPS.search(sql):
+        text = gapfill.filled_text(sql, lambda bins: _count_bins(plan_written(bins)))
+        if text != sql:
+            names = [gapfill.original_name(name, sql) for name in plan_written(gapfill.plain_text(sql)).schema().names]
+    frame = plan_written(text)
+    given = frame.schema().names
+    for name, asked in zip(given, given if names is None else names, strict=True):
+        original = named(asked)
         if original != name:
             frame = frame.with_column_renamed(quote_identifier(name), original)
     return frame
+
+
+def _count_bins(frame: "DataFrame") -> int:
+    """Return how many bins there are from the ``first`` to the ``last``, when the second is ``next``."""
+    with planning():
+        row = frame.to_arrow_table()
+    first, last, following = (row[name][0].cast(pa.int64()).as_py() for name in ("first", "last", "next"))
+    if None in (first, last, following):
+        return 0
+    if following <= first:
+        raise QueryError("Error during planning: the interval of date_bin_gapfill must be longer than 0")
+    return int((last - first) // (following - first) + 1)
