@@ -40,16 +40,17 @@ class Tokens:
         self._clock = clock
         self._is_open = is_open
 
-    def authenticate(self, authorization: bytes | None, query_token: str | None = None) -> None:
-        """Accept a request that presents a valid token; where nobody needs one any that is not malformed.
+    def authenticate(self, authorization: bytes | None, query_token: str | None = None) -> int | None:
+        """Accept a request that presents a valid token, and return its id; where nobody needs one, ``None`` for all.
 
         Raises:
             Unauthorized: no valid token.
             AuthorizationMalformed: the header has none of the forms that are understood.
         """
         presented = presented_token(authorization, query_token)
-        if not self._is_open:
-            check_token(self._catalog.state.tokens, presented, self._clock.now_ns())
+        if self._is_open:
+            return None
+        return check_token(self._catalog.state.tokens, presented, self._clock.now_ns()).token_id
 
     def adopt(self, path: Path | None) -> None:
         """Make the token of a token file valid, unless there is one of its name; nothing where nobody needs a token.
@@ -73,14 +74,17 @@ class Tokens:
         """Make the operator token, once."""
         return self._make(OPERATOR_TOKEN, lambda hashed: CreateToken(OPERATOR_TOKEN, hashed))
 
-    def create_named(self, name: str, expiry_s: int | None) -> NewToken:
-        """Make a further admin token that is valid for ``expiry_s`` seconds (``None``: for ever)."""
-        expires_ns = None if expiry_s is None else self._clock.now_ns() + expiry_s * NS_PER_SECOND
-        return self._make(name, lambda hashed: CreateToken(name, hashed, expires_ns))
+    def create_named(self, name: str, expiry_s: int | None, by: int | None = None) -> NewToken:
+        """Make a further admin token that is valid for ``expiry_s`` seconds (``None``: for ever).
 
-    def regenerate_admin(self) -> NewToken:
-        """Give the operator token a new text."""
-        return self._make(OPERATOR_TOKEN, lambda hashed: ReplaceTokenHash(OPERATOR_TOKEN, hashed))
+        ``by`` is the id of the token that asks for it.
+        """
+        expires_ns = None if expiry_s is None else self._clock.now_ns() + expiry_s * NS_PER_SECOND
+        return self._make(name, lambda hashed: CreateToken(name, hashed, expires_ns, by))
+
+    def regenerate_admin(self, by: int | None = None) -> NewToken:
+        """Give the operator token a new text; ``by``: see ``create_named``."""
+        return self._make(OPERATOR_TOKEN, lambda hashed: ReplaceTokenHash(OPERATOR_TOKEN, hashed, by))
 
     def delete(self, name: str) -> None:
         """Take a token out."""

@@ -121,19 +121,24 @@ class DeleteCache:
 
 @dataclass(frozen=True, slots=True)
 class CreateToken:
-    """Make a token of which ``hash`` is the SHA-512 in hex; ``expires_ns`` ``None`` = it never expires."""
+    """Make a token of which ``hash`` is the SHA-512 in hex; ``expires_ns`` ``None`` = it never expires.
+
+    ``by`` is the id of the token that asks for it.
+    """
 
     name: str
     hash: str
     expires_ns: int | None = None
+    by: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReplaceTokenHash:
-    """Give a token a new text, valid for ever: the old one is not valid any more."""
+    """Give a token a new text, valid for ever: the old one is not valid any more; ``by``: see ``CreateToken``."""
 
     name: str
     hash: str
+    by: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,8 +327,8 @@ def _change_tokens(
     match change:
         case CreateToken():
             return _create_token(state, change, now_ns, draw_id)
-        case ReplaceTokenHash(name, token_hash):
-            return _replace_token_hash(state, name, token_hash, now_ns)
+        case ReplaceTokenHash():
+            return _replace_token_hash(state, change, now_ns)
         case DeleteToken(name):
             return _delete_token(state, name)
 
@@ -332,15 +337,18 @@ def _create_token(state: CatalogState, change: CreateToken, now_ns: int, draw_id
     if state.token(change.name):
         raise AlreadyExists(f"token name already exists, {change.name}")
     expires_ns = time_in_range(change.expires_ns, "expiry")
-    token = Token(draw_id(state.known_ids), change.name, _checked_hash(change.hash), whole_ms(now_ns), expires_ns)
+    token_id, token_hash = draw_id(state.known_ids), _checked_hash(change.hash)
+    token = Token(token_id, change.name, token_hash, whole_ms(now_ns), expires_ns, change.by)
     return replace(state, tokens=by_name([*state.tokens, token]))
 
 
-def _replace_token_hash(state: CatalogState, name: str, token_hash: str, now_ns: int) -> CatalogState:
+def _replace_token_hash(state: CatalogState, change: ReplaceTokenHash, now_ns: int) -> CatalogState:
+    name = change.name
     token = state.token(name)
     if token is None:
         raise NotFound("missing admin token, cannot update" if name == OPERATOR_TOKEN else _not_found_text(name))
-    changed = replace(token, hash=_checked_hash(token_hash), created_ns=whole_ms(now_ns), expires_ns=None)
+    token_hash = _checked_hash(change.hash)
+    changed = replace(token, hash=token_hash, expires_ns=None, updated_ns=whole_ms(now_ns), updated_by=change.by)
     return replace(state, tokens=tuple(changed if t is token else t for t in state.tokens))
 
 

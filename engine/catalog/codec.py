@@ -21,7 +21,7 @@ FORMAT_VERSION = 1
 
 _TOP_KEYS = ("format_version", "cluster_uuid", DATABASES, TOKENS)
 _DATABASE_KEYS = ("id", "deleted", "hard_delete_at", RETENTION, TABLES, TRIGGERS, *KINDS)
-_TOKEN_KEYS = ("id", "hash", "created", "expires")
+_TOKEN_KEYS = ("id", "hash", "created", "expires", "created_by", "updated", "updated_by")
 
 _GUIDE = """\
 # What this server holds: databases, their triggers and caches, tokens. Made to be edited: comments and layout stay as they are.
@@ -210,7 +210,16 @@ def _read_token(source: Source, name: str, values: object) -> Token:
     token_hash = reader.text("hash").lower()
     if not is_token_hash(token_hash):
         raise reader.refusal(f"hash of token {name!r} must be the SHA-512 of its text, 128 hex digits", "hash")
-    return Token(reader.id_or_zero(), name, token_hash, reader.time_ns("created") or 0, reader.time_ns("expires"))
+    return Token(
+        reader.id_or_zero(),
+        name,
+        token_hash,
+        reader.time_ns("created") or 0,
+        reader.time_ns("expires"),
+        reader.id_or_zero("created_by") or None,
+        reader.time_ns("updated"),
+        reader.id_or_zero("updated_by") or None,
+    )
 
 
 def _check_ids(source: Source, state: CatalogState) -> None:

@@ -12,7 +12,7 @@ from engine.catalog.cache_entry import cache_path
 from engine.catalog.changes import DrawId
 from engine.catalog.codec import CatalogFile
 from engine.catalog.revision import database_path
-from engine.catalog.state import INTERNAL_DATABASE, CatalogState, Database, Token, by_name
+from engine.catalog.state import INTERNAL_DATABASE, CatalogState, Database, by_name
 from engine.catalog.table_entry import table_path
 from engine.catalog.times import whole_ms
 from engine.catalog.trigger_entry import trigger_path
@@ -129,7 +129,7 @@ def complete(state: CatalogState, *, now_ns: int, draw_id: DrawId) -> CatalogSta
     if state.database(INTERNAL_DATABASE) is None:
         databases.append(Database(0, INTERNAL_DATABASE))
     tokens = tuple(
-        Token(own_id(t.token_id), t.name, t.hash, t.created_ns or whole_ms(now_ns), t.expires_ns) for t in state.tokens
+        replace(t, token_id=own_id(t.token_id), created_ns=t.created_ns or whole_ms(now_ns)) for t in state.tokens
     )
     whole = CatalogState(state.cluster_uuid or str(uuid.uuid4()), by_name(map(completed, databases)), tokens)
     return state if whole == state else whole

@@ -111,16 +111,14 @@ class TableReader:
             raise self.refusal(f"{key} of {self.what} holds {twice!r} twice", key)
         return tuple(values)
 
-    def id_or_zero(self) -> int:
-        """Return the entry's id, 0 where it has none yet."""
-        if "id" not in self._values:
+    def id_or_zero(self, key: str = "id") -> int:
+        """Return the entry's id, or another one that it names, 0 where there is none (yet)."""
+        if key not in self._values:
             return 0
-        value = self.integer("id")
+        value = self.integer(key)
         if not 1 <= value <= _MOST_ID:
-            raise self.refusal(
-                f"id {value} of {self.what} is not in 1 to {_MOST_ID}; leave the line out and the server adds one",
-                "id",
-            )
+            hint = "leave the line out" + (" and the server adds one" if key == "id" else "")
+            raise self.refusal(f"{key} {value} of {self.what} is not in 1 to {_MOST_ID}; {hint}", key)
         return value
 
     def time_ns(self, key: str) -> int | None:

@@ -153,4 +153,11 @@ def _token_fields(token: Token) -> Fields:
         "hash": quote(token.hash),
         "created": time_text(token.created_ns),
         "expires": time_text(token.expires_ns),
+        "created_by": _id_text(token.created_by),
+        "updated": time_text(token.updated_ns),
+        "updated_by": _id_text(token.updated_by),
     }
+
+
+def _id_text(token_id: int | None) -> str | None:
+    return None if token_id is None else str(token_id)

@@ -97,6 +97,9 @@ class Token:
         hash: SHA-512 of the text, 128 hex digits in lower case.
         created_ns: in ns since the epoch, whole milliseconds.
         expires_ns: from when on it is not valid, in ns since the epoch, ``None`` = never.
+        created_by: id of the token that asked for it, ``None`` = none did.
+        updated_ns: when it got its present text, if that is not its first, in ns since the epoch, whole milliseconds.
+        updated_by: id of the token that asked for that, ``None`` = none did.
     """
 
     token_id: int
@@ -104,6 +107,9 @@ class Token:
     hash: str
     created_ns: int
     expires_ns: int | None = None
+    created_by: int | None = None
+    updated_ns: int | None = None
+    updated_by: int | None = None
 
     def is_valid_at(self, now_ns: int) -> bool:
         """Return whether the token has not expired."""

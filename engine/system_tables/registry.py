@@ -6,7 +6,16 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from engine.catalog.state import Database
-from engine.system_tables import backfills, dead_letters, node, processing_engine, queries, storage, trigger_state
+from engine.system_tables import (
+    backfills,
+    dead_letters,
+    node,
+    processing_engine,
+    queries,
+    storage,
+    tokens,
+    trigger_state,
+)
 from engine.system_tables.ports import SystemSources
 
 
@@ -39,7 +48,7 @@ SYSTEM_TABLES = (
     SystemTable("processing_engine_triggers", processing_engine.TRIGGERS, processing_engine.triggers),
     SystemTable("queries", queries.QUERIES, queries.queries),
     SystemTable("tables", storage.TABLES, storage.tables, only_internal=True),
-    SystemTable("tokens", storage.TOKENS, storage.tokens, only_internal=True),
+    SystemTable("tokens", tokens.TOKENS, tokens.tokens, only_internal=True),
 )
 
 

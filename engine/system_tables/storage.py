@@ -1,4 +1,4 @@
-"""The system tables about what is stored: schemas, files, databases, tables, caches, tokens."""
+"""The system tables about what is stored: schemas, files, databases, tables, caches."""
 
 import pyarrow as pa
 
@@ -69,18 +69,6 @@ DISTINCT_CACHES = pa.schema(
         ("max_age_seconds", COUNT),
     ]
 )
-TOKENS = pa.schema(
-    [
-        ("token_id", COUNT),
-        ("name", TEXT),
-        ("hash", TEXT),
-        ("created_at", pa.timestamp("ms")),
-        ("expiry", pa.timestamp("ms")),
-        ("permissions", TEXT),
-    ]
-)
-
-HASH_DIGITS_SHOWN = 9
 
 
 def influxdb_schema(sources: SystemSources, database: Database) -> pa.Table:
@@ -205,19 +193,3 @@ def _column_ids(sources: SystemSources, database: Database) -> dict[tuple[str, s
     """Return the number of each column in its table, from 0 in the order of first appearance."""
     tables = sources.stored_tables(database.database_id) if database.caches else ()
     return {(table.name, name): number for table in tables for number, (name, _) in enumerate(table.columns)}
-
-
-def tokens(sources: SystemSources, database: Database) -> pa.Table:
-    """Return all tokens, of their hashes only the beginning."""
-    rows = [
-        {
-            "token_id": t.token_id,
-            "name": t.name,
-            "hash": t.hash[:HASH_DIGITS_SHOWN],
-            "created_at": t.created_ns // 1_000_000,
-            "expiry": None if t.expires_ns is None else t.expires_ns // 1_000_000,
-            "permissions": "*:*:*",
-        }
-        for t in sources.catalog().tokens
-    ]
-    return pa.Table.from_pylist(rows, schema=TOKENS)

@@ -197,5 +197,7 @@ def test_tokens_are_listed_without_their_texts(server: Web, admin: str) -> None:
         ("n1", "*:*:*", "2026-11-21T12:01:00"),
     ]
     assert [r["hash"] for r in rows] == [hashlib.sha512(t.encode()).hexdigest()[:9] for t in (admin, other)]
+    assert [name for name in rows[1] if name not in rows[0]] == ["created_by_token_id", "expiry"]
+    assert rows[1]["created_by_token_id"] == rows[0]["token_id"]
     assert admin not in answer.text
     assert other not in answer.text

@@ -231,9 +231,16 @@ def states(draw: st.DrawFn) -> CatalogState:
                 by_name(described),
             )
         )
+    by = st.none() | st.integers(1, 1000)
     expiry = st.one_of(st.none(), st.integers(0, 2 * 10**12).map(lambda ms: ms * 10**6))
     tokens = [
-        Token(next(ids), name, draw(st.sampled_from([HASH, OTHER_HASH])), NOON_NS, draw(expiry))
+        Token(
+            next(ids),
+            name,
+            draw(st.sampled_from([HASH, OTHER_HASH])),
+            NOON_NS,
+            *draw(st.tuples(expiry, by, expiry, by)),
+        )
         for name in draw(st.lists(odd_texts, unique=True, max_size=2))
     ]
     return CatalogState(UUID, by_name(databases), by_name(tokens))
@@ -326,6 +333,9 @@ def _token_lines(token: Token) -> tuple[int, list[str]]:
         f'hash = """\\\n   {token.hash.upper()}"""',
         "created = 2026-11-21T12:00:00.123Z",
         *([] if token.expires_ns is None else [f"expires = {_moment(token.expires_ns)}"]),
+        *([] if token.created_by is None else [f"created_by = {token.created_by}"]),
+        *([] if token.updated_ns is None else [f"updated = {_moment(token.updated_ns)}"]),
+        *([] if token.updated_by is None else [f"updated_by = {token.updated_by}"]),
     ]
 
 

@@ -34,14 +34,15 @@ async def create_admin(context: Context, request: Request) -> AnyReply:
 
 async def regenerate_admin(context: Context, request: Request) -> AnyReply:
     """Give the operator token a new text."""
-    return shown(await context.workers.change(context.engine.tokens.regenerate_admin))
+    by = _asking(context, request)
+    return shown(await context.workers.change(lambda: context.engine.tokens.regenerate_admin(by)))
 
 
 async def create_named(context: Context, request: Request) -> AnyReply:
     """Create a further admin token."""
     wanted = from_json(await read_json(request), _NamedToken)
-    create = context.engine.tokens.create_named
-    return shown(await context.workers.change(lambda: create(wanted.token_name, wanted.expiry_secs)))
+    create, by = context.engine.tokens.create_named, _asking(context, request)
+    return shown(await context.workers.change(lambda: create(wanted.token_name, wanted.expiry_secs, by)))
 
 
 async def delete_token(context: Context, request: Request) -> AnyReply:
@@ -49,6 +50,11 @@ async def delete_token(context: Context, request: Request) -> AnyReply:
     gone = from_query(request.query, _OldToken)
     await context.workers.change(lambda: context.engine.tokens.delete(gone.token_name))
     return EMPTY
+
+
+def _asking(context: Context, request: Request) -> int | None:
+    """Return the id of the token with which a request came in."""
+    return context.engine.tokens.authenticate(request.header(b"authorization"))
 
 
 def shown(token: NewToken) -> Reply:

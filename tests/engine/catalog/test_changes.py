@@ -254,6 +254,6 @@ def test_replaced_token_keeps_its_id_and_the_others_stay() -> None:
     # fact 149
     state = changed(a_state(), ReplaceTokenHash("_admin", OTHER_HASH), now_ns=NOON_NS + SECOND_NS)
     operator, other = state.tokens
-    assert (operator.token_id, operator.hash, operator.created_ns) == (21, OTHER_HASH, NOON_NS + SECOND_NS)
+    assert (operator.token_id, operator.hash, operator.updated_ns) == (21, OTHER_HASH, NOON_NS + SECOND_NS)
     assert other == a_state().tokens[1]
     assert changed(a_state(), DeleteToken("ci")).token("ci") is None

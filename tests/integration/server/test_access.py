@@ -14,7 +14,9 @@ from engine.server.replies import EMPTY, AnyReply
 from engine.server.requests import Request
 from engine.server.routes import plugin_requests
 from engine.server.routing import Context
-from tests.support.engines import open_engine
+from engine.system_tables.tokens import TOKENS
+from tests.support.clock import ManualClock
+from tests.support.engines import open_engine, query
 from tests.support.web import Web, basic, bearer, told, web
 
 TOKEN = "/api/v3/configure/token"
@@ -124,3 +126,28 @@ def test_a_token_is_in_no_log_and_no_error(server: Web, admin: str, caplog: pyte
 def test_a_new_token_does_not_show_its_text_by_chance(server: Web) -> None:
     made = server.engine.tokens.create_admin()
     assert made.token not in repr(made)
+
+
+def test_tokens_tell_who_made_and_renewed_them(tmp_path: Path) -> None:
+    """Also after a restart."""
+    clock = ManualClock()
+    with web(tmp_path, clock=clock, without_auth=False) as server:
+        operator = server.post(f"{TOKEN}/admin").json()
+        body = {"token_name": "ops", "expiry_secs": 60}
+        ops = server.post(f"{TOKEN}/named_admin", json=body, headers=bearer(operator["token"])).json()
+        clock.advance(10**9)
+        server.post(f"{TOKEN}/admin/regenerate", headers=bearer(ops["token"]))
+    with open_engine(tmp_path, clock=clock, without_auth=False) as engine:
+        rows = query(engine, "_internal", "SELECT * FROM system.tokens ORDER BY name")
+    times = [[row.get(name) for name in ("created_at", "updated_at")] for row in rows]
+    ids = [[row.get(name) for name in ("created_by_token_id", "updated_by_token_id")] for row in rows]
+    noon_ms = clock.now_ns() // 10**6 - 1000
+    assert times == [[noon_ms, noon_ms + 1000], [noon_ms, None]]
+    assert ids == [[None, ops["id"]], [operator["id"], None]]
+
+
+def test_the_columns_are_those_of_the_product() -> None:
+    assert TOKENS.names == [
+        *("token_id", "name", "hash", "created_at", "description", "created_by_token_id"),
+        *("updated_at", "updated_by_token_id", "expiry", "permissions"),
+    ]
