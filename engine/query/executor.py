@@ -25,6 +25,7 @@ from engine.query.parameters import ParameterValue, bind_parameters
 from engine.query.ports import CacheSource, QueryWatch, SystemTables, TableSnapshot, TableSource
 from engine.query.sql_text import EASY_LENGTH, bind_table_names, check_work, show_target
 from engine.query.stopping import Stop
+from engine.query.time_bounds import time_range
 
 if TYPE_CHECKING:
     from datafusion import DataFrame, RecordBatch
@@ -179,7 +180,7 @@ class QueryExecutor:
             stop.start(self._timeout_s)
             opened.callback(stop.finish)
             reads = _Reads()
-            query = _Lookup(session, tables, system, show_target(sql), opened, reads)
+            query = _Lookup(session, tables, system, sql, opened, reads)
             values = bind_parameters(params)
             call = partial(_cached, session, caches, reads) if caches else _no_caches
 
@@ -251,7 +252,7 @@ class _Lookup:
         session: "Session",
         tables: TableSource,
         system: SystemTables,
-        shown: str | None,
+        sql: str,
         opened: ExitStack,
         reads: _Reads,
     ) -> None:
@@ -259,7 +260,8 @@ class _Lookup:
         self._session = session
         self._tables = tables
         self._system = system
-        self._shown = shown
+        self._shown = show_target(sql)
+        self._times = time_range(sql)
         self._opened = opened
 
     def find(self, schema: str, name: str) -> "Table | None":
@@ -276,7 +278,7 @@ class _Lookup:
             return None
         self._opened.callback(snapshot.release)
         self._reads.tables[USER_SCHEMA, name] = replace(snapshot, release=_nothing, live=None)
-        return self._session.table_of_snapshot(name, snapshot)
+        return self._session.table_of_snapshot(name, snapshot, self._times)
 
     def _view(self, name: str) -> "Table | None":
         if self._shown is not None and name not in views_of_show(self._shown):

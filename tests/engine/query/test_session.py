@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from engine.errors import EngineError, QueryError, QueryFailed, QueryNotSupported
+from engine.query import session, time_bounds
 from engine.query.format_choice import Format
 from engine.query.formats import encode_all
 from tests.support.tables import (
@@ -20,6 +21,7 @@ from tests.support.tables import (
     MemoryTables,
     ParquetFolders,
     QueryBench,
+    S,
     rows_batch,
     sample_database,
 )
@@ -246,6 +248,27 @@ def test_live_rows_are_taken_over_once() -> None:
     del first
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize(
+    ("where", "hosts"),
+    [
+        pytest.param("time >= '1970-01-01T00:00:05Z' AND time < '1970-01-01T00:00:07Z'", ["h5", "h6"], id="both ends"),
+        pytest.param("time > '1970-01-01T00:00:09Z'", [], id="none"),
+        pytest.param("time < '1970-01-01T00:00:09Z' AND host > 'h7'", ["h8"], id="most"),
+        pytest.param("time < '1970-01-01T00:00:01Z' OR host = 'h9'", ["h0", "h9"], id="not only the time"),
+    ],
+)
+def test_rows_in_memory_are_left_out_by_time(where: str, hosts: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "LEAST_PRUNED_ROWS", 1)
+    monkeypatch.setattr(time_bounds, "BLOCK_ROWS", 2)
+    rows = [{"host": f"h{number}", "time": number * S} for number in range(10)]
+    tables = MemoryTables().add("m", CPU, [rows_batch(CPU, rows[:3]), rows_batch(CPU, rows[:2:-1])])
+    tables.live["m"] = Live()
+    asked = QueryBench(tables)
+    for _ in range(2):
+        assert asked.values(f"SELECT host FROM m WHERE {where} ORDER BY time") == hosts
+    assert asked.values("SELECT count(*) FROM m") == [10]
 
 
 def test_files_that_were_read_keep_little_in_memory(tmp_path: Path) -> None:
