@@ -9,7 +9,7 @@ FUZZ_S ?= 60
 SOAK_S ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-all test-plugins crash chaos fuzz lint bench soak clean
+.PHONY: help setup demo test test-fast test-all test-plugins test-clients crash chaos fuzz lint bench soak clean
 
 $(BIN)/influxdb3: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,9 @@ test-all: $(BIN)/influxdb3 ## Run every test, the long properties too
 
 test-plugins: $(BIN)/influxdb3 ## Run the plugins of a folder, unmodified: make test-plugins PLUGINS=<folder> [ONLY=<name>] [OFFLINE=1]
 	$(BIN)/python -m tests.public_plugins $(PLUGINS) $(if $(ONLY),--only $(ONLY)) $(if $(OFFLINE),--offline)
+
+test-clients: $(BIN)/influxdb3 ## Let the official client libraries write and query
+	$(BIN)/python -m pytest tests/clients
 
 demo: $(BIN)/influxdb3 ## See the main job: plugins run, the server is killed, nothing is lost or doubled
 	$(BIN)/python demo/run.py

@@ -122,6 +122,21 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     *ACCESS_SETTINGS,
     Setting(
+        "tls-key",
+        folder_or_file,
+        None,
+        "File of the private key, PEM, for TLS on the one port; needs --tls-cert.",
+        unset="no TLS",
+    ),
+    Setting(
+        "tls-cert",
+        folder_or_file,
+        None,
+        "File of the certificate, PEM, with those that lead to its authority; needs --tls-key.",
+        unset="no TLS",
+    ),
+    choice("tls-minimum-version", ("tls-1.2", "tls-1.3"), "tls-1.2", "Oldest version of TLS that is spoken."),
+    Setting(
         "tcp-listener-file-path",
         folder_or_file,
         None,
@@ -433,6 +448,9 @@ class Settings:
     admin_token_file: Path | None
     admin_token_recovery_http_bind: Bind | None
     admin_token_recovery_tcp_listener_file_path: Path | None
+    tls_key: Path | None
+    tls_cert: Path | None
+    tls_minimum_version: str
     tcp_listener_file_path: Path | None
     plugin_dir: Path | None
     virtual_env_location: Path | None

@@ -13,7 +13,9 @@ import httpx
 from engine.model.durations import NS_PER_SECOND, format_duration
 from influxdb3_cli.errors import AnswerBroken, AnswerUnusable, CommandFailed, RequestNotSent, ServerRefused
 from influxdb3_cli.texts import quote, sql_text
+from influxdb3_cli.trust import EVERYDAY, Trust
 
+_UNTRUSTED = ": the certificate of the server is not to be trusted; --tls-ca FILE names its authority"
 _FIRST_REFUSAL = 300  # a redirection is not followed, so nothing was done
 _JSON = {"Content-Type": "application/json"}
 _JSON_LINES = {"Accept": "application/jsonl"}
@@ -93,13 +95,13 @@ class WriteOptions:
 class InfluxClient:
     """A connection to one server. Every method raises ``CommandFailed`` when the server refuses or cannot be reached."""
 
-    def __init__(self, host: str, token: str | None) -> None:
+    def __init__(self, host: str, token: str | None, trust: Trust = EVERYDAY) -> None:
         headers = {} if token is None else {"Authorization": f"Bearer {token}".rstrip()}
         try:
             self._http = httpx.Client(
                 base_url=host,
                 headers=headers,
-                verify=_certificates(host),
+                verify=_certificates(host, trust),
                 timeout=None,  # a query or an installation takes as long as it takes
                 limits=httpx.Limits(max_connections=None),
             )
@@ -353,7 +355,8 @@ class InfluxClient:
             response = self._http.send(request, stream=True)
         except httpx.RequestError as error:
             stage = "Connect" if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)) else "SendRequest"
-            raise RequestNotSent(method, str(request.url.copy_with(query=None)), stage) from error
+            why = _UNTRUSTED if "CERTIFICATE_VERIFY_FAILED" in str(error) else ""
+            raise RequestNotSent(method, str(request.url.copy_with(query=None)), stage, why) from error
         try:
             if response.status_code >= _FIRST_REFUSAL:
                 raise ServerRefused(response.status_code, _told(b"".join(_pieces(response))))
@@ -362,9 +365,23 @@ class InfluxClient:
             response.close()
 
 
-def _certificates(host: str) -> ssl.SSLContext:
+def _certificates(host: str, trust: Trust) -> ssl.SSLContext:
     """Return whom to trust. Reading the certificates takes 40 ms; without TLS, trusting nobody is enough."""
-    return ssl.create_default_context() if host.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if not host.startswith("https:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = ssl.create_default_context()
+    if trust.anybody:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif trust.ca is not None:
+        try:
+            data = trust.ca.read_bytes()
+            context.load_verify_locations(cadata=data if trust.ca.suffix == ".der" else data.decode("ascii"))
+        except (ssl.SSLError, ValueError) as error:
+            raise CommandFailed(f"{quote(str(trust.ca))} holds no certificate in PEM, nor in DER named .der") from error
+        except OSError as error:
+            raise CommandFailed(f"cannot read the certificate {quote(str(trust.ca))}: {error.strerror}") from error
+    return context
 
 
 def _pieces(response: httpx.Response) -> Iterator[bytes]:

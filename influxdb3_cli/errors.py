@@ -29,8 +29,8 @@ class ServerRefused(CommandFailed):
 class RequestNotSent(CommandFailed):
     """No answer came: nobody listens there, or the connection broke; ``stage`` is ``Connect`` or ``SendRequest``."""
 
-    def __init__(self, method: str, url: str, stage: str) -> None:
-        super().__init__(f"failed to send {method} {url} request: client error ({stage})")
+    def __init__(self, method: str, url: str, stage: str, why: str = "") -> None:
+        super().__init__(f"failed to send {method} {url} request: client error ({stage}){why}")
         self._sent = f"method: {method}, url: {quote(url)}, source: client error ({stage})"
 
     def debug_form(self) -> str:

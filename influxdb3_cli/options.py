@@ -9,6 +9,7 @@ import typer
 
 from engine.errors import InvalidRequest
 from engine.model.retention import parse_period
+from influxdb3_cli.trust import TRUST
 
 if TYPE_CHECKING:
     from influxdb3_cli.client import InfluxClient
@@ -39,7 +40,7 @@ def connect(host: str, token: str | None) -> "InfluxClient":
     """Return a client of the server at ``host``."""
     from influxdb3_cli.client import InfluxClient  # here: httpx would double the time of --help
 
-    return InfluxClient(host, token)
+    return InfluxClient(host, token, TRUST.get())
 
 
 def check_url(value: str | None) -> str | None:

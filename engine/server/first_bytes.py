@@ -49,11 +49,11 @@ class FirstBytes(asyncio.Protocol):
         self._connections: set[Any] = http["server_state"].connections
         self._read = b""
         self._joining: asyncio.Task[None] | None = None
-        self._transport: asyncio.Transport
+        self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See ``asyncio.Protocol``."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's does not derive from it
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's does not derive from it
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -63,13 +63,13 @@ class FirstBytes(asyncio.Protocol):
         if speaks is None:
             return
         if speaks is Speaks.GRPC:
-            self._transport.pause_reading()
+            self.transport.pause_reading()
             self._joining = asyncio.get_running_loop().create_task(self._join())
             return
         self._connections.discard(self)
         protocol = HttpToolsProtocol(**self._http)
-        self._transport.set_protocol(protocol)
-        protocol.connection_made(self._transport)
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
         protocol.data_received(self._read)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -80,19 +80,19 @@ class FirstBytes(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """End; Uvicorn calls it when the server ends."""
-        self._transport.close()
+        self.transport.close()
 
     async def _join(self) -> None:
         """Connect with the Flight server; from then on bytes go from one side to the other."""
         end = _ClientEnd(self._grpc, self._connections)
         try:
             path = await self._grpc.address()
-            inside, _ = await asyncio.get_running_loop().create_unix_connection(lambda: _End(self._transport), path)
+            inside, _ = await asyncio.get_running_loop().create_unix_connection(lambda: _End(self.transport), path)
         except (NotServing, OSError):
-            self._transport.close()
+            self.transport.close()
             return
         self._connections.discard(self)
-        end.join(self._transport, inside)
+        end.join(self.transport, inside)
         inside.write(self._read)
 
 
@@ -125,7 +125,7 @@ class _ClientEnd(_End):
     def join(self, client: asyncio.Transport, inside: asyncio.Transport) -> None:
         """Take ``client`` over, which is not being read."""
         super().__init__(inside)
-        self._client = client
+        self.transport = client
         self._connections.add(self)
         self._grpc.clients.add(client)
         client.set_protocol(self)
@@ -133,7 +133,7 @@ class _ClientEnd(_End):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
-        self._grpc.clients.discard(self._client)
+        self._grpc.clients.discard(self.transport)
         self._other.abort()
 
     def shutdown(self) -> None:

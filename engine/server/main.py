@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import signal
+import ssl
 import sys
 import threading
 from collections.abc import Generator
@@ -23,6 +24,7 @@ from engine.server.first_bytes import first_bytes_of
 from engine.server.grpc import GrpcSide
 from engine.server.listener import BACKLOG, bound_address, open_listener, write_address
 from engine.server.logs import set_up_logging
+from engine.server.tls import tls_context
 from engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ logger = logging.getLogger(__name__)
 KEEP_ALIVE_S = 75
 JOIN_S = 0.5
 """So long a thread gets to notice that the server ends."""
+
+GOODBYE_S = 0.2
+"""So long a client gets at the end to close a connection on which all is said."""
 
 QUERY_THREADS = 8
 """More than there are processors: a query that computes without a pause keeps as many threads as there are, and others
@@ -52,11 +57,12 @@ def run(settings: Settings, outside: "Outside | None" = None) -> int:
     # DataFusion's runtime reads it when the first query comes.
     os.environ.setdefault("TOKIO_WORKER_THREADS", str(max(QUERY_THREADS, 2 * (os.cpu_count() or 1))))
     try:
+        tls = tls_context(settings.tls_key, settings.tls_cert, settings.tls_minimum_version)
         listener = open_listener(settings.http_bind)
         recovery = _recovery_listener(settings)
     except EngineError as error:
         return _failed(str(error))
-    serving = _Serving(settings, listener, outside, recovery)
+    serving = _Serving(settings, listener, outside, recovery, tls)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(serving.run())
     serving.leave(code)
@@ -64,19 +70,41 @@ def run(settings: Settings, outside: "Outside | None" = None) -> int:
 
 
 class _Http(uvicorn.Server):
-    """Uvicorn without its own handling of signals."""
+    """Uvicorn without its own handling of signals, which at its end does not wait for clients to say goodbye."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         """Capture none."""
         yield
 
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """End all connections, each after what is under way there."""
+        cutting = asyncio.create_task(self._cut_silent())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            cutting.cancel()
+
+    async def _cut_silent(self) -> None:
+        """Cut connections on which all is said: with TLS a client that is idle does not notice that it shall close them."""
+        while True:
+            await asyncio.sleep(GOODBYE_S)
+            for connection in list(self.server_state.connections):
+                transport = connection.transport
+                if transport.is_closing() and not transport.get_write_buffer_size():
+                    transport.abort()
+
 
 class _Serving:
     """One server from its start to its end."""
 
     def __init__(
-        self, settings: Settings, listener: socket, outside: "Outside | None", recovery: socket | None
+        self,
+        settings: Settings,
+        listener: socket,
+        outside: "Outside | None",
+        recovery: socket | None,
+        tls: ssl.SSLContext | None,
     ) -> None:
         self._settings = settings
         self._outside = outside
@@ -89,7 +117,8 @@ class _Serving:
         self._stopped_ns = 0
         self._door = Door()
         self._grpc = GrpcSide()
-        self._http = _Http(_http_config(self._door, settings, first_bytes_of(self._grpc)))
+        self._tls = tls
+        self._http = _Http(_http_config(self._door, settings, first_bytes_of(self._grpc), tls))
         # One thread does all to the engine that takes long, and lives as long as the server: processes that are
         # started from a thread end with it.
         self._engine_thread = ThreadPoolExecutor(1, "engine")
@@ -170,7 +199,7 @@ class _Serving:
         from engine.server.recovery import Recovery  # here: it needs the application, which comes late
 
         app = Recovery(self._engine.tokens.regenerate_admin, self._end_recovery)
-        self._recovery_http = _Http(_http_config(app, self._settings, "httptools"))
+        self._recovery_http = _Http(_http_config(app, self._settings, "httptools", self._tls))
         address = bound_address(self._recovery)
         logger.warning(
             "whoever reaches %s may renew the operator token, once: "
@@ -240,9 +269,12 @@ def _recovery_listener(settings: Settings) -> socket | None:
 
 
 def _http_config(
-    app: AsgiApp, settings: Settings, protocol: "type[asyncio.Protocol] | Literal['httptools']"
+    app: AsgiApp,
+    settings: Settings,
+    protocol: "type[asyncio.Protocol] | Literal['httptools']",
+    tls: ssl.SSLContext | None,
 ) -> uvicorn.Config:
-    return uvicorn.Config(
+    config = uvicorn.Config(
         app,
         interface="asgi3",
         http=protocol,
@@ -256,6 +288,9 @@ def _http_config(
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(round(settings.shutdown_timeout_s), 1),
     )
+    config.load()
+    config.ssl = tls
+    return config
 
 
 def _failed(reason: str) -> int:

@@ -67,8 +67,8 @@ def test_a_bad_setting_is_named_with_its_value(
 
 
 def test_an_unknown_option_is_named(cli: RunCli) -> None:
-    result = cli("serve", "--tls-key", "x")
-    assert (result.code, "--tls-key" in result.stderr) == (2, True)
+    result = cli("serve", "--tls-pass", "x")
+    assert (result.code, "--tls-pass" in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
