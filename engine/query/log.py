@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from engine.clock import Clock
+from engine.errors import QueryCancelled
 from engine.model.queries import ENDS, QueryPhase, QueryRecord, QueryType
 
 MOST_TEXT = 10_000
@@ -75,6 +76,9 @@ class QueryLog:
             self._kept.append(watched)
         try:
             yield watched
+        except QueryCancelled:
+            watched.ended("cancel")
+            raise
         except BaseException:
             watched.ended("fail")
             raise

@@ -1,5 +1,6 @@
 import pytest
 
+from engine.errors import QueryCancelled
 from engine.model.queries import QueryRecord
 from engine.query.log import CUT, MOST_TEXT, QueryLog
 from tests.support.clock import ManualClock
@@ -41,11 +42,12 @@ def test_only_the_first_end_counts() -> None:
     assert (only(queries).phase, only(queries).end2end_ns) == ("success", 0)
 
 
-def test_what_is_raised_is_a_failure() -> None:
+@pytest.mark.parametrize(("error", "phase"), [(ValueError("no"), "fail"), (QueryCancelled("no"), "cancel")])
+def test_what_is_raised_is_a_failure_or_that_somebody_ended_it(error: Exception, phase: str) -> None:
     queries, _ = log()
-    with pytest.raises(ValueError, match="no"), queries.watching(CPU, "SELECT"):
-        raise ValueError("no")
-    assert only(queries).phase == "fail"
+    with pytest.raises(type(error)), queries.watching(CPU, "SELECT"):
+        raise error
+    assert only(queries).phase == phase
 
 
 def test_the_last_ones_are_kept_each_for_its_database() -> None:
