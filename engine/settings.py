@@ -485,8 +485,8 @@ class Settings:
     force_snapshot_mem_size_bytes: int
     gen1_duration_ns: int
     exec_mem_pool_size_bytes: int
-    query_timeout_s: float | None
     query_log_size: int
+    query_timeout_s: float | None
     log_filter: str
     bucket: str | None
     aws_access_key_id: Secret | None
