@@ -11,15 +11,15 @@ _NS_PER_MS = 1_000_000
 TOKENS = pa.schema(
     [
         ("token_id", pa.uint64()),
-        ("name", pa.string()),
-        ("hash", pa.string()),
+        ("name", pa.string_view()),
+        ("hash", pa.string_view()),
         ("created_at", pa.timestamp("ms")),
-        ("description", pa.string()),
+        ("description", pa.string_view()),
         ("created_by_token_id", pa.uint64()),
         ("updated_at", pa.timestamp("ms")),
         ("updated_by_token_id", pa.uint64()),
         ("expiry", pa.timestamp("ms")),
-        ("permissions", pa.string()),
+        ("permissions", pa.string_view()),
     ]
 )
 
