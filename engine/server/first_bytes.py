@@ -4,9 +4,8 @@ import asyncio
 from enum import Enum
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from engine.server.grpc import GrpcSide, NotServing
+from engine.server.patience import PatientHttp
 
 PREFACE = b"PRI * HTTP/2.0"
 """With this a client of HTTP/2 begins, and all gRPC is HTTP/2."""
@@ -67,7 +66,7 @@ class FirstBytes(asyncio.Protocol):
             self._joining = asyncio.get_running_loop().create_task(self._join())
             return
         self._connections.discard(self)
-        protocol = HttpToolsProtocol(**self._http)
+        protocol = PatientHttp(**self._http)
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
         protocol.data_received(self._read)

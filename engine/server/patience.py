@@ -1,0 +1,90 @@
+"""HTTP with a client that sends without end, or not at all: both are cut off."""
+
+import asyncio
+from enum import Enum
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MOST_HEAD_BYTES = 128 * 1024
+"""So long may request line and headers be together; what comes with the end of an earlier body is not counted."""
+
+HEAD_S = 30.0
+"""So long they may take."""
+
+BODY_S = 60.0
+"""So long a body may pause while the server waits for it."""
+
+
+class _Part(Enum):
+    NOTHING = 0
+    HEAD = 1
+    BODY = 2
+
+
+class PatientHttp(HttpToolsProtocol):
+    """Uvicorn's protocol with bounds for what is not complete."""
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        self._part = _Part.NOTHING
+        self._head_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """See ``asyncio.Protocol``."""
+        before = self._part
+        super().data_received(data)
+        if self._part is _Part.HEAD:
+            self._head_bytes = self._head_bytes + len(data) if before is _Part.HEAD else 0
+            if self._head_bytes > MOST_HEAD_BYTES:
+                self._refuse(f"request line and headers are longer than {MOST_HEAD_BYTES} bytes")
+            elif before is not _Part.HEAD or self._timer is None:
+                self._wait(HEAD_S)
+        elif self._part is _Part.BODY:
+            self._wait(BODY_S)
+        else:
+            self._forget()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See ``asyncio.Protocol``."""
+        self._forget()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """Begin with request line and headers."""
+        self._part = _Part.HEAD
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Go on with the body."""
+        self._part = _Part.BODY
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Wait for nothing more."""
+        self._part = _Part.NOTHING
+        super().on_message_complete()
+
+    def _wait(self, longest_s: float) -> None:
+        self._forget()
+        self._timer = self.loop.call_later(longest_s, self._too_slow)
+
+    def _forget(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        if self._part is _Part.HEAD:
+            self._refuse(f"request line and headers took longer than {HEAD_S:.0f} seconds")
+        elif self.flow.read_paused:
+            self._wait(BODY_S)  # it is the server that is slow
+        else:
+            self.transport.close()
+
+    def _refuse(self, reason: str) -> None:
+        self._forget()
+        if not self.transport.is_closing():
+            self.send_400_response(reason)
