@@ -15,6 +15,9 @@ from engine.query.stopping import Stop
 
 MOST_CHILDREN = 4
 MOST_IDLE = 1
+OPTIONS = ("-P", "-m", "engine.query.child")
+"""Nothing in the folder where the server was started takes the place of a module."""
+
 _TURN_S = 0.1
 _DIED = "query error: the process of this query has died, perhaps for lack of memory"
 
@@ -27,8 +30,7 @@ class Child:
         with theirs:
             command = [
                 sys.executable,
-                "-m",
-                "engine.query.child",
+                *OPTIONS,
                 str(theirs.fileno()),
                 str(memory_bytes),
                 str(threads),
