@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from engine.storage.parquet import ParquetBuilder
 from engine.storage.ranges import Range, Times, common, joined
 from engine.storage.slices import DEFAULT_LIMITS, SliceLimits, plan_files
 from engine.storage.table import FrozenRows, SchemaSource, TableData
+
+SYNC_BYTES = 4 * 2**20
+"""A larger file is synced in parts of this size: the sync of an acknowledgement waits for what the disk has to do before."""
 
 
 @dataclass(slots=True)
@@ -174,7 +178,7 @@ class FileWriter:
         first, last = spans[0][0], spans[-1][1]
         window = first // self._config.window_ns * self._config.window_ns
         name = f"{window}.{interval[0]:020d}-{interval[1]:020d}.{crc32c:08x}.parquet"
-        self._write_synced(folder / name, data)
+        write_synced(self._disk, folder / name, data)
         return FileEntry(
             name=name,
             table_id=schema.table_id,
@@ -189,15 +193,23 @@ class FileWriter:
             schema_version=schema.version,
         )
 
-    def _write_synced(self, path: Path, data: memoryview) -> None:
-        try:
-            self._disk.write(path, data)
-            self._disk.sync_file(path)
-        except OSError:
-            # A disk that is full shall not fill up with what was tried.
-            if self._disk.exists(path):
-                self._disk.remove(path)
-            raise
+
+def write_synced(disk: Disk, path: Path, data: memoryview, part_bytes: int = SYNC_BYTES) -> None:
+    """Make the new file ``path`` hold ``data``, synced in parts of ``part_bytes``; if that fails, it is removed."""
+    try:
+        if len(data) <= part_bytes:
+            disk.write(path, data)
+            disk.sync_file(path)
+            return
+        with closing(disk.open_append(path)) as file:
+            for start in range(0, len(data), part_bytes):
+                file.write_at(start, data[start : start + part_bytes])
+                file.sync()
+    except OSError:
+        # A disk that is full shall not fill up with what was tried.
+        if disk.exists(path):
+            disk.remove(path)
+        raise
 
 
 def _with_hole(taken: Taken, dead_rows: int) -> FileEntry:
