@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Stop:
-    """The handle of one query by which any thread may end it, once; see docs/adr/0023.
+    """The handle of one query by which any thread may end it, once; see docs/adr/0021.
 
     What the query does in DataFusion is done inside ``run``; what it does elsewhere is ended by ``on_stop``.
     """
