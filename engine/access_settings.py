@@ -1,7 +1,7 @@
-"""The settings of who may come in, rows of the table of settings."""
+"""The settings of who may come in, by which token and with which encryption: rows of the table of settings."""
 
 from engine.model.bind import parse_bind
-from engine.setting import Setting, flag, folder_or_file
+from engine.setting import Setting, choice, flag, folder_or_file
 
 OPENABLE = ("health", "ping", "metrics", "ready", "pprof", "node_stop")
 """What may be open to everybody; the last three are the product's, and name nothing here."""
@@ -62,4 +62,19 @@ ACCESS_SETTINGS: tuple[Setting, ...] = (
         "File to which that address is written once the server listens there.",
         unset="no such file",
     ),
+    Setting(
+        "tls-key",
+        folder_or_file,
+        None,
+        "File of the private key, PEM, for TLS on the one port; needs --tls-cert.",
+        unset="no TLS",
+    ),
+    Setting(
+        "tls-cert",
+        folder_or_file,
+        None,
+        "File of the certificate, PEM, with those that lead to its authority; needs --tls-key.",
+        unset="no TLS",
+    ),
+    choice("tls-minimum-version", ("tls-1.2", "tls-1.3"), "tls-1.2", "Oldest version of TLS that is spoken."),
 )

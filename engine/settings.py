@@ -122,21 +122,6 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     *ACCESS_SETTINGS,
     Setting(
-        "tls-key",
-        folder_or_file,
-        None,
-        "File of the private key, PEM, for TLS on the one port; needs --tls-cert.",
-        unset="no TLS",
-    ),
-    Setting(
-        "tls-cert",
-        folder_or_file,
-        None,
-        "File of the certificate, PEM, with those that lead to its authority; needs --tls-key.",
-        unset="no TLS",
-    ),
-    choice("tls-minimum-version", ("tls-1.2", "tls-1.3"), "tls-1.2", "Oldest version of TLS that is spoken."),
-    Setting(
         "tcp-listener-file-path",
         folder_or_file,
         None,
