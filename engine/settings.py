@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.access_settings import ACCESS_SETTINGS
+from engine.data_settings import DATA_SETTINGS
 from engine.errors import InvalidRequest
 from engine.model.bind import Bind, parse_bind
-from engine.model.durations import NS_PER_SECOND, format_duration, parse_duration
 from engine.model.sizes import MEGABYTE
 from engine.model.trigger_spec import RunKind
+from engine.plugin_settings import PLUGIN_SETTINGS
 from engine.setting import (
     PREFIX,
     Secret,
@@ -21,45 +22,17 @@ from engine.setting import (
     folder_or_file,
     memory_size,
     positive_count,
-    positive_seconds,
     seconds,
     seconds_or_off,
     size_of_at_least,
-    size_or_off,
 )
 from engine.store_settings import STORE_SETTINGS
-
-
-def _chunk_duration(text: str) -> int:
-    allowed_ns = [minutes * 60 * NS_PER_SECOND for minutes in (1, 5, 10)]
-    duration_ns = parse_duration(text)
-    if duration_ns not in allowed_ns:
-        words = ", ".join(format_duration(ns) for ns in allowed_ns)
-        raise ValueError(f"invalid gen1 duration {text}. Must be one of {words}")
-    return duration_ns
 
 
 def _node_id(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", text):
         raise ValueError("expected letters, digits, '.', '_', '-' (not first), at most 200: it names a folder")
     return text
-
-
-def _repository(text: str) -> str:
-    if not re.match(r"(?:https?|file)://.", text):
-        raise ValueError("expected a URL that begins with http://, https:// or file://")
-    return text
-
-
-_KINDS: dict[str, RunKind] = {"wal": "wal", "wal_flush": "wal", "schedule": "schedule", "request": "request"}
-
-
-def _kinds(text: str) -> frozenset[RunKind]:
-    words = re.split(r"[\s,]+", text.strip())
-    unknown = [word for word in words if word not in _KINDS]
-    if unknown:
-        raise ValueError(f"'{unknown[0]}' is not one of {', '.join(_KINDS)}")
-    return frozenset(_KINDS[word] for word in words)
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -129,238 +102,8 @@ SETTINGS: tuple[Setting, ...] = (
         unset="no such file",
         variables=("INFLUXDB3_TCP_LISTENER_FILE_PATH", "INFLUXDB3_TCP_LISTINER_FILE_PATH"),
     ),
-    Setting(
-        "plugin-dir",
-        folder_or_file,
-        None,
-        "Folder of the plugins; turns the Processing engine on.",
-        unset="the Processing engine is off",
-    ),
-    Setting(
-        "virtual-env-location",
-        folder_or_file,
-        None,
-        "Virtual environment that plugins import packages from; made if it is missing.",
-        unset=".venv in the folder of the plugins",
-        variables=("VIRTUAL_ENV",),
-    ),
-    choice(
-        "package-manager",
-        ("discover", "pip", "uv", "disabled"),
-        "discover",
-        "What installs packages for plugins; `discover` takes pip if it can be used, else uv; `disabled` refuses to "
-        "install any.",
-    ),
-    Setting(
-        "plugin-repo",
-        _repository,
-        "https://raw.githubusercontent.com/influxdata/influxdb3_plugins/main/",
-        "Where plugins whose name begins with `gh:` come from; `{revision}` in it stands for what follows an `@` in the name.",
-    ),
-    choice(
-        "plugin-isolation",
-        ("shared", "trigger", "embedded"),
-        "shared",
-        "Where plugins run: in a process that they share, in one for each trigger, or (for debuggers and tests) inside "
-        "the server.",
-    ),
-    Setting(
-        "plugin-timeout",
-        seconds_or_off,
-        None,
-        "Longest time for a run of a plugin, where its trigger does not say another; `off` sets none.",
-        unit="s",
-        unset="runs may take as long as they like",
-    ),
-    Setting(
-        "plugin-max-memory",
-        size_or_off,
-        None,
-        "Memory that the process of each trigger may use, where it does not say another; it then has one of its own.",
-        unit="bytes",
-        unset="no limit",
-    ),
-    Setting(
-        "plugin-max-cpu",
-        seconds_or_off,
-        None,
-        "CPU time for a run of a plugin, where its trigger does not say another; it then has a process of its own.",
-        unit="s",
-        unset="no limit",
-    ),
-    Setting(
-        "plugin-max-rows-per-run",
-        count_or_off,
-        None,
-        "Most rows that a run on written data is given, where its trigger does not say another; a larger write is given "
-        "whole.",
-        unset="no limit but what is read at a time",
-    ),
-    Setting(
-        "plugin-freeze-timeout",
-        positive_seconds,
-        "10s",
-        "A process of plugins that gives no sign of life for so long is ended.",
-        unit="s",
-    ),
-    Setting(
-        "plugin-cache-size",
-        size_of_at_least(8 * MEGABYTE),
-        "64mb",
-        "Size of the values that a trigger may keep in its cache, and all triggers together in the global one; "
-        "what was not used for longest goes first.",
-        unit="bytes",
-    ),
-    Setting(
-        "async-trigger-concurrency-limit",
-        positive_count,
-        "8",
-        "Most runs of one asynchronous trigger side by side.",
-    ),
-    Setting(
-        "restrict-plugin-triggers-to",
-        _kinds,
-        "wal,schedule,request",
-        "Kinds of triggers that may be created: wal, schedule, request, separated by commas or blanks.",
-    ),
-    Setting(
-        "last-cache-eviction-interval",
-        positive_seconds,
-        "10s",
-        "How often last-value caches let go of the memory of what has expired; it is not shown any more at once.",
-        unit="s",
-    ),
-    Setting(
-        "last-cache-max-rows",
-        positive_count,
-        "1000000",
-        "Rows that a last-value cache holds at most; above that those go that came first.",
-    ),
-    Setting(
-        "distinct-cache-eviction-interval",
-        positive_seconds,
-        "10s",
-        "How often distinct-value caches let go of the memory of what is too old; it is not shown any more at once.",
-        unit="s",
-    ),
-    Setting(
-        "wal-flush-interval",
-        seconds,
-        "100ms",
-        "Longest time that what nobody waits for, such as log lines of plugins, gathers before it goes to the disk. "
-        "Writes never wait for it: they go at once, together with all that came while the disk was busy.",
-        unit="s",
-    ),
-    Setting(
-        "wal-segment-size",
-        size_of_at_least(64 * 1024),
-        "64mb",
-        "Size at which a file of the log is closed and the next one begun.",
-        unit="bytes",
-    ),
-    Setting(
-        "wal-max-buffered-writes",
-        positive_count,
-        "100000",
-        "Most writes that wait for their answer at the same time; further ones are refused, and told to try again.",
-        other_names=("wal-max-write-buffer-size",),
-    ),
-    Setting(
-        "wal-max-buffered-size",
-        size_of_at_least(MEGABYTE),
-        "256mb",
-        "Size of the bodies of writes that wait for their answer at the same time; further ones are refused, and told "
-        "to try again.",
-        unit="bytes",
-    ),
-    Setting(
-        "min-free-space",
-        size_of_at_least(0),
-        "256mb",
-        "Space that stays free on the disk of the data directory. With less than that writes are refused, with less "
-        "than twice that the log does not wait for triggers that fell behind, below four times there is a warning.",
-        unit="bytes",
-    ),
-    Setting(
-        "wal-retention-size",
-        size_of_at_least(MEGABYTE),
-        "10gb",
-        "Size of the log up to which it waits for triggers that fell behind.",
-        unit="bytes",
-    ),
-    Setting(
-        "wal-retention-age",
-        positive_seconds,
-        "7days",
-        "Age up to which the log waits for triggers that fell behind.",
-        unit="s",
-    ),
-    Setting(
-        "internal-retention-age",
-        positive_seconds,
-        "7days",
-        "How long it is kept what plugins logged and how their runs went.",
-        unit="s",
-    ),
-    Setting(
-        "internal-retention-size",
-        size_of_at_least(MEGABYTE),
-        "1gb",
-        "How much of that is kept; the oldest goes first.",
-        unit="bytes",
-    ),
-    Setting(
-        "dead-letter-retention-age",
-        positive_seconds,
-        "30days",
-        "How long dead letters are kept.",
-        unit="s",
-    ),
-    Setting(
-        "dead-letter-retention-size",
-        size_of_at_least(MEGABYTE),
-        "1gb",
-        "How much of them is kept; the oldest go first.",
-        unit="bytes",
-    ),
-    Setting(
-        "retention-check-interval",
-        positive_seconds,
-        "30m",
-        "How often files are removed all of whose rows are older than their retention period; such rows are not shown any "
-        "more at once.",
-        unit="s",
-    ),
-    Setting(
-        "hard-delete-default-duration",
-        seconds,
-        "72h",
-        "How long after its deletion the data of a database or table goes, unless the deletion says otherwise.",
-        unit="s",
-    ),
-    Setting(
-        "delete-grace-period",
-        seconds,
-        "24h",
-        "How long after its data the name of a deleted database or table goes.",
-        unit="s",
-    ),
-    Setting(
-        "force-snapshot-mem-size",
-        size_of_at_least(MEGABYTE, memory_size),
-        "128mb",
-        "Size of the rows in memory at which they are written to Parquet files: megabytes, a size with its unit, "
-        "or a percentage of the memory.",
-        unit="bytes",
-        other_names=("force-snapshot-mem-threshold",),
-    ),
-    Setting(
-        "gen1-duration",
-        _chunk_duration,
-        "10m",
-        "Span of time whose rows of a table stand in one chunk: 1m, 5m or 10m.",
-        unit="ns",
-    ),
+    *PLUGIN_SETTINGS,
+    *DATA_SETTINGS,
     Setting(
         "exec-mem-pool-size",
         size_of_at_least(MEGABYTE, memory_size),
