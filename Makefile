@@ -9,7 +9,7 @@ FUZZ_S ?= 60
 SOAK_S ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-all test-plugins test-clients crash chaos fuzz lint bench soak clean
+.PHONY: help setup demo test test-fast test-all test-plugins test-clients crash chaos fuzz lint docs bench soak clean
 
 $(BIN)/influxdb3: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,9 @@ crash: $(BIN)/influxdb3 ## Kill server and host again and again under load: ROUN
 
 chaos: $(BIN)/influxdb3 ## Let hostile plugins rage beside steady writers and good triggers: CHAOS_S=600 make chaos
 	CHAOS_S=$(CHAOS_S) $(BIN)/python -m pytest tests/e2e/test_chaos.py -s
+
+docs: $(BIN)/influxdb3 ## Make the documentation as a site in build/docs; a warning is an error
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q docs build/docs
 
 fuzz: $(BIN)/influxdb3 ## Look for bodies, parameters and log files that break the server: FUZZ_S=600 make fuzz
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
