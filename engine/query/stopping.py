@@ -62,11 +62,6 @@ class Stop:
             if self._reason is not None and end is not None:
                 end()
 
-    @property
-    def is_at_work(self) -> bool:
-        """Return whether a thread is inside ``run`` now."""
-        return self._running is not None
-
     def check(self) -> None:
         """Raise the reason for which the query is to end, if there is one."""
         if self._reason is not None:

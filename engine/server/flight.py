@@ -1,7 +1,8 @@
 """Queries over Arrow Flight: ``DoGet`` with a JSON ticket, at a socket of this machine."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -13,13 +14,16 @@ from engine.errors import (
     EngineError,
     Forbidden,
     InvalidRequest,
+    QueryCancelled,
     QueryFailed,
     Unauthorized,
     Unavailable,
 )
-from engine.query.executor import QueryResult
+from engine.query.stopping import Stop
 from engine.runtime import Engine
-from engine.server.tickets import parse_ticket
+from engine.server.flight_rows import attended
+from engine.server.tickets import Asked, parse_ticket
+from engine.server.workers import MOST_QUERIES
 
 logger = logging.getLogger(__name__)
 
@@ -36,15 +40,22 @@ class FlightServer(fl.FlightServerBase):  # type: ignore[misc]  # pyarrow has no
     def __init__(self, engine: Engine, path: str) -> None:
         super().__init__(fl.Location.for_grpc_unix(path), middleware={"authentication": _Authentication(engine)})
         self._engine = engine
+        self._pool = ThreadPoolExecutor(MOST_QUERIES, "flight-query")
 
     def do_get(self, context: fl.ServerCallContext, ticket: fl.Ticket) -> fl.FlightDataStream:
-        """Run the query of ``ticket``; its rows are made while they are sent."""
+        """Run the query of ``ticket``; its rows are made while they are sent, and it ends when its client leaves."""
         with _told():
             asked = parse_ticket(ticket.ticket)
             logger.debug("flight query database=%s", asked.database)
-            result = self._engine.query(asked.database, asked.sql, asked.params)
-            schema = hydrated(result.schema)
-        return fl.GeneratorStream(schema, _messages(result, schema))
+            stop = Stop()
+            made = attended(self._pool, _made(self._engine, asked, stop), stop, context.is_cancelled)
+            schema = next(item for item in made if isinstance(item, pa.Schema))
+        return fl.GeneratorStream(schema, _messages(made, schema))
+
+    def shutdown(self) -> None:
+        """Take no more calls; return when those under way have ended."""
+        super().shutdown()
+        self._pool.shutdown(wait=False)
 
 
 def hydrated(schema: pa.Schema) -> pa.Schema:
@@ -94,6 +105,7 @@ STATUS: dict[type[EngineError], type[Exception]] = {
     EngineError: fl.FlightInternalError,
     InvalidRequest: InvalidArgument,
     QueryFailed: InvalidArgument,
+    QueryCancelled: fl.FlightUnavailableError,
     AuthorizationMalformed: fl.FlightUnauthenticatedError,
     Unauthorized: fl.FlightUnauthenticatedError,
     Forbidden: fl.FlightUnauthorizedError,
@@ -114,13 +126,23 @@ def _told() -> Iterator[None]:
         raise fl.FlightInternalError("internal error") from None
 
 
-def _messages(result: QueryResult, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of ``result`` with the types of ``schema``; the query ends when Flight lets go of the generator."""
-    with _told(), result:
+def _made(engine: Engine, asked: Asked, stop: Stop) -> Generator[pa.Schema | pa.RecordBatch]:
+    """Yield the columns of a query as clients see them, and then its rows in messages."""
+    with engine.query(asked.database, asked.sql, asked.params, stop) as result:
+        schema = hydrated(result.schema)
+        yield schema
         for batch in result.batches:
             for part in split(batch):
                 columns = [c if c.type == f.type else c.cast(f.type) for c, f in zip(part.columns, schema, strict=True)]
                 yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _messages(made: Iterator[pa.RecordBatch | None], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield what is ``made``, and a message without rows where a client, or who is between, may wonder whether any come."""
+    nothing = pa.RecordBatch.from_pylist([], schema=schema)
+    with _told():
+        for batch in made:
+            yield nothing if batch is None else batch
 
 
 def _plain(type_: pa.DataType) -> pa.DataType:

@@ -23,14 +23,14 @@ class FlightClient:
     def __exit__(self, *_: object) -> None:
         self.connection.close()
 
-    def get(self, ticket: bytes) -> fl.FlightStreamReader:
-        """Return what ``DoGet`` gives for the bytes of a ticket."""
-        options = fl.FlightCallOptions(timeout=WAIT_S, headers=self._headers)
+    def get(self, ticket: bytes, wait_s: float = WAIT_S) -> fl.FlightStreamReader:
+        """Return what ``DoGet`` gives for the bytes of a ticket; the client leaves after ``wait_s`` seconds."""
+        options = fl.FlightCallOptions(timeout=wait_s, headers=self._headers)
         return self.connection.do_get(fl.Ticket(ticket), options)
 
-    def ask(self, sql: str, database: str = "foo", **more: Any) -> fl.FlightStreamReader:
+    def ask(self, sql: str, database: str = "foo", wait_s: float = WAIT_S, **more: Any) -> fl.FlightStreamReader:
         """Return the stream of a query."""
-        return self.get(json.dumps({"database": database, "sql_query": sql} | more).encode())
+        return self.get(json.dumps({"database": database, "sql_query": sql} | more).encode(), wait_s)
 
     def rows(self, sql: str, **more: Any) -> pa.Table:
         """Return all rows of a query."""

@@ -86,7 +86,7 @@ def test_a_stopped_query_frees_the_processors() -> None:
 
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run)
-        eventually(lambda: stop.is_at_work)
+        eventually(lambda: not cpu_stands_still())
         stop.stop(LEFT)
         assert isinstance(running.exception(20), QueryCancelled)
     eventually(cpu_stands_still)

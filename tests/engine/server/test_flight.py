@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,9 +11,11 @@ from engine.server.flight import hydrated, split
 from tests.support.engines import eventually, open_engine, write
 from tests.support.flight import FlightClient
 from tests.support.listening import listening
+from tests.support.processes import cpu_stands_still
 
 TEXTS = pa.dictionary(pa.int32(), pa.string())
 MANY = "SELECT a.value AS a, b.value AS b FROM generate_series(1, 100000) a, generate_series(1, 10000) b"
+SILENT = "SELECT count(*) FROM generate_series(1, 1000000000000) WHERE value < 0"
 
 
 @pytest.fixture
@@ -26,6 +29,12 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 def client(engine: Engine) -> Iterator[FlightClient]:
     with listening(engine) as url, FlightClient(url) as connected:
         yield connected
+
+
+def database_id(engine: Engine) -> int:
+    database = engine.catalog.state.database("foo")
+    assert database is not None
+    return database.database_id
 
 
 @pytest.mark.parametrize(
@@ -84,6 +93,27 @@ def test_a_query_ends_when_its_client_goes(client: FlightClient) -> None:
     del stream
     running = "SELECT count(*) AS n FROM system.queries WHERE running AND query_text NOT LIKE '%system.queries%'"
     eventually(lambda: client.rows(running)["n"].to_pylist() == [0])
+
+
+def test_a_query_ends_when_its_client_goes_before_the_first_row(client: FlightClient) -> None:
+    client.rows("SELECT 1")  # DataFusion is there
+    with pytest.raises(fl.FlightTimedOutError):
+        client.ask(SILENT, wait_s=0.3)
+    asked = "SELECT phase, query_type FROM system.queries WHERE query_text LIKE '%1000000000000%' LIMIT 1"
+    eventually(lambda: client.rows(asked).to_pylist() == [{"phase": "cancel", "query_type": "sql"}])
+    eventually(cpu_stands_still)
+
+
+def test_the_end_of_the_server_ends_queries_without_rows(engine: Engine) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with listening(engine) as url:
+            client = FlightClient(url)
+            asking = pool.submit(client.ask, SILENT)
+            eventually(
+                lambda: [r.phase for r in engine.query_log.records(database_id(engine))] == ["physically_planned"]
+            )
+        assert isinstance(asking.exception(20), fl.FlightError)
+    eventually(cpu_stands_still)
 
 
 def test_the_end_of_the_server_ends_calls_that_nobody_reads(engine: Engine) -> None:
