@@ -39,6 +39,9 @@ class Setting:
         other_names: further names of the option, from other versions of the product.
         variables: the environment variables, the first one that is set counts; empty = made from the names.
         choices: the words that are allowed, where there is a fixed set.
+        short: another form of the option, such as ``-v``.
+        is_flag: the option takes no value.
+        is_count: the option takes no value, and counts how often it is there.
     """
 
     name: str
@@ -50,7 +53,9 @@ class Setting:
     other_names: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+    short: str = ""
     is_flag: bool = False
+    is_count: bool = False
 
     @property
     def attribute(self) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 from engine.access_settings import ACCESS_SETTINGS
 from engine.data_settings import DATA_SETTINGS
 from engine.errors import InvalidRequest
+from engine.log_settings import LOG_SETTINGS
 from engine.model.bind import Bind, parse_bind
+from engine.model.log_filter import LogFilter, filter_of_verbosity
 from engine.model.sizes import MEGABYTE
 from engine.model.trigger_spec import RunKind
 from engine.plugin_settings import PLUGIN_SETTINGS
@@ -126,13 +128,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Longest time that a query may take, until its last row has gone out, such as 30s; 'off' is no limit.",
         unit="s",
     ),
-    choice(
-        "log-filter",
-        ("error", "warn", "info", "debug"),
-        "info",
-        "The least serious lines that the server's log shows.",
-        variables=("INFLUXDB3_LOG_FILTER", "LOG_FILTER"),
-    ),
+    *LOG_SETTINGS,
     *STORE_SETTINGS,
     Setting(
         "shutdown-timeout",
@@ -215,7 +211,11 @@ class Settings:
     exec_mem_pool_size_bytes: int
     query_log_size: int
     query_timeout_s: float | None
-    log_filter: str
+    log_filter: LogFilter
+    verbose: int
+    disable_log_filter_noise_reduction: bool
+    log_format: str
+    log_destination: str
     bucket: str | None
     aws_access_key_id: Secret | None
     aws_secret_access_key: Secret | None
@@ -246,6 +246,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.plugin_dir and not self.virtual_env_location:
             object.__setattr__(self, "virtual_env_location", self.plugin_dir / ".venv")
+        if self.verbose:
+            object.__setattr__(self, "log_filter", filter_of_verbosity(self.verbose))
 
     @classmethod
     def resolve(

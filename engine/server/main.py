@@ -23,7 +23,7 @@ from engine.server.door import AsgiApp, Door
 from engine.server.first_bytes import first_bytes_of
 from engine.server.grpc import GrpcSide
 from engine.server.listener import BACKLOG, bound_address, open_listener, write_address
-from engine.server.logs import set_up_logging
+from engine.server.logs import LogStyle, set_up_logging
 from engine.server.tls import tls_context
 from engine.settings import Settings
 
@@ -53,7 +53,8 @@ def run(settings: Settings, outside: "Outside | None" = None) -> int:
 
     ``outside`` is what the engine works on, ``None`` = this machine.
     """
-    set_up_logging(settings.log_filter)
+    style = LogStyle(settings.log_format, settings.log_destination, settings.disable_log_filter_noise_reduction)
+    set_up_logging(settings.log_filter, style)
     # DataFusion's runtime reads it when the first query comes.
     os.environ.setdefault("TOKIO_WORKER_THREADS", str(max(QUERY_THREADS, 2 * (os.cpu_count() or 1))))
     try:

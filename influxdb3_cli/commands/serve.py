@@ -38,12 +38,17 @@ def command(**options: object) -> None:
 
 def _parameter(setting: Setting) -> inspect.Parameter:
     """Return ``setting`` as a parameter that Typer makes an option of."""
-    options = [f"--{name}" for name in (setting.name, *setting.other_names)]
-    metavar = "|".join(setting.choices) or "VALUE"
+    options = [f"--{name}" for name in (setting.name, *setting.other_names)] + [setting.short] * bool(setting.short)
+    metavar = None if setting.is_count else "|".join(setting.choices) or "VALUE"
     variables = ", ".join(setting.environment)
     otherwise = setting.unset if setting.default is None else setting.default
-    info = typer.Option(*options, metavar=metavar, help=f"{setting.help} [env var: {variables}; default: {otherwise}]")
-    annotation = Annotated[bool | None, info] if setting.is_flag else Annotated[str | None, info]
+    text = f"{setting.help} [env var: {variables}; default: {otherwise}]"
+    info = typer.Option(*options, metavar=metavar, help=text, count=setting.is_count)
+    annotation: object = Annotated[str | None, info]
+    if setting.is_flag:
+        annotation = Annotated[bool | None, info]
+    elif setting.is_count:
+        annotation = Annotated[int | None, info]
     name = setting.name.replace("-", "_")
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 

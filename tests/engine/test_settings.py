@@ -5,6 +5,7 @@ import pytest
 
 from engine.errors import InvalidRequest
 from engine.model.bind import Bind
+from engine.model.log_filter import parse_log_filter
 from engine.setting import machine_memory_bytes
 from engine.settings import SETTINGS, Settings
 
@@ -61,7 +62,10 @@ def test_every_row_explains_itself(setting):
         ("dead_letter_retention_age_s", 30 * 86_400.0),
         ("dead_letter_retention_size_bytes", 1024**3),
         ("gen1_duration_ns", 600 * 10**9),
-        ("log_filter", "info"),
+        ("log_filter", parse_log_filter("info")),
+        ("log_format", "full"),
+        ("log_destination", "stdout"),
+        ("verbose", 0),
         ("shutdown_timeout_s", 30.0),
     ],
 )
@@ -122,7 +126,9 @@ def test_option_environment_file_default_in_this_order(sources, expected):
         ("force-snapshot-mem-size", "70", "force_snapshot_mem_size_bytes", 70 * MB),
         ("force-snapshot-mem-threshold", "70mb", "force_snapshot_mem_size_bytes", 70 * MB),
         ("gen1-duration", "300s", "gen1_duration_ns", 300 * 10**9),
-        ("log-filter", "Debug", "log_filter", "debug"),
+        ("log-filter", "Debug,engine.wal=warn", "log_filter", parse_log_filter("Debug,engine.wal=warn")),
+        ("verbose", "2", "log_filter", parse_log_filter("debug")),
+        ("log-format", "LOGFMT", "log_format", "logfmt"),
     ],
 )
 def test_values_are_read_with_their_units(name, text, attribute, expected):
@@ -140,7 +146,9 @@ def test_values_are_read_with_their_units(name, text, attribute, expected):
         ("INFLUXDB3_TCP_LISTINER_FILE_PATH", "/tmp/a", "tcp_listener_file_path", Path("/tmp/a")),
         ("INFLUXDB3_PLUGIN_DIR", "/plugins", "plugin_dir", Path("/plugins")),
         ("VIRTUAL_ENV", "/venv", "virtual_env_location", Path("/venv")),
-        ("LOG_FILTER", "warn", "log_filter", "warn"),
+        ("LOG_FILTER", "warn", "log_filter", parse_log_filter("warn")),
+        ("LOG_FORMAT", "json", "log_format", "json"),
+        ("LOG_DESTINATION", "stderr", "log_destination", "stderr"),
         ("INFLUXDB3_EXEC_MEM_POOL_BYTES", "90", "exec_mem_pool_size_bytes", 90 * MB),
     ],
 )
@@ -236,7 +244,10 @@ def test_a_refusal_quotes_the_value_and_says_where_it_stands(sources, text):
         ("wal-retention-age", "none"),
         ("force-snapshot-mem-size", "0"),
         ("exec-mem-pool-size", "101%"),
-        ("log-filter", "trace"),
+        ("log-filter", "loud"),
+        ("log-format", "xml"),
+        ("log-destination", "file"),
+        ("verbose", "much"),
         ("shutdown-timeout", "-1s"),
     ],
 )
@@ -266,11 +277,11 @@ def test_a_share_of_memory_is_one_of_what_the_process_may_use():
 
 
 def test_settings_for_tests_stay_in_their_folder(tmp_path):
-    settings = Settings.for_tests(tmp_path, plugin_dir=tmp_path / "plugins", log_filter="debug")
+    settings = Settings.for_tests(tmp_path, plugin_dir=tmp_path / "plugins", node_id="n1")
     assert settings.data_dir == tmp_path / "data"
     assert settings.http_bind == Bind("127.0.0.1", 0)
     assert settings.virtual_env_location == tmp_path / "plugins" / ".venv"
-    assert (settings.without_auth, settings.log_filter) == (True, "debug")
+    assert (settings.without_auth, settings.node_id) == (True, "n1")
 
 
 def test_settings_cannot_be_changed():

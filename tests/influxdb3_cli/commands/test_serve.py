@@ -44,6 +44,12 @@ def test_options_are_handed_on_as_typed(cli: RunCli, started: list[Mapping[str, 
     ]
 
 
+@pytest.mark.parametrize(("words", "count"), [(["-v"], 1), (["-vvv"], 3), (["-v", "--verbose"], 2)])
+def test_more_v_show_more(cli: RunCli, started: list[Mapping[str, object]], words: list[str], count: int) -> None:
+    assert cli("serve", *words).code == 0
+    assert given(started[0]) == {"verbose": count}
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "error"),
     [
