@@ -4,11 +4,12 @@ import logging
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import pyarrow as pa
 import pyarrow.flight as fl
 
+from engine.auth.tokens import presented_token
 from engine.errors import (
     AuthorizationMalformed,
     EngineError,
@@ -38,7 +39,11 @@ class FlightServer(fl.FlightServerBase):  # type: ignore[misc]  # pyarrow has no
     """Answers ``DoGet`` from ``engine`` at the socket ``path``, in threads of its own, from the time it is made."""
 
     def __init__(self, engine: Engine, path: str) -> None:
-        super().__init__(fl.Location.for_grpc_unix(path), middleware={"authentication": _Authentication(engine)})
+        super().__init__(
+            fl.Location.for_grpc_unix(path),
+            auth_handler=_Handshake(),
+            middleware={"authentication": _Authentication(engine)},
+        )
         self._engine = engine
         self._pool = ThreadPoolExecutor(MOST_QUERIES, "flight-query")
 
@@ -78,11 +83,49 @@ class _Authentication(fl.ServerMiddlewareFactory):  # type: ignore[misc]  # pyar
         super().__init__()
         self._tokens = engine.tokens
 
-    def start_call(self, info: fl.CallInfo, headers: dict[str, list[str]]) -> None:
-        """Accept a call, or end it with ``UNAUTHENTICATED``."""
-        presented = next(iter(headers.get("authorization", ())), None)
+    def start_call(self, info: fl.CallInfo, headers: dict[str, list[str]]) -> "_TokenOfHandshake | None":
+        """Accept a call, or end it with ``UNAUTHENTICATED``; a handshake is told the token of its header."""
+        presented = next((value.encode(errors="replace") for value in headers.get("authorization", ())), None)
         with _told():
-            self._tokens.authenticate(None if presented is None else presented.encode(errors="replace"))
+            self._tokens.authenticate(presented)
+            token = presented_token(presented) if info.method == fl.FlightMethod.HANDSHAKE else None
+        return None if token is None else _TokenOfHandshake(token)
+
+
+class _TokenOfHandshake(fl.ServerMiddleware):  # type: ignore[misc]  # pyarrow has no types
+    """Tells a client the token that it is to send from now on; it may have sent it as a password."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__()
+        self._token = token
+
+    def sending_headers(self) -> dict[str, str]:
+        """Return what the answer's headers have besides."""
+        return {"authorization": f"Bearer {self._token}"}
+
+
+class _Words(Protocol):
+    """One end of a handshake."""
+
+    def read(self) -> bytes: ...
+
+    def write(self, message: bytes) -> None: ...
+
+
+class _Handshake(fl.ServerAuthHandler):  # type: ignore[misc]  # pyarrow has no types
+    """Answers ``Handshake`` with the client's own words; who may come in is for ``_Authentication`` to say."""
+
+    def authenticate(self, outgoing: _Words, incoming: _Words) -> None:
+        """Echo a first message, if there is one."""
+        try:
+            payload = incoming.read()
+        except OSError:
+            return  # the client has said all that it has to say in its header
+        outgoing.write(payload)
+
+    def is_valid(self, token: bytes) -> bytes:
+        """Name nobody; ``token`` is what a client made of the handshake's answer."""
+        return b""
 
 
 class _WithoutTraceback:

@@ -2,19 +2,26 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.flight as fl
 import pytest
 
+from engine.server.read_info import TYPE_URL
 from tests.conformance.checklist import row
 from tests.support.engines import open_engine, write
 from tests.support.flight import FlightClient
 from tests.support.listening import listening
+from tests.support.protobuf import message
 
 LINES = "cpu,host=a,region=us usage=0.5,cores=4i 1000\ncpu,host=b usage=1.5,cores=8i 2000"
+
+
+def in_any(content: bytes) -> bytes:
+    return message([(1, TYPE_URL), (2, content)])
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +44,15 @@ def test_do_get(client: FlightClient, name: str) -> None:
     assert {field.name: str(field.type) for field in table.schema} == types
     assert table["host"].to_pylist() == ["a", "b"]
     assert table["region"].to_pylist() == ["us", None]
+
+
+@row("S153")
+@pytest.mark.parametrize("wrap", [bytes, in_any], ids=["bare", "any"])
+def test_do_get_with_a_message(client: FlightClient, wrap: Callable[[bytes], bytes]) -> None:
+    ticket = message(
+        [(1, "foo"), (2, "SELECT host FROM cpu WHERE cores = $n"), (3, 1), (6, message([(1, "n"), (5, 8)]))]
+    )
+    assert client.get(wrap(ticket)).read_all()["host"].to_pylist() == ["b"]
 
 
 @row("S153")
@@ -69,6 +85,49 @@ def test_tokens(tmp_path: Path) -> None:
         for right in (f"Bearer {token}", f"Token {token}", f"Basic {basic}"):
             with FlightClient(url, right) as client:
                 assert client.rows("SELECT 1 AS one", database="_internal")["one"].to_pylist() == [1]
+
+
+class Said(fl.ClientAuthHandler):  # type: ignore[misc]  # pyarrow has no types
+    """A client that says something in its handshake, and keeps the answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard = b""
+
+    def authenticate(self, outgoing: Any, incoming: Any) -> None:
+        outgoing.write(b"who is there?")
+        self.heard = incoming.read()
+
+    def get_token(self) -> bytes:
+        return self.heard
+
+
+@row("S165")
+def test_a_handshake_with_a_password_gives_the_token(tmp_path: Path) -> None:
+    with open_engine(tmp_path, without_auth=False) as engine, listening(engine) as url:
+        token = engine.tokens.create_admin().token
+        with FlightClient(url) as client:
+            name, value = client.connection.authenticate_basic_token("anybody", token)
+            assert (name.lower(), value) == (b"authorization", f"Bearer {token}".encode())
+            with pytest.raises(fl.FlightUnauthenticatedError):
+                client.connection.authenticate_basic_token("anybody", "wrong")
+        with FlightClient(url, f"Bearer {token}") as client:
+            assert client.rows("SELECT 1 AS one", database="_internal")["one"].to_pylist() == [1]
+
+
+@row("S165")
+def test_a_handshake_is_echoed_and_opens_nothing(tmp_path: Path) -> None:
+    with open_engine(tmp_path, without_auth=False) as engine, listening(engine) as url:
+        token = engine.tokens.create_admin().token
+        with FlightClient(url, f"Bearer {token}") as client:
+            said = Said()
+            client.connection.authenticate(
+                said, fl.FlightCallOptions(headers=[(b"authorization", b"Bearer " + token.encode())])
+            )
+            assert said.heard == b"who is there?"
+            assert client.rows("SELECT 1 AS one", database="_internal")["one"].to_pylist() == [1]
+        with FlightClient(url) as client, pytest.raises(fl.FlightUnauthenticatedError):
+            client.connection.authenticate(Said())
 
 
 @row("S166")

@@ -5,6 +5,7 @@ import pytest
 
 from engine.errors import InvalidRequest, QueryNotSupported
 from engine.server.tickets import INVALID_TICKET, Asked, parse_ticket
+from tests.support.protobuf import message
 
 SQL = {"sql_query": "SELECT 1"}
 
@@ -38,6 +39,8 @@ def test_members(members: dict[str, Any], params: dict[str, Any] | None) -> None
         pytest.param(b'{"database":"foo"}', id="no-query"),
         pytest.param(b'{"sql_query":"SELECT 1"}', id="no-database"),
         pytest.param(b'{"database":"foo","sql_query":"SELECT $a","params":{"a":[1]}}', id="a-list-as-parameter"),
+        pytest.param(message([(2, "SELECT 1")]), id="a-message-without-database"),
+        pytest.param(message([(1, "foo"), (2, "SELECT 1")])[:-1], id="a-message-that-is-cut-off"),
     ],
 )
 def test_what_is_no_ticket(data: bytes) -> None:
@@ -53,3 +56,14 @@ def test_influxql_is_refused_in_plain_words() -> None:
 def test_an_unknown_type_is_quoted() -> None:
     with pytest.raises(InvalidRequest, match="'graphql' is not one of sql, influxql"):
         parse_ticket(b'{"database":"foo","sql_query":"x","query_type":"graphql"}')
+
+
+def test_a_message_is_a_ticket_too() -> None:
+    params = message([(1, "a"), (4, 7)])
+    assert parse_ticket(message([(1, "foo"), (2, "SELECT $a"), (6, params)])) == Asked("foo", "SELECT $a", {"a": 7})
+
+
+@pytest.mark.parametrize(("kind", "name"), [(2, "InfluxQL"), (3, "FlightSQL")])
+def test_what_messages_ask_besides_is_refused_in_plain_words(kind: int, name: str) -> None:
+    with pytest.raises(QueryNotSupported, match=f"not implemented: {name}"):
+        parse_ticket(message([(1, "foo"), (3, kind)]))
