@@ -13,6 +13,7 @@ html_title = project
 extensions = ["myst_parser", "docs.generator.site"]
 myst_heading_anchors = 4
 exclude_patterns = ["generator"]
+smartquotes = False  # `--option` shall stay as it is
 suppress_warnings = ["misc.highlighting_failure"]  # output of commands is not always of the language it stands for
 
 html_theme = "furo"

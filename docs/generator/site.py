@@ -1,14 +1,22 @@
 """The Sphinx extension of the site: plain Markdown pages become what Sphinx needs, ``index.md`` the tree of pages."""
 
+import logging
 import re
 from collections.abc import Callable
 from typing import Any
 
 from pygments.lexers.special import TextLexer
 
-from docs.generator import changelog
+from docs.generator import changelog, commands, endpoints, functions, metrics, settings
 
-GENERATED: dict[str, Callable[[], str]] = {"changelog": changelog.markdown}
+GENERATED: dict[str, Callable[[], str]] = {
+    "changelog": changelog.markdown,
+    "commands": commands.markdown,
+    "endpoints": endpoints.markdown,
+    "functions": functions.markdown,
+    "metrics": metrics.markdown,
+    "settings": settings.markdown,
+}
 """What stands for a block ``{generated} NAME`` of a page."""
 
 PAGES_ABOVE = {"../CHANGELOG.md": "changelog.md", "../README.md": "index.md"}
@@ -53,6 +61,7 @@ def _read(app: Any, page: str, source: list[str]) -> None:
 
 def setup(app: Any) -> dict[str, bool]:
     """Tell Sphinx what this extension does."""
+    logging.getLogger("engine").setLevel(logging.WARNING)  # Sphinx prints what is logged
     app.add_lexer("lp", TextLexer)  # line protocol is shown as it is
     app.connect("source-read", _read)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -38,12 +38,12 @@ def exposition(engine: Engine, figures: ServerFigures) -> bytes:
     from prometheus_client.openmetrics.exposition import generate_latest
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Families(engine, figures))
+    registry.register(Families(engine, figures))
     text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # the library types only its core
     return text
 
 
-class _Families:
+class Families:
     """Collects what is known when it is asked (the protocol of a Prometheus collector)."""
 
     def __init__(self, engine: Engine, figures: ServerFigures) -> None:

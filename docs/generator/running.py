@@ -1,0 +1,16 @@
+"""An engine that runs while the reference is made, for what only a running one knows."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.runtime import Engine
+from engine.settings import Settings
+
+
+@contextmanager
+def running_engine() -> Iterator[Engine]:
+    """Run an engine without plugins in a folder that is removed after it."""
+    with tempfile.TemporaryDirectory() as folder, Engine.open(Settings.for_tests(Path(folder))) as engine:
+        yield engine
