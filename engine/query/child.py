@@ -1,16 +1,12 @@
 """A query process: runs one query after the other, and is killed to end one."""
 
-import contextlib
-import os
-import select
 import socket
 import sys
-import threading
 from functools import partial
-from pathlib import Path
 
 from datafusion.catalog import Table
 
+from engine.child_process import open_parent, send_frame
 from engine.errors import EngineError
 from engine.query.deep_stack import call_with_deep_stack
 from engine.query.failures import executing, planning
@@ -24,23 +20,16 @@ from engine.query.frames import (
     encode_batches,
     encode_error,
     receive_job,
-    send_frame,
 )
 from engine.query.ports import TableSnapshot
 from engine.query.session import Session
 from engine.query.sql_text import EASY_LENGTH
 
-OOM_SCORE = "800"
-"""When memory is short, the kernel ends this process before plugin hosts, and those before the server."""
-
 
 def main() -> None:
     """Serve the socket whose descriptor is the first argument, with this memory (bytes) and as many threads."""
     fd, memory_bytes, threads = (int(text) for text in sys.argv[1:4])
-    sock = socket.socket(fileno=fd)
-    threading.Thread(target=_end_with_server, args=(fd,), daemon=True).start()
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
+    sock = open_parent(fd)
     session = Session(memory_bytes, threads)
     while job := receive_job(sock):
         try:
@@ -48,14 +37,6 @@ def main() -> None:
             call_with_deep_stack(answer) if len(job.sql) > EASY_LENGTH else answer()
         except EngineError as error:
             send_frame(sock, FAILED, encode_error(error))
-
-
-def _end_with_server(fd: int) -> None:
-    """End with the other side of the socket, also in the midst of a query."""
-    watch = select.poll()
-    watch.register(fd, select.POLLRDHUP)
-    watch.poll()
-    os._exit(0)
 
 
 def _answer(sock: socket.socket, session: Session, job: Job) -> None:

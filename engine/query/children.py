@@ -1,65 +1,29 @@
 """The query processes of a server: those at work, and one that is kept for the next query."""
 
-import os
-import socket
-import subprocess
-import sys
 import threading
 import weakref
 
 import pyarrow as pa
 
+from engine.child_process import ChildProcess, receive_frame
 from engine.errors import EngineError, QueryFailed
-from engine.query.frames import BATCH, FAILED, SCHEMA, Job, decode_batches, decode_error, receive_frame, send_job
+from engine.query.frames import BATCH, FAILED, SCHEMA, Job, decode_batches, decode_error, send_job
 from engine.query.stopping import Stop
 
 MOST_CHILDREN = 4
 MOST_IDLE = 1
-OPTIONS = ("-P", "-m", "engine.query.child")
-"""Nothing in the folder where the server was started takes the place of a module."""
+_MODULE = "engine.query.child"
 
 _TURN_S = 0.1
 _DIED = "query error: the process of this query has died, perhaps for lack of memory"
 
 
-class Child:
-    """One query process."""
-
-    def __init__(self, memory_bytes: int, threads: int) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            command = [
-                sys.executable,
-                *OPTIONS,
-                str(theirs.fileno()),
-                str(memory_bytes),
-                str(threads),
-            ]
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
-        self.socket = ours
-
-    @property
-    def pid(self) -> int:
-        """Return the id of the process."""
-        return self._process.pid
-
-    def kill(self) -> None:
-        """End the process at once."""
-        self._process.kill()
-
-    def reap(self) -> None:
-        """End the process and wait until it is gone."""
-        self.kill()
-        self._process.wait()
-        self.socket.close()
-
-
 class ChildStream:
     """The rows of one query that runs in a process of its own."""
 
-    def __init__(self, children: "Children", child: Child, stop: Stop) -> None:
+    def __init__(self, children: "Children", child: ChildProcess, stop: Stop) -> None:
         self._children = children
-        self._child: Child | None = child
+        self._child: ChildProcess | None = child
         self._stop = stop
 
     def begin(self, job: Job) -> pa.Schema:
@@ -82,7 +46,7 @@ class ChildStream:
         """Let go of the process, which ends if it is not at its end."""
         self._give_back(is_idle=False)
 
-    def _receive(self, wanted: bytes) -> pa.Buffer | None:
+    def _receive(self, wanted: bytes) -> bytearray | None:
         assert self._child is not None
         try:
             kind, body = receive_frame(self._child.socket)
@@ -92,7 +56,7 @@ class ChildStream:
             return body
         self._give_back(is_idle=True)
         if kind == FAILED:
-            raise decode_error(body.to_pybytes())
+            raise decode_error(body)
         return None
 
     def _broken(self) -> EngineError:
@@ -120,7 +84,7 @@ class Children:
         self._threads = threads
         self._turns = threading.BoundedSemaphore(MOST_CHILDREN)
         self._lock = threading.Lock()
-        self._idle: list[Child] = []
+        self._idle: list[ChildProcess] = []
         self._is_closed = False
         weakref.finalize(self, _reap_all, self._idle)
 
@@ -136,7 +100,7 @@ class Children:
         stop.on_stop(child.kill)
         return ChildStream(self, child, stop)
 
-    def give_back(self, child: Child, *, is_idle: bool) -> None:
+    def give_back(self, child: ChildProcess, *, is_idle: bool) -> None:
         """Take a process back that has answered, or is to end."""
         with self._lock:
             is_kept = is_idle and len(self._idle) < MOST_IDLE and not self._is_closed
@@ -152,16 +116,16 @@ class Children:
             self._is_closed = True
             _reap_all(self._idle)
 
-    def _take(self) -> Child:
+    def _take(self) -> ChildProcess:
         with self._lock:
             while self._idle:
                 child = self._idle.pop()
-                if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                if child.is_alive:
                     return child
                 child.reap()
-        return Child(self._memory_bytes, self._threads)
+        return ChildProcess(_MODULE, str(self._memory_bytes), str(self._threads))
 
 
-def _reap_all(children: list[Child]) -> None:
+def _reap_all(children: list[ChildProcess]) -> None:
     while children:
         children.pop().reap()

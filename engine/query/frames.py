@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -67,22 +67,6 @@ def receive_job(sock: socket.socket) -> Job | None:
     return job
 
 
-def send_frame(sock: socket.socket, kind: bytes, body: Any = b"") -> None:
-    """Send one part of an answer."""
-    sock.sendall(_HEAD.pack(kind, memoryview(body).nbytes))
-    sock.sendall(body)
-
-
-def receive_frame(sock: socket.socket) -> tuple[bytes, pa.Buffer]:
-    """Return the kind of the next part of an answer and its content.
-
-    Raises:
-        EOFError: the other side has ended.
-    """
-    kind, size = _HEAD.unpack(_exactly(sock, _HEAD.size))
-    return kind, pa.py_buffer(_exactly(sock, size))
-
-
 def encode_batches(schema: pa.Schema, *batches: pa.RecordBatch) -> pa.Buffer:
     """Return ``batches`` as bytes; each such text stands alone, with its dictionaries."""
     sink = pa.BufferOutputStream()
@@ -92,9 +76,9 @@ def encode_batches(schema: pa.Schema, *batches: pa.RecordBatch) -> pa.Buffer:
     return sink.getvalue()
 
 
-def decode_batches(data: pa.Buffer) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+def decode_batches(data: bytearray) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """Return what ``encode_batches`` was given."""
-    reader = pa.ipc.open_stream(data)
+    reader = pa.ipc.open_stream(pa.py_buffer(data))
     return reader.schema, iter(reader)
 
 
@@ -103,21 +87,9 @@ def encode_error(error: EngineError) -> bytes:
     return pickle.dumps((type(error).__name__, str(error)))
 
 
-def decode_error(body: bytes) -> EngineError:
+def decode_error(body: bytes | bytearray) -> EngineError:
     """Return what ``encode_error`` was given."""
     name, text = pickle.loads(body)
     kind = getattr(errors, name, QueryFailed)
     error: EngineError = kind(text)
     return error
-
-
-def _exactly(sock: socket.socket, size: int) -> bytearray:
-    data = bytearray(size)
-    view = memoryview(data)
-    at = 0
-    while at < size:
-        count = sock.recv_into(view[at:])
-        if not count:
-            raise EOFError
-        at += count
-    return data
