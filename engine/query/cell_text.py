@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import numpy as np
 import pyarrow as pa
 
 from engine.columns import compute as pc
 from engine.errors import QueryFailed
-from engine.query.number_text import float_json, float_text
+from engine.query.number_text import float_json, float_text, is_plain, is_plain_json, plain_text
 from engine.query.temporal_text import temporal_text
 from engine.query.text_arrays import bytes_of, joined, repeated, with_nulls_of
 
+MOST_NAMES_KEPT = 64
 _FIRST_PRINTABLE = 0x20
 _SHORT_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _ESCAPES = {chr(c): f"\\u{c:04x}" for c in range(_FIRST_PRINTABLE)} | _SHORT_ESCAPES
@@ -19,24 +21,24 @@ _ESCAPES = {chr(c): f"\\u{c:04x}" for c in range(_FIRST_PRINTABLE)} | _SHORT_ESC
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """The texts of an array, null where it is; ``quote`` belongs on both sides of each.
+    """The texts of an array, null where it is.
 
-    With ``codes``, ``once`` holds each text once, and they say where which one stands.
+    Attributes:
+        around: gives the texts between two others, which may be empty.
+        quote: belongs on both sides of each text.
+        has_nulls: whether any text is null.
+        is_pliant: whether texts around cost next to nothing, so that it is not worth while to join them later.
     """
 
-    once: pa.Array
+    around: Callable[[str, str], pa.Array]
     quote: str = ""
-    codes: pa.Array | None = None
+    has_nulls: bool = False
+    is_pliant: bool = False
 
     @property
     def text(self) -> pa.Array:
         """Return the texts without their quotes."""
-        return self._everywhere(self.once)
-
-    @property
-    def has_nulls(self) -> bool:
-        """Return whether any text is null."""
-        return bool(self.once.null_count or (self.codes is not None and self.codes.null_count))
+        return self.around("", "")
 
     def quoted(self) -> pa.Array:
         """Return the texts with their quotes."""
@@ -44,11 +46,7 @@ class Cells:
 
     def between(self, start: str, end: str) -> pa.Array:
         """Return the texts with their quotes between ``start`` and ``end``."""
-        start, end = start + self.quote, self.quote + end
-        return self._everywhere(joined(start, self.once, end) if start or end else self.once)
-
-    def _everywhere(self, once: pa.Array) -> pa.Array:
-        return once if self.codes is None else once.take(self.codes)
+        return self.around(start + self.quote, self.quote + end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +54,7 @@ class _Style:
     quote: str
     null: str
     separator: str
+    is_plain: Callable[[pa.Array], bool]
     float_text: Callable[[pa.Array], pa.Array]
     escaped: Callable[[pa.Array], pa.Array]
     members: Callable[[Sequence[str], Sequence[pa.Array]], pa.Array]
@@ -85,22 +84,26 @@ def json_objects(names: Sequence[str], columns: Sequence[pa.Array], before: str 
     members right of it in front; otherwise all carry it behind them, and the last one is cut off.
     """
     cells = [json_cells(column) for column in columns]
-    keys = [json_escaped(pa.array([name]))[0].as_py() for name in names]
+    keys = _escaped_names(tuple(names))
     anchor = next((i for i, cell in enumerate(cells) if not cell.has_nulls), len(cells))
-    pieces: list[pa.Array | str] = []
+    pieces: list[Cells | pa.Array | str] = []
     for i, (key, cell) in enumerate(zip(keys, cells, strict=True)):
         start = ("," if i > anchor else "") + f'"{key}":'
         end = "," if i < anchor else ""
         if cell.has_nulls:
             pieces.append(pc.fill_null(cell.between(start, end), ""))
-        elif cell.codes is not None:
-            pieces.append(cell.between(start, end))  # joined for each text once, not for each row
         else:
-            pieces += [start + cell.quote, cell.text, cell.quote + end]
+            pieces += [start + cell.quote, cell, cell.quote + end]
     if anchor < len(cells):
-        return joined(f"{before}{{", *_merged(pieces), f"}}{after}")
-    members = pc.utf8_slice_codeunits(joined(*pieces), 0, -1) if pieces else pa.array([], pa.string())
+        return _side_by_side([f"{before}{{", *pieces, f"}}{after}"])
+    members = pc.utf8_slice_codeunits(_side_by_side(pieces), 0, -1) if pieces else pa.array([], pa.string())
     return joined(f"{before}{{", members, f"}}{after}")
+
+
+@lru_cache(MOST_NAMES_KEPT)
+def _escaped_names(names: tuple[str, ...]) -> list[str]:
+    escaped: list[str] = json_escaped(pa.array(names, pa.string())).to_pylist()
+    return escaped
 
 
 def json_escaped(text: pa.Array) -> pa.Array:
@@ -115,9 +118,26 @@ def json_escaped(text: pa.Array) -> pa.Array:
     return text
 
 
-def _merged(pieces: Sequence[pa.Array | str]) -> list[pa.Array | str]:
+def _side_by_side(pieces: Sequence[Cells | pa.Array | str]) -> pa.Array:
+    """Return the texts that ``pieces`` make; what is constant goes into pliant neighbours, for each piece takes its time."""
+    merged, found = _merged(pieces), list[pa.Array | str]()
+    for i, piece in enumerate(merged):
+        if not isinstance(piece, Cells):
+            found.append(piece)
+            continue
+        start = end = ""
+        if piece.is_pliant:
+            start = found.pop() if found and isinstance(found[-1], str) else ""
+            behind = merged[i + 1] if i + 1 < len(merged) else ""
+            if isinstance(behind, str):
+                end, merged[i + 1 : i + 2] = behind, [""]
+        found.append(piece.around(start, end))
+    return joined(*[piece for piece in found if not (isinstance(piece, str) and piece == "")])
+
+
+def _merged(pieces: Sequence[Cells | pa.Array | str]) -> list[Cells | pa.Array | str]:
     """Return ``pieces`` with neighbouring constants made one."""
-    merged: list[pa.Array | str] = []
+    merged: list[Cells | pa.Array | str] = []
     for piece in pieces:
         if isinstance(piece, str) and merged and isinstance(merged[-1], str):
             merged[-1] += piece
@@ -133,18 +153,24 @@ def _cells(values: pa.Array, style: _Style) -> Cells:
     if (pa.types.is_floating(type_) or pa.types.is_timestamp(type_)) and (coded := repeated(values)) is not None:
         return _dictionary_cells(coded, style)
     if _is_text(type_):
-        return Cells(style.escaped(values.cast(pa.string())), style.quote)
+        return _cells_of(style.escaped(values.cast(pa.string())), style.quote)
+    if style.is_plain(values):
+        return Cells(partial(plain_text, values), "", bool(values.null_count), is_pliant=True)
     if pa.types.is_floating(type_):
-        return Cells(style.float_text(values))
-    if pa.types.is_integer(type_) or pa.types.is_boolean(type_) or pa.types.is_null(type_):
-        return Cells(values.cast(pa.string()))
+        return _cells_of(style.float_text(values))
+    if pa.types.is_null(type_):
+        return _cells_of(values.cast(pa.string()))
     if pa.types.is_temporal(type_) or type_ == pa.month_day_nano_interval():
-        return Cells(temporal_text(values), style.quote)
+        return _cells_of(temporal_text(values), style.quote)
     if pa.types.is_decimal(type_):
-        return Cells(_decimal_text(values))
+        return _cells_of(_decimal_text(values))
     if pa.types.is_nested(type_) and not pa.types.is_union(type_):
-        return Cells(with_nulls_of(_nested_text(values, style), values))
-    return Cells(_hex_text(values), style.quote)
+        return _cells_of(with_nulls_of(_nested_text(values, style), values))
+    return _cells_of(_hex_text(values), style.quote)
+
+
+def _cells_of(texts: pa.Array, quote: str = "") -> Cells:
+    return Cells(lambda start, end: joined(start, texts, end) if start or end else texts, quote, bool(texts.null_count))
 
 
 def _is_text(type_: pa.DataType) -> bool:
@@ -155,7 +181,8 @@ def _dictionary_cells(values: pa.DictionaryArray, style: _Style) -> Cells:
     if len(values.dictionary) > len(values):
         return _cells(values.dictionary_decode(), style)
     once = _cells(values.dictionary, style)
-    return Cells(once.text, once.quote, values.indices)
+    has_nulls = once.has_nulls or bool(values.indices.null_count)
+    return Cells(lambda start, end: once.around(start, end).take(values.indices), once.quote, has_nulls, is_pliant=True)
 
 
 def _decimal_text(values: pa.Array) -> pa.Array:
@@ -218,5 +245,5 @@ def _as_it_is(text: pa.Array) -> pa.Array:
     return text
 
 
-_JSON = _Style('"', "null", ",", float_json, json_escaped, json_objects, _json_pairs)
-_DISPLAY = _Style("", "", ", ", float_text, _as_it_is, _display_members, _display_pairs)
+_JSON = _Style('"', "null", ",", is_plain_json, float_json, json_escaped, json_objects, _json_pairs)
+_DISPLAY = _Style("", "", ", ", is_plain, float_text, _as_it_is, _display_members, _display_pairs)

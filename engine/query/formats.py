@@ -113,7 +113,10 @@ class _Csv:
 
 
 def _csv_rows(batch: pa.RecordBatch) -> pa.Array:
-    cells = [_csv_quoted(pc.fill_null(display_text(column), "")) for column in batch.columns]
+    texts = [pc.fill_null(display_text(column), "") for column in batch.columns]
+    # Numbers and times hold nothing that needs quotes.
+    bare = [pa.types.is_primitive(column.type) for column in batch.columns]
+    cells = [text if is_bare else _csv_quoted(text) for text, is_bare in zip(texts, bare, strict=True)]
     if len(cells) == 1:
         # A line without anything would not be a row.
         cells = [pc.if_else(pc.equal(cells[0], EMPTY), pa.scalar('""'), cells[0])]

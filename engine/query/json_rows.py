@@ -11,12 +11,11 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from engine.query.cell_text import json_cells, json_escaped
+from engine.query.cell_text import MOST_NAMES_KEPT, json_cells, json_escaped
 from engine.query.number_text import is_plain_json
 from engine.query.temporal_text import temporal_text
 from engine.query.text_arrays import repeated
 
-MOST_NAMES_KEPT = 64
 MOST_ROWS, MOST_VALUES = 1_024, 2**18
 """More at once cost as much as whole columns do (``cell_text.json_objects``), and msgspec keeps other threads waiting."""
 
@@ -54,10 +53,8 @@ def plain_values(column: pa.Array) -> list[Any]:
         return _objects(temporal_text(column)) if coded is None else _coded(coded, temporal_text(coded.dictionary))
     if _is_text(type_) or pa.types.is_boolean(type_):
         return _objects(column)
-    if pa.types.is_integer(type_):
+    if is_plain_json(column):
         return _objects(column, 0)
-    if pa.types.is_float64(type_) and is_plain_json(column):
-        return _objects(column, 0.0)
     texts = json_cells(column).quoted().to_pylist()
     return [msgspec.UNSET if text is None else msgspec.Raw(text.encode()) for text in texts]
 

@@ -3,7 +3,9 @@
 Both forms use the fewest digits that give the same float again; they differ in where the exponent begins.
 """
 
+from collections.abc import Sequence
 from math import isnan
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -44,10 +46,37 @@ def float_json(values: pa.Array) -> pa.Array:
     return with_nulls_of(text, values)
 
 
+def is_plain(values: pa.Array) -> bool:
+    """Return whether ``values`` are numbers or booleans that msgspec writes as ``float_text`` and Arrow do."""
+    return _is_whole(values.type) or bool(pa.types.is_float64(values.type) and np.isfinite(_known(values)).all())
+
+
 def is_plain_json(values: pa.Array) -> bool:
-    """Return whether all doubles among ``values`` are such that msgspec writes them as ``float_json`` does."""
-    sizes = np.abs((values.fill_null(0) if values.null_count else values).to_numpy(zero_copy_only=False))
+    """Return whether ``values`` are numbers or booleans that msgspec writes as ``float_json`` and Arrow do."""
+    if not pa.types.is_float64(values.type):
+        return _is_whole(values.type)
+    sizes = np.abs(_known(values))
     return bool(((sizes < _JSON_END) & ((sizes >= _LEAST_PLAIN) | (sizes == 0))).all())
+
+
+def plain_text(values: pa.Array, before: str, after: str) -> pa.Array:
+    """Return such values between ``before`` and ``after``, null where ``values`` is.
+
+    The texts around them cost next to nothing here; to join them later would cost as much as a column.
+    """
+    return with_nulls_of(_listed(_known(values).tolist(), before, after), values)
+
+
+def _is_whole(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(type_) or pa.types.is_boolean(type_))
+
+
+def _known(values: pa.Array) -> npt.NDArray[Any]:
+    """Return ``values`` with something in place of nulls."""
+    if values.null_count:
+        values = values.fill_null(False if pa.types.is_boolean(values.type) else 0)
+    known: npt.NDArray[Any] = values.to_numpy(zero_copy_only=False)
+    return known
 
 
 def _numbers(values: pa.Array) -> tuple[npt.NDArray[np.float64], Mask]:
@@ -64,13 +93,22 @@ def _numbers(values: pa.Array) -> tuple[npt.NDArray[np.float64], Mask]:
 
 def _shortest(numbers: npt.NDArray[np.float64]) -> pa.Array:
     """Return finite doubles as text: msgspec writes a list of them in the form of ``float_text``."""
-    if not len(numbers):
+    return _listed(numbers.tolist())
+
+
+def _listed(values: Sequence[object], before: str = "", after: str = "") -> pa.Array:
+    """Return ``values``, of which none is written with a comma, as msgspec writes them, between ``before`` and ``after``."""
+    if not len(values):
         return pa.array([], pa.string())
-    listed = msgspec.json.encode(numbers.tolist())[1:-1]
-    ends = np.flatnonzero(np.frombuffer(listed, np.uint8) == _COMMA)
-    offsets = np.concatenate([[0], ends - np.arange(len(ends)), [len(listed) - len(ends)]])
+    start, end = before.encode(), after.encode()
+    listed = msgspec.json.encode(values)[1:-1]
+    offsets = np.empty(len(values) + 1, np.int64)
+    offsets[0], offsets[-1] = 0, len(listed)
+    offsets[1:-1] = np.flatnonzero(np.frombuffer(listed, np.uint8) == _COMMA)
+    offsets[1:] += np.arange(len(values)) * (len(start) + len(end) - 1) + len(start) + len(end)
     # Taking the commas out is four times as fast with bytes as with a mask.
-    return text_from_bytes(np.frombuffer(listed.replace(b",", b""), np.uint8), offsets)
+    text = b"".join((start, listed.replace(b",", end + start), end))
+    return text_from_bytes(np.frombuffer(text, np.uint8), offsets)
 
 
 def _rust_exponent(values: pa.Array) -> pa.Array:

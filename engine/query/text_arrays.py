@@ -61,7 +61,7 @@ def repeated(values: pa.Array) -> pa.DictionaryArray | None:
     if len(values) < 2 * _SAMPLE or values.type.bit_width not in _INTEGERS:
         return None
     bits = values.view(_INTEGERS[values.type.bit_width])
-    if 2 * len(bits.slice(0, _SAMPLE).unique()) > _SAMPLE:
+    if 2 * len(set(bits.slice(0, _SAMPLE).to_pylist())) > _SAMPLE:
         return None
     coded = bits.dictionary_encode()
     if 2 * len(coded.dictionary) > len(values):

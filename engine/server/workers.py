@@ -81,11 +81,19 @@ class Pieces:
         self._pool = pool
         self._generator = generator
         self._making: Future[bytes | None] | None = None
+        self._ahead: Future[bytes | None] | None = None
+
+    def make_ahead(self) -> "Future[bytes | None]":
+        """Begin with the next piece, for which ``next`` will ask."""
+        if self._ahead is None:
+            self._ahead = self._making = self._pool.submit(next, self._generator, None)
+        return self._ahead
 
     async def next(self) -> bytes | None:
         """Return the next piece, ``None`` after the last one."""
-        self._making = self._pool.submit(next, self._generator, None)
-        return await asyncio.wrap_future(self._making)
+        making = self.make_ahead()
+        self._ahead = None
+        return await asyncio.wrap_future(making)
 
     def abandon(self) -> None:
         """Close the generator as soon as it is not at work: nobody wants the rest."""

@@ -102,10 +102,11 @@ async def _answer(context: Context, request: Request, query: SqlQuery) -> AnyRep
 
 
 async def _streamed(request: Request, first: bytes, pieces: Pieces, stop: Stop) -> AsyncGenerator[bytes]:
-    """Yield ``first`` and what follows; the query ends when the client leaves."""
+    """Yield ``first`` and what follows, each made while the one before is sent; the query ends when the client leaves."""
     piece: bytes | None = first
     try:
         while piece is not None:
+            pieces.make_ahead()
             yield piece
             piece = await request.unless_gone(pieces.next())
     finally:

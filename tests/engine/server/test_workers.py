@@ -96,6 +96,26 @@ def test_pieces_come_one_by_one() -> None:
     assert asyncio.run(go()) == [b"a", b"b", None]
 
 
+def test_one_piece_is_made_ahead() -> None:
+    made: list[bytes] = []
+
+    def make() -> Generator[bytes]:
+        for piece in (b"a", b"b", b"c"):
+            made.append(piece)
+            yield piece
+
+    async def go() -> list[bytes | None]:
+        with ThreadPoolExecutor(1) as pool:
+            pieces = Pieces(pool, make())
+            first = await pieces.next()
+            pieces.make_ahead().result(10)
+            pieces.make_ahead()
+            assert made == [b"a", b"b"]
+            return [first, *[await pieces.next() for _ in range(3)]]
+
+    assert asyncio.run(go()) == [b"a", b"b", b"c", None]
+
+
 @pytest.mark.parametrize("taken", [0, 1])
 def test_abandoned_pieces_are_closed_when_their_maker_is_not_at_work(taken: int) -> None:
     closed = threading.Event()
