@@ -15,6 +15,7 @@ from typer.main import get_command, get_group
 
 from influxdb3_cli import dotenv, output, process_list
 from influxdb3_cli.errors import CommandFailed
+from influxdb3_cli.grammar import Command, give_grammar
 from influxdb3_cli.process_list import tokens_in
 from influxdb3_cli.trust import give_trust, with_trust
 from influxdb3_cli.version import version_line
@@ -45,10 +46,11 @@ def _made(name: str) -> Any:
     one = typer.Typer(rich_markup_mode=None, add_completion=False)
     if isinstance(found, typer.Typer):
         give_trust(found)
+        give_grammar(found)
         one.add_typer(found, name=name)
         return get_group(one).commands[name]
     wide = {"max_content_width": _WIDEST_HELP}  # names of variables are long; a narrower terminal breaks them
-    one.command(name, hidden=name in _SHORT_NAMES, context_settings=wide)(with_trust(found))
+    one.command(name, cls=Command, hidden=name in _SHORT_NAMES, context_settings=wide)(with_trust(found))
     return get_command(one)
 
 

@@ -41,6 +41,8 @@ _ORDERED_BY = {
     "queries": "end2end_duration",
     "distinct_caches": "max_cardinality",
 }
+_ONLY = {"queries": "query_text !~ 'system[.]\"?queries|information_schema'"}
+"""Rows that are shown: of the queries not those that only ask for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ def table_query(name: str, select: list[str], order_by: list[str], limit: int) -
     table_name = name.replace('"', '""')
     order = order_by or [_ORDERED_BY[name]] if name in _ORDERED_BY else order_by
     clauses = [f'SELECT {", ".join(select) or "*"} FROM system."{table_name}"']
+    if name in _ONLY:
+        clauses.append(f"WHERE {_ONLY[name]}")
     if order:
         clauses.append(f"ORDER BY {', '.join(order)}")
     if limit:

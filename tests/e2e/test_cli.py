@@ -1,4 +1,4 @@
-"""The examples of the command line's specification, held against a real server."""
+"""Commands against a real server, and as real processes; the examples of the specification are in tests/conformance."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import threading
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,85 +85,6 @@ def rows(cli: RunCli, database: str, sql: str) -> list[dict[str, object]]:
     return found
 
 
-def test_databases_are_created_listed_and_deleted(cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows cli 9, 20 to 28 and 53."""
-    with serving(tmp_path / "fresh", "--without-auth") as fresh:
-        monkeypatch.setenv("INFLUXDB3_HOST_URL", fresh.url)
-        assert cli("create", "database", "foo").stdout == 'Database "foo" created successfully\n'
-        assert cli("create", "database", "bar").code == 0
-        assert re.findall(r"^\| (\S+) +\|$", cli("show", "databases").stdout, re.MULTILINE) == [
-            "iox::database",
-            "_internal",
-            "bar",
-            "foo",
-        ]
-        names = [{"iox::database": name} for name in ("_internal", "bar", "foo")]
-        assert json.loads(cli("show", "databases", "--format", "json").stdout) == names
-        assert cli("show", "databases", "--format", "csv").stdout == "iox::database\n_internal\nbar\nfoo\n\n"
-        lines = cli("show", "databases", "--format", "jsonl").stdout.split()
-        assert [json.loads(line) for line in lines] == names
-
-        question = "Are you sure you want to delete \"foo\"? Enter 'yes' or 'y' to confirm\n"
-        declined = cli("delete", "database", "foo", stdin="\n")
-        assert (declined.code, declined.stdout) == (1, "")
-        assert declined.stderr == f"{question}Delete command failed: Cannot proceed without confirmation\n"
-        deleted = cli("delete", "database", "foo", stdin="yes\n")
-        assert (deleted.code, deleted.stdout, deleted.stderr) == (
-            0,
-            'Database "foo" deleted successfully\n',
-            question,
-        )
-        assert "foo-" in cli("show", "databases", "--show-deleted").stdout
-        assert "foo" not in cli("show", "databases").stdout
-        assert cli("delete", "database", "bar", "--yes").stdout == 'Database "bar" deleted successfully\n'
-        gone = cli("delete", "database", "gone", stdin="yes\n")
-        assert (gone.code, "404" in gone.stderr) == (1, True)
-        assert cli("show", "plugins", "--format", "json").stdout == "[]\n"
-
-
-def test_a_bad_name_is_refused(connected: RunCli) -> None:
-    """Row cli 11."""
-    result = connected("create", "database", "_foo_bar")
-    assert (result.code, "db name did not start with a number or letter" in result.stderr) == (1, True)
-
-
-def test_tables_are_created_and_deleted(connected: RunCli, database: str) -> None:
-    """Rows cli 31 to 36."""
-    create = ("create", "table", "--database", database, "bar", "--tags", "one,two,three")
-    fields = ("--fields", "four:utf8,five:uint64,six:float64,seven:int64,eight:bool")
-    assert connected(*create, *fields).stdout == f'Table "{database}"."bar" created successfully\n'
-    assert rows(connected, database, "SELECT * FROM bar") == []
-    again = connected(*create, *fields)
-    exists = "server responded with error [409 Conflict]: attempted to create a resource that already exists"
-    assert (again.code, again.stderr) == (1, f"Create command failed: {exists}\n")
-    deleted = connected("delete", "table", "bar", "--database", database, stdin="yes\n")
-    assert (deleted.code, deleted.stdout) == (0, f'Table "{database}"."bar" deleted successfully\n')
-    gone = connected("delete", "table", "gone", "--database", database, stdin="yes\n")
-    assert (gone.code, "404" in gone.stderr) == (1, True)
-
-
-def test_what_is_written_can_be_queried(connected: RunCli, database: str, tmp_path: Path) -> None:
-    """Rows cli 41 to 44."""
-    written = connected("write", "-d", database, "--quiet", stdin=LINES)
-    assert (written.code, written.stdout, written.stderr) == (0, "", "")
-    assert rows(connected, database, "SELECT * FROM bar") == ROWS
-    (tmp_path / "f.lp").write_text(LINES.replace("bar", "from_file"))
-    (tmp_path / "q.sql").write_text("SELECT * FROM from_file")
-    assert connected("write", "-d", database, "--quiet", "--file", "f.lp").code == 0
-    queried = connected("query", "-d", database, "--format", "json", "--file", "q.sql")
-    assert json.loads(queried.stdout) == ROWS
-    assert connected("write", "-d", database, "--quiet", "--gzip", stdin=LINES.replace("bar", "packed")).code == 0
-    assert rows(connected, database, "SELECT * FROM packed") == ROWS
-
-
-def test_a_write_tells_its_progress(connected: RunCli, database: str) -> None:
-    """Row cli 45."""
-    result = connected("write", "-d", database, "cpu a=1")
-    pattern = r"  \d+ms: 1 request \(\S+ requests/sec\), 1 lines \(\d+ lines/s\), 7B \(\S+/s\)\n"
-    assert (result.code, result.stdout) == (0, "")
-    assert re.fullmatch(pattern, result.stderr)
-
-
 def test_large_input_arrives_whole(connected: RunCli, database: str) -> None:
     lines = "".join(f"m,host=h{number % 7} f={number}i {number + 1}\n" for number in range(5000))
     result = connected("write", "-d", database, "-p", "ns", "--max-request-size", "10000", stdin=lines)
@@ -172,24 +92,6 @@ def test_large_input_arrives_whole(connected: RunCli, database: str) -> None:
     assert rows(connected, database, "SELECT count(*) AS n, sum(f) AS total FROM m") == [
         {"n": 5000, "total": sum(range(5000))}
     ]
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        pytest.param([], "1970-01-01T00:00:01", id="guessed"),
-        pytest.param(["-p", "s"], "1970-01-01T00:00:01", id="s"),
-        pytest.param(["-p", "ms"], "1970-01-01T00:00:00.001", id="ms"),
-        pytest.param(["-p", "us"], "1970-01-01T00:00:00.000001", id="us"),
-        pytest.param(["-p", "ns"], "1970-01-01T00:00:00.000000001", id="ns"),
-    ],
-)
-def test_a_precision_is_the_unit_of_timestamps(
-    connected: RunCli, database: str, options: list[str], expected: str
-) -> None:
-    """Row cli 48."""
-    assert connected("write", "-d", database, "-q", *options, "x,name=n v=42 1").code == 0
-    assert rows(connected, database, "SELECT time FROM x") == [{"time": expected}]
 
 
 def test_bad_lines_are_told_and_good_ones_kept(connected: RunCli, database: str) -> None:
@@ -207,25 +109,6 @@ def test_an_unknown_database_is_told(connected: RunCli) -> None:
     assert result.code == 1
     assert "[404 Not Found]" in result.stderr
     assert "database not found: nowhere" in result.stderr
-
-
-def test_system_tables_can_be_shown(connected: RunCli, database: str) -> None:
-    """Rows cli 49 to 52."""
-    assert connected("show", "system", "table-list").code == 2
-    empty = connected("show", "system", "--database", database, "table", "processing_engine_triggers")
-    assert (empty.code, empty.stdout) == (0, "++\n++\n")
-    listed = connected("show", "system", "--database", database, "table-list", "--format", "json")
-    names = [row["table_name"] for row in json.loads(listed.stdout)]
-    assert "processing_engine_logs" in names
-    assert names == sorted(names)
-    meow = connected("show", "system", "--database", database, "table", "meow")
-    quoted = ", ".join(f'"{name}"' for name in names)
-    assert (meow.code, meow.stderr) == (
-        1,
-        f"Show command failed: system table 'meow' not found: please use a valid system table name: [{quoted}]\n\n",
-    )
-    summary = connected("show", "system", "--database", database, "summary")
-    assert re.findall(r"^(\S+) summary:$", summary.stdout, re.MULTILINE) == names
 
 
 def test_triggers_are_created_with_arguments(connected: RunCli, database: str) -> None:
@@ -296,93 +179,6 @@ def test_an_uploaded_plugin_is_a_plugin(connected: RunCli, database: str, tmp_pa
     (tmp_path / "uploaded.py").write_text(PLUGIN)
     create = ("create", "trigger", "t", "-d", database, "--trigger-spec", "all_tables")
     assert connected(*create, "--path", "uploaded.py", "--upload").stdout == CREATED.format("t")
-
-
-def test_a_dry_run_shows_what_a_plugin_does(connected: RunCli, database: str) -> None:
-    """Rows cli 67 to 70."""
-    wal = ("test", "wal_plugin", "--database", database)
-    line = ("--lp", "test_input,tag1=a field1=1i 500", "--input-arguments", "arg1=x,host=s2")
-    done = connected(*wal, *line, "plugin.py")
-    answer = json.loads(done.stdout)
-    assert (done.code, list(answer), answer["errors"]) == (0, ["log_lines", "database_writes", "errors"], [])
-    assert "INFO: seen test_input {'arg1': 'x', 'host': 's2'}" in answer["log_lines"]
-    assert answer["database_writes"] == {database: ["seen,table=test_input rows=1i"]}
-    lacking = connected(*wal, *line, "only_schedule.py")
-    assert lacking.code == 1
-    assert json.loads(lacking.stdout)["errors"][0] == (
-        "error executing plugin: the process_writes function is not present in the plugin. "
-        "Should be defined as: process_writes(influxdb3_local, table_batches, args=None)"
-    )
-    schedule = ("--schedule", "*/5 * * * * *", "--input-arguments", "region=us-east")
-    called = connected("test", "schedule_plugin", "--database", database, *schedule, "plugin.py")
-    answer = json.loads(called.stdout)
-    assert (called.code, next(iter(answer)), answer["database_writes"], answer["errors"]) == (0, "trigger_time", {}, [])
-    assert "T" in answer["trigger_time"]
-    assert "INFO: args are {'region': 'us-east'}" in answer["log_lines"]
-    assert connected(*wal, "plugin.py").stderr == "Test command failed: either --lp or --file must be provided\n"
-    missing = connected(*wal, *line, "gone.py")
-    assert (missing.code, "Plugin error: " in missing.stderr) == (1, True)
-
-
-def test_the_first_token_is_shown_once(cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows cli 71, 72 and 76's counterpart: everything else needs the token."""
-    with serving(tmp_path / "locked") as locked:
-        monkeypatch.setenv("INFLUXDB3_HOST_URL", locked.url)
-        unknown = cli("show", "databases")
-        assert (unknown.code, "401 Unauthorized" in unknown.stderr) == (1, True)
-        created = cli("create", "token", "--admin")
-        plain = re.sub(r"\x1b\[\d+m", "", created.stdout)
-        assert (created.code, "New token created successfully!" in plain) == (0, True)
-        token = re.search(r"^Token: (apiv3_\S{86})$", plain, re.MULTILINE)
-        assert token is not None
-        again = cli("create", "token", "--admin")
-        taken = 'ApiError { code: 409, message: "token name already exists, _admin", error_code: None }'
-        assert (again.code, again.stdout) == (1, f"Failed to create token, error: {taken}\n")
-        assert cli("show", "databases", "--token", token[1]).code == 0
-        assert cli("show", "databases", "--token", "apiv3_wrong").code == 1
-
-
-def test_a_token_can_be_had_as_json(cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Row cli 73."""
-    with serving(tmp_path / "locked") as locked:
-        monkeypatch.setenv("INFLUXDB3_HOST_URL", locked.url)
-        created = json.loads(cli("create", "token", "--admin", "--format", "json").stdout)
-        assert list(created) == ["help_msg", "token"]
-        monkeypatch.setenv("INFLUXDB3_AUTH_TOKEN", created["token"])
-        assert cli("show", "databases").code == 0
-
-
-def test_a_server_without_tokens_makes_none(connected: RunCli) -> None:
-    """Row cli 76; the exit code differs."""
-    result = connected("create", "token", "--admin")
-    assert (result.code, 'code: 405, message: "endpoint disabled, started without auth"' in result.stdout) == (1, True)
-
-
-def test_packages_are_installed_or_the_reason_is_told(connected: RunCli, tmp_path: Path) -> None:
-    """Rows cli 84 and 85; a failed installation differs."""
-    assert connected("install", "package").code == 2
-    wheel = tmp_path / "cli_probe-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("cli_probe.py", "")
-        archive.writestr("cli_probe-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: cli-probe\nVersion: 1.0\n")
-        archive.writestr(
-            "cli_probe-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr("cli_probe-1.0.dist-info/RECORD", "cli_probe.py,,\n")
-    installed = connected("install", "package", str(wheel))
-    assert (installed.code, installed.stdout) == (0, "")
-    assert "Successfully installed cli" in installed.stderr
-    failed = connected("install", "package", str(tmp_path / "gone.whl"))
-    assert failed.code == 1
-    assert "\nInstall command failed: " in f"\n{failed.stderr}"
-
-
-def test_nobody_listens(cli: RunCli) -> None:
-    """Row cli 83."""
-    result = cli("show", "databases", "--host", "http://127.0.0.1:9")
-    url = "http://127.0.0.1:9/api/v3/configure/database"
-    assert (result.code, result.stdout) == (1, "")
-    assert result.stderr == f"Show command failed: failed to send GET {url} request: client error (Connect)\n"
 
 
 def test_help_loads_nothing_heavy() -> None:

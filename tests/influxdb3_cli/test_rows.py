@@ -14,6 +14,7 @@ TRIGGER = "/api/v3/configure/processing_engine_trigger"
 DATABASE = "/api/v3/configure/database"
 TABLE = "/api/v3/configure/table"
 TOKEN = "/api/v3/configure/token/admin"
+OTHERS = "WHERE query_text !~ 'system[.]\"?queries|information_schema'"
 EXISTS = "attempted to create a resource that already exists"
 ASK_FOO = "Are you sure you want to delete \"foo\"? Enter 'yes' or 'y' to confirm"
 ASK_CPU = "Are you sure you want to delete \"foo\".\"cpu\"? Enter 'yes' or 'y' to confirm"
@@ -212,7 +213,7 @@ ROWS = {
     "cli 49": Row("show system table-list", code=2, stderr="/Missing option '--database'/"),
     "cli 50": Row(
         "show system --database foo table queries",
-        query('SELECT * FROM system."queries"\nORDER BY end2end_duration\nLIMIT 100', "pretty"),
+        query(f'SELECT * FROM system."queries"\n{OTHERS}\nORDER BY end2end_duration\nLIMIT 100', "pretty"),
         Reply(body=b"++\n++"),
         stdout="++\n++",
     ),

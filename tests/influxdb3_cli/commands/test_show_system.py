@@ -4,6 +4,7 @@ from influxdb3_cli.commands.show_system import table_query
 from tests.support.cli import RunCli
 from tests.support.scripted_server import Reply, ScriptedServer
 
+OTHERS = "WHERE query_text !~ 'system[.]\"?queries|information_schema'"
 NAMES = b'[{"table_name":"last_caches"},{"table_name":"queries"}]'
 
 
@@ -11,7 +12,13 @@ NAMES = b'[{"table_name":"last_caches"},{"table_name":"queries"}]'
     ("name", "select", "order_by", "limit", "sql"),
     [
         ("cpu", [], [], 100, 'SELECT * FROM system."cpu"\nORDER BY usage_percent\nLIMIT 100'),
-        ("queries", ["id", "phase"], ["id"], 5, 'SELECT id, phase FROM system."queries"\nORDER BY id\nLIMIT 5'),
+        (
+            "queries",
+            ["id", "phase"],
+            ["id"],
+            5,
+            f'SELECT id, phase FROM system."queries"\n{OTHERS}\nORDER BY id\nLIMIT 5',
+        ),
         ("influxdb_schema", [], [], 0, 'SELECT * FROM system."influxdb_schema"'),
         ('a"b', [], ["x", "y"], 1, 'SELECT * FROM system."a""b"\nORDER BY x, y\nLIMIT 1'),
     ],
@@ -27,7 +34,7 @@ def test_options_stand_before_and_after_the_subcommand(connected: RunCli, server
     assert server.request.headers["authorization"] == "Bearer T"
     assert server.request.json == {
         "db": "foo",
-        "q": 'SELECT a, b FROM system."queries"\nORDER BY c',
+        "q": f'SELECT a, b FROM system."queries"\n{OTHERS}\nORDER BY c',
         "format": "csv",
         "params": None,
     }
