@@ -4,11 +4,14 @@ import asyncio
 from enum import Enum
 from typing import Any, cast
 
+from engine.server import patience
 from engine.server.grpc import GrpcSide, NotServing
+from engine.server.http2 import PREFACE
 from engine.server.patience import PatientHttp
+from engine.server.pipe import ClientEnd, ServerEnd
 
-PREFACE = b"PRI * HTTP/2.0"
-"""With this a client of HTTP/2 begins, and all gRPC is HTTP/2."""
+ENOUGH = PREFACE[:14]
+"""With this a client of HTTP/2 begins, ``PRI * HTTP/2.0``, and all gRPC is HTTP/2."""
 
 
 class Speaks(Enum):
@@ -20,9 +23,9 @@ class Speaks(Enum):
 
 def spoken(first: bytes) -> Speaks | None:
     """Return what a connection speaks that begins with ``first``, ``None`` if that is too short to tell."""
-    if first.startswith(PREFACE):
+    if first.startswith(ENOUGH):
         return Speaks.GRPC
-    return None if PREFACE.startswith(first) else Speaks.HTTP
+    return None if ENOUGH.startswith(first) else Speaks.HTTP
 
 
 def first_bytes_of(grpc: GrpcSide) -> type[asyncio.Protocol]:
@@ -37,35 +40,43 @@ def first_bytes_of(grpc: GrpcSide) -> type[asyncio.Protocol]:
 class FirstBytes(asyncio.Protocol):
     """A connection of which nobody knows yet what it speaks; hands its transport over as soon as that is clear.
 
+    One that does not say enough within ``patience.HEAD_S`` is ended.
+
     Args:
         grpc: where connections go that speak gRPC.
         http: what Uvicorn makes its protocol of.
+
+    Attributes:
+        connections: those of the server, of which each has a ``shutdown``.
     """
 
     def __init__(self, grpc: GrpcSide, http: dict[str, Any]) -> None:
-        self._grpc = grpc
+        self.grpc = grpc
+        self.connections: set[Any] = http["server_state"].connections
+        self.transport: asyncio.Transport
         self._http = http
-        self._connections: set[Any] = http["server_state"].connections
         self._read = b""
         self._joining: asyncio.Task[None] | None = None
-        self.transport: asyncio.Transport
+        self._timer: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See ``asyncio.Protocol``."""
         self.transport = cast(asyncio.Transport, transport)  # uvloop's does not derive from it
-        self._connections.add(self)
+        self.connections.add(self)
+        self._timer = asyncio.get_running_loop().call_later(patience.HEAD_S, self.transport.close)
 
     def data_received(self, data: bytes) -> None:
         """Decide, and hand over with what was read."""
         self._read = self._read + data if self._read else data
         speaks = spoken(self._read)
-        if speaks is None:
+        if speaks is None or self._joining is not None:
             return
+        self._timer.cancel()
         if speaks is Speaks.GRPC:
             self.transport.pause_reading()
             self._joining = asyncio.get_running_loop().create_task(self._join())
             return
-        self._connections.discard(self)
+        self.connections.discard(self)
         protocol = PatientHttp(**self._http)
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
@@ -73,7 +84,8 @@ class FirstBytes(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See ``asyncio.Protocol``."""
-        self._connections.discard(self)
+        self.connections.discard(self)
+        self._timer.cancel()
         if self._joining is not None:
             self._joining.cancel()
 
@@ -83,54 +95,33 @@ class FirstBytes(asyncio.Protocol):
 
     async def _join(self) -> None:
         """Connect with the Flight server; from then on bytes go from one side to the other."""
-        end = _ClientEnd(self._grpc, self._connections)
+        loop = asyncio.get_running_loop()
         try:
-            path = await self._grpc.address()
-            inside, _ = await asyncio.get_running_loop().create_unix_connection(lambda: _End(self.transport), path)
+            path = await self.grpc.address()
+            inside, server_end = await loop.create_unix_connection(lambda: ServerEnd(self.transport), path)
         except (NotServing, OSError):
             self.transport.close()
             return
-        self._connections.discard(self)
-        end.join(self.transport, inside)
-        inside.write(self._read)
+        self.connections.discard(self)
+        client_end = _GrpcClient(self, inside, server_end)
+        self.transport.set_protocol(client_end)
+        self.transport.resume_reading()
+        client_end.data_received(self._read)
 
 
-class _End(asyncio.Protocol):
-    """One end of a pipe: what it reads goes to ``other``, which is read no faster than this end is written."""
+class _GrpcClient(ClientEnd):
+    """The client's end of a pipe, as the server's end sees it."""
 
-    def __init__(self, other: asyncio.Transport) -> None:
-        self._other = other
-
-    def data_received(self, data: bytes) -> None:
-        self._other.write(data)
-
-    def pause_writing(self) -> None:
-        self._other.pause_reading()
-
-    def resume_writing(self) -> None:
-        self._other.resume_reading()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._other.close()
-
-
-class _ClientEnd(_End):
-    """The end of a pipe at which the client is."""
-
-    def __init__(self, grpc: GrpcSide, connections: set[Any]) -> None:
-        self._grpc = grpc
-        self._connections = connections
-
-    def join(self, client: asyncio.Transport, inside: asyncio.Transport) -> None:
-        """Take ``client`` over, which is not being read."""
-        super().__init__(inside)
-        self.transport = client
+    def __init__(self, first: FirstBytes, server: asyncio.Transport, server_end: ServerEnd) -> None:
+        super().__init__(server, server_end)
+        self._grpc = first.grpc
+        self._connections = first.connections
+        self.transport = first.transport
         self._connections.add(self)
-        self._grpc.clients.add(client)
-        client.set_protocol(self)
-        client.resume_reading()
+        self._grpc.clients.add(self.transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """See ``asyncio.Protocol``."""
         self._connections.discard(self)
         self._grpc.clients.discard(self.transport)
         self._other.abort()

@@ -12,7 +12,7 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from socket import socket
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import uvicorn
 import uvloop
@@ -24,6 +24,7 @@ from engine.server.first_bytes import first_bytes_of
 from engine.server.grpc import GrpcSide
 from engine.server.listener import BACKLOG, bound_address, open_listener, write_address
 from engine.server.logs import LogStyle, set_up_logging
+from engine.server.patience import PatientHttp
 from engine.server.tls import tls_context
 from engine.settings import Settings
 
@@ -200,7 +201,7 @@ class _Serving:
         from engine.server.recovery import Recovery  # here: it needs the application, which comes late
 
         app = Recovery(self._engine.tokens.regenerate_admin, self._end_recovery)
-        self._recovery_http = _Http(_http_config(app, self._settings, "httptools", self._tls))
+        self._recovery_http = _Http(_http_config(app, self._settings, PatientHttp, self._tls))
         address = bound_address(self._recovery)
         logger.warning(
             "whoever reaches %s may renew the operator token, once: "
@@ -272,7 +273,7 @@ def _recovery_listener(settings: Settings) -> socket | None:
 def _http_config(
     app: AsgiApp,
     settings: Settings,
-    protocol: "type[asyncio.Protocol] | Literal['httptools']",
+    protocol: type[asyncio.Protocol],
     tls: ssl.SSLContext | None,
 ) -> uvicorn.Config:
     config = uvicorn.Config(

@@ -2,7 +2,7 @@
 
 import asyncio
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -10,7 +10,7 @@ MOST_HEAD_BYTES = 128 * 1024
 """So long may request line and headers be together; what comes with the end of an earlier body is not counted."""
 
 HEAD_S = 30.0
-"""So long they may take."""
+"""So long they may take, from the beginning of a connection on."""
 
 BODY_S = 60.0
 """So long a body may pause while the server waits for it."""
@@ -30,6 +30,11 @@ class PatientHttp(HttpToolsProtocol):
         self._part = _Part.NOTHING
         self._head_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See ``asyncio.Protocol``."""
+        super().connection_made(cast(asyncio.Transport, transport))
+        self._wait(HEAD_S)
 
     def data_received(self, data: bytes) -> None:
         """See ``asyncio.Protocol``."""

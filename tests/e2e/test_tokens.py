@@ -1,6 +1,8 @@
 """A server whose first token was made beforehand, and is lost and recovered."""
 
 import json
+import select
+import socket
 from pathlib import Path
 
 import httpx
@@ -39,6 +41,7 @@ def test_a_token_from_a_file_is_lost_and_recovered(cli: RunCli, tmp_path: Path) 
 
         recovery = f"http://{address.read_text()}"
         assert httpx.get(f"{recovery}/health").text == "not found"
+        assert "longer than 131072 bytes" in headers_without_end(address.read_text())
         renew = ("create", "token", "--admin", "--regenerate", "--format", "json", "--host")
         new = token_in(cli(*renew, recovery, stdin="yes\n").stdout)
 
@@ -48,6 +51,16 @@ def test_a_token_from_a_file_is_lost_and_recovered(cli: RunCli, tmp_path: Path) 
         log = running.log.read_text()
     assert old not in log
     assert new not in log
+
+
+def headers_without_end(address: str) -> str:
+    """Return the answer to a request whose headers do not end."""
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        while not select.select([connection], [], [], 0)[0]:
+            connection.sendall(b"a: b\r\n" * 100)
+        return connection.recv(65536).decode()
 
 
 def is_refused(url: str) -> bool:

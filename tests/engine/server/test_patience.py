@@ -9,8 +9,11 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from engine.server import patience
-from engine.server.patience import MOST_HEAD_BYTES, PatientHttp
+from engine.server.patience import BODY_S, HEAD_S, MOST_HEAD_BYTES, PatientHttp
+from tests.support.loop_time import OwnedTime, run_in_owned_time
+from tests.support.pipes import Pipe
+
+KEEP_ALIVE_S = 75
 
 
 def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -21,28 +24,6 @@ def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
     return run
 
 
-class Pipe(asyncio.Transport):
-    """A connection of which a test is the other end."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sent = b""
-        self.is_closed = asyncio.Event()
-
-    def write(self, data: Any) -> None:
-        self.sent += data
-
-    def close(self) -> None:
-        self.is_closed.set()
-
-    def is_closing(self) -> bool:
-        return self.is_closed.is_set()
-
-    def pause_reading(self) -> None: ...
-
-    def resume_reading(self) -> None: ...
-
-
 async def answer(scope: Any, receive: Any, send: Any) -> None:
     while (await receive()).get("more_body"):
         pass
@@ -51,7 +32,9 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
 
 
 def connected() -> tuple[PatientHttp, Pipe]:
-    config = uvicorn.Config(answer, interface="asgi3", lifespan="off", log_config=None, access_log=False)
+    config = uvicorn.Config(
+        answer, interface="asgi3", lifespan="off", log_config=None, access_log=False, timeout_keep_alive=KEEP_ALIVE_S
+    )
     config.load()
     protocol, pipe = PatientHttp(config=config, server_state=ServerState(), app_state={}), Pipe()
     protocol.connection_made(pipe)
@@ -83,20 +66,55 @@ async def test_headers_without_end_are_refused(piece: bytes) -> None:
     assert b"longer than 131072 bytes" in pipe.sent
 
 
-@in_loop
-async def test_headers_drop_by_drop_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "HEAD_S", 0.05)
-    protocol, pipe = connected()
-    for piece in (b"GET / HT", b"TP/1.1\r\n", b"a: b\r\n"):
-        protocol.data_received(piece)
-    await asyncio.wait_for(pipe.is_closed.wait(), 10)
-    assert b"took longer than" in pipe.sent
+def test_headers_drop_by_drop_are_refused() -> None:
+    async def go(loop: OwnedTime) -> None:
+        protocol, pipe = connected()
+        for piece in (b"GET / HT", b"TP/1.1\r\n", b"a: b\r\n"):
+            protocol.data_received(piece)
+            await loop.pass_s(HEAD_S / 4)
+        assert not pipe.is_closing()
+        await loop.pass_s(HEAD_S / 4)
+        assert pipe.is_closing()
+        assert b"took longer than 30 seconds" in pipe.sent
+
+    run_in_owned_time(go)
 
 
-@in_loop
-async def test_a_body_that_does_not_come_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "BODY_S", 0.05)
-    protocol, pipe = connected()
-    protocol.data_received(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\na")
-    await asyncio.wait_for(pipe.is_closed.wait(), 10)
-    protocol.connection_lost(None)
+def test_a_body_that_does_not_come_ends_the_connection() -> None:
+    async def go(loop: OwnedTime) -> None:
+        protocol, pipe = connected()
+        protocol.data_received(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\na")
+        await loop.pass_s(BODY_S - 1)
+        protocol.data_received(b"b")
+        await loop.pass_s(BODY_S - 1)
+        assert not pipe.is_closing()
+        await loop.pass_s(1)
+        assert pipe.is_closing()
+        protocol.connection_lost(None)
+
+    run_in_owned_time(go)
+
+
+def test_a_connection_that_sends_nothing_ends() -> None:
+    async def go(loop: OwnedTime) -> None:
+        _, pipe = connected()
+        await loop.pass_s(HEAD_S - 1)
+        assert not pipe.is_closing()
+        await loop.pass_s(1)
+        assert pipe.is_closing()
+        assert pipe.sent == b""
+
+    run_in_owned_time(go)
+
+
+def test_between_two_requests_a_connection_may_rest() -> None:
+    async def go(loop: OwnedTime) -> None:
+        protocol, pipe = connected()
+        protocol.data_received(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        await asyncio.wait(set(protocol.tasks))
+        await loop.pass_s(KEEP_ALIVE_S - 1)
+        assert not pipe.is_closing()
+        await loop.pass_s(1)
+        assert pipe.is_closing()
+
+    run_in_owned_time(go)
