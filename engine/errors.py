@@ -48,7 +48,7 @@ class QueryNotSupported(QueryError):
 
 
 class CatalogEditRefused(InvalidRequest):
-    """An edit of ``catalog.toml`` by hand that does not hold; the text names file, line and reason."""
+    """What stands in ``catalog.toml``, or in a file for ``apply``, does not hold; the text names file, line and reason."""
 
 
 class DatabaseNameError(InvalidRequest):

@@ -15,6 +15,9 @@ PROGRAM = "influxdb3"
 SHARED = ("--host", "--token", "--tls-ca", "--tls-no-verify")
 """Options that say which server is asked and how: told once, for they are the same everywhere."""
 
+_AS_IT_IS = "\b"
+"""Stands before a paragraph of a help text whose lines Click leaves as they are."""
+
 _BRACKET = re.compile(r"^(.*?)\s*\[((?:env var|default|required|x>|\d).*)\]$", re.DOTALL)
 
 
@@ -96,7 +99,7 @@ def _server_options(path: str, command: Any) -> tuple[Told, ...]:
 
 def _section(path: str, command: Any, shared: tuple[Told, ...]) -> str:
     depth = len(path.split())
-    parts = [f"{'#' * depth} {path}", *(prose(text) for text in _paragraphs(command.help)), *_example(command)]
+    parts = [f"{'#' * depth} {path}", *map(_paragraph, _paragraphs(command.help)), *_example(command)]
     if others := _other_names(path):
         parts.append(f"Also: {codes(others)}.")
     if not hasattr(command, "commands"):
@@ -111,6 +114,11 @@ def _section(path: str, command: Any, shared: tuple[Told, ...]) -> str:
 
 def _paragraphs(text: str | None) -> list[str]:
     return re.split(r"\n\s*\n", (text or "").replace("\f", "").strip())
+
+
+def _paragraph(text: str) -> str:
+    lines = text.removeprefix(_AS_IT_IS)
+    return prose(text) if lines == text else f"```text\n{lines.strip()}\n```"
 
 
 def _example(command: Any) -> Iterator[str]:

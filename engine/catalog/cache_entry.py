@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 
-from engine.catalog.layout import TablePath, quote
-from engine.catalog.reader import Source, TableReader
 from engine.catalog.state import Database
-from engine.catalog.trigger_entry import DATABASES, Fields
+from engine.catalog.trigger_entry import DATABASES
 from engine.model.caches import (
     DEFAULT_MAX_AGE_S,
     DEFAULT_MAX_CARDINALITY,
@@ -18,6 +16,9 @@ from engine.model.caches import (
     LastCache,
 )
 from engine.model.durations import NS_PER_SECOND, format_duration, parse_duration
+from engine.model.toml_layout import TablePath, quote
+from engine.model.toml_reader import Source, TableReader
+from engine.model.trigger_keys import Fields
 
 KINDS: dict[str, CacheKind] = {"last_caches": LastCache, "distinct_caches": DistinctCache}
 _WORDS = {kind: word for word, kind in KINDS.items()}

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from engine.catalog.changes import Change, apply_change
 from engine.catalog.codec import decode, encode
 from engine.catalog.edits import EditChecks, NoChecks, check_data, check_edit, check_start, complete
-from engine.catalog.layout import Document
 from engine.catalog.publisher import Observer, Publication, Publisher
 from engine.catalog.revision import revise
 from engine.catalog.state import CatalogState
@@ -16,6 +15,7 @@ from engine.clock import Clock
 from engine.disk import Disk, replace_file
 from engine.errors import CatalogEditRefused
 from engine.model.ids import draw_id
+from engine.model.toml_layout import Document
 from engine.paths import NodePaths
 
 logger = logging.getLogger(__name__)

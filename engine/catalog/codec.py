@@ -4,18 +4,16 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-import tomli
-
 from engine.catalog.cache_entry import KINDS, cache_path, read_caches
 from engine.catalog.changes import is_token_hash
-from engine.catalog.layout import Document, TablePath, header, parse_document, statements
-from engine.catalog.reader import Source, TableReader
 from engine.catalog.revision import TOKENS, database_path, revise, token_path
 from engine.catalog.state import CatalogState, Database, Token, by_name, in_order
 from engine.catalog.table_entry import RETENTION, TABLES, read_period, read_table
 from engine.catalog.trigger_entry import DATABASES, TRIGGERS, read_trigger, trigger_path
-from engine.errors import CatalogEditRefused, InvalidRequest
+from engine.errors import InvalidRequest
 from engine.model.names import check_database_name
+from engine.model.toml_layout import Document, TablePath, header, parse_document, statements
+from engine.model.toml_reader import Source, TableReader, parse_source
 
 FORMAT_VERSION = 1
 
@@ -76,9 +74,7 @@ def decode(data: bytes, name: str) -> CatalogFile:
     Raises:
         CatalogEditRefused: it cannot be read; the text names file, line and reason.
     """
-    text = _decode_text(data, name)
-    values = _load(text, name)
-    source = Source(name, parse_document(text))
+    source, values = parse_source(data, name)
     top = TableReader(source, (), "the catalog", values)
     _check_version(top)
     top.allow(_TOP_KEYS)
@@ -95,26 +91,6 @@ def decode(data: bytes, name: str) -> CatalogFile:
 def encode(state: CatalogState) -> Document:
     """Return a new file that says ``state``."""
     return revise(parse_document(_GUIDE), CatalogState(""), state)
-
-
-def _decode_text(data: bytes, name: str) -> str:
-    if not data.strip():
-        raise CatalogEditRefused(f"{name}, line 1: the file is empty")
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise CatalogEditRefused(f"{name}, line {line}: not valid UTF-8") from error
-
-
-def _load(text: str, name: str) -> dict[str, object]:
-    try:
-        return tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
-        raise CatalogEditRefused(f"{name}, line {error.lineno}: not valid TOML: {error.msg}") from error
-    except (ValueError, RecursionError) as error:
-        # Numbers of thousands of digits, brackets within brackets without end.
-        raise CatalogEditRefused(f"{name}, line 1: not valid TOML: {error}") from error
 
 
 def _check_version(top: TableReader) -> None:

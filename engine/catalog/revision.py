@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 from engine.catalog.cache_entry import cache_fields, cache_path
-from engine.catalog.layout import Document, TablePath, quote
-from engine.catalog.reader import time_text
 from engine.catalog.state import CatalogState, Database, Token
 from engine.catalog.table_entry import RETENTION, TABLES, period_text, table_fields
-from engine.catalog.trigger_entry import DATABASES, TRIGGERS, Fields, trigger_fields
+from engine.catalog.trigger_entry import DATABASES, TRIGGERS, entry_fields
+from engine.model.toml_layout import Document, TablePath, quote
+from engine.model.toml_reader import time_text
+from engine.model.trigger_keys import Fields
 
 TOKENS = "tokens"
 
@@ -70,8 +71,8 @@ def _revise_database(document: Document, before: Database | None, after: Databas
         (TABLES, {t.name: table_fields(t) for t in before.tables}, {t.name: table_fields(t) for t in after.tables}),
         (
             TRIGGERS,
-            {t.name: trigger_fields(t) for t in before.triggers},
-            {t.name: trigger_fields(t) for t in after.triggers},
+            {t.name: entry_fields(t) for t in before.triggers},
+            {t.name: entry_fields(t) for t in after.triggers},
         ),
     ):
         document = _revise_entries(document, (*path, below), old, new)

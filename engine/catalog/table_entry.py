@@ -1,10 +1,11 @@
 """A table's entry in the catalog's file: its values to what is said of it, what is said of it to values."""
 
-from engine.catalog.layout import TablePath, quote
-from engine.catalog.reader import Source, TableReader, time_text
 from engine.catalog.state import Database, TableEntry
-from engine.catalog.trigger_entry import DATABASES, Fields
+from engine.catalog.trigger_entry import DATABASES
 from engine.model.retention import format_period, parse_period
+from engine.model.toml_layout import TablePath, quote
+from engine.model.toml_reader import Source, TableReader, time_text
+from engine.model.trigger_keys import Fields
 
 TABLES = "tables"
 RETENTION = "retention_period"

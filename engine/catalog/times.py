@@ -6,7 +6,6 @@ from engine.errors import InvalidRequest
 from engine.model.durations import NS_PER_SECOND
 
 NS_PER_MS = 1_000_000
-NS_PER_US = 1_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_NS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1) * NS_PER_MS

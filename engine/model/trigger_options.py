@@ -20,6 +20,7 @@ LEAST_MEMORY_BYTES = 64 * MEGABYTE
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _COUNT = re.compile(r"[0-9]{1,18}")
 _NS_PER_US = 1_000
+_EVERY_KIND = frozenset({"wal", "schedule", "request"})
 
 Value = str | int | float | Enum
 
@@ -38,6 +39,7 @@ class TriggerOption:
         write: returns a text that ``read`` understands.
         kinds: the kinds of triggers that may have it.
         placeholder: what stands for the value in a help text.
+        choices: the words that are allowed; none = other values are.
     """
 
     name: str
@@ -50,7 +52,8 @@ class TriggerOption:
     write: Callable[[Any], str]
     placeholder: str
     help: str
-    kinds: frozenset[str] = frozenset({"wal", "schedule", "request"})
+    kinds: frozenset[str] = _EVERY_KIND
+    choices: tuple[str, ...] = ()
 
     def of(self, definition: TriggerDefinition) -> Value | None:
         """Return the option's value in ``definition``, ``None`` = it is not set."""
@@ -180,7 +183,7 @@ def _duration(name: str, group: str, placeholder: str, help_text: str, *kinds: s
         _seconds_text,
         placeholder,
         help_text,
-        *([frozenset(kinds)] if kinds else []),
+        frozenset(kinds) or _EVERY_KIND,
     )
 
 
@@ -204,7 +207,8 @@ def _choice(name: str, place: tuple[str, str], words: type[Enum], help_text: str
         str,
         "|".join(allowed),
         help_text,
-        *([frozenset(kinds)] if kinds else []),
+        frozenset(kinds) or _EVERY_KIND,
+        tuple(allowed),
     )
 
 

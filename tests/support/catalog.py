@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from engine.catalog.catalog import Catalog
 from engine.catalog.changes import Change, apply_change
 from engine.catalog.edits import EditChecks
-from engine.catalog.layout import header, quote, quote_key
 from engine.catalog.state import CatalogState, Database, TableEntry, Token, by_name, in_order
 from engine.disk import Disk, RealDisk
 from engine.model.caches import CacheDefinition, DistinctCache, LastCache
 from engine.model.retention import MOST_PERIOD_S
+from engine.model.toml_layout import header, quote, quote_key
 from engine.model.trigger import ErrorBehavior, TriggerDefinition
 from engine.model.trigger_options import LEAST_MEMORY_BYTES, OPTIONS, with_options
 from engine.model.trigger_spec import format_trigger_spec, parse_trigger_spec, run_kind

@@ -6,9 +6,7 @@ from engine.catalog.state import Database, TableEntry
 from engine.model.caches import CacheDefinition, LastCache
 from engine.model.retention import format_period
 from engine.model.times import utc_text
-from engine.model.trigger import TriggerDefinition
-from engine.model.trigger_options import OPTIONS
-from engine.model.trigger_spec import format_trigger_spec
+from engine.model.trigger_keys import plain_trigger
 from engine.server.replies import AnyReply, json_reply
 from engine.server.requests import Request
 from engine.server.routing import Context, Route, RouteTable
@@ -32,7 +30,7 @@ def _database(database: Database) -> dict[str, Any]:
         "deleted": database.is_deleted,
         **_kept(database),
         "tables": [{"name": t.name, "deleted": t.is_deleted, **_kept(t)} for t in database.tables],
-        "triggers": [_trigger(trigger) for trigger in database.triggers],
+        "triggers": [plain_trigger(trigger) for trigger in database.triggers],
         "caches": [_cache(cache) for cache in database.caches],
     }
 
@@ -45,19 +43,6 @@ def _kept(entry: Database | TableEntry) -> dict[str, str]:
     if entry.hard_delete_ns is not None:
         found["hard_delete_at"] = utc_text(entry.hard_delete_ns)
     return found
-
-
-def _trigger(trigger: TriggerDefinition) -> dict[str, Any]:
-    return {
-        "name": trigger.name,
-        "plugin_filename": trigger.plugin_filename,
-        "trigger_specification": format_trigger_spec(trigger.spec),
-        "trigger_arguments": None if trigger.arguments is None else dict(trigger.arguments),
-        "run_async": trigger.run_async,
-        "error_behavior": trigger.error_behavior.value,
-        "enabled": trigger.enabled,
-        **{option.name: option.plain(trigger) for option in OPTIONS if option.of(trigger) is not None},
-    }
 
 
 def _cache(cache: CacheDefinition) -> dict[str, Any]:

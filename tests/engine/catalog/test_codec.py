@@ -314,7 +314,7 @@ def test_noon_is_noon() -> None:
         pytest.param(
             HEAD + TRIGGER + "plugn = 1\n",
             6,
-            "unknown key 'plugn' in trigger 't' of database 'd'; allowed are "
+            "unknown key 'plugn' in trigger 't' of database 'd'; is 'plugin' meant? allowed are "
             "id, spec, plugin, arguments, error_behavior, run_asynchronous, enabled, timeout, max_memory, max_cpu, "
             "max_rows_per_run, isolation, timezone, misfire, misfire_window, jitter, restore_state",
             id="unknown-key-of-trigger",

@@ -3,8 +3,8 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.catalog.layout import header, parse_document, quote, quote_key
 from engine.errors import InvalidRequest
+from engine.model.toml_layout import header, parse_document, quote, quote_key
 from tests.support.catalog import handwritten, states
 
 TEXT = """\

@@ -1,20 +1,23 @@
-"""Takes the values out of one table of a catalog file, and says where it is wrong: file, line and reason."""
+"""Takes the values out of one table of a TOML file, and says where it is wrong: file, line and reason."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from engine.catalog.layout import Document, TablePath, header
-from engine.catalog.times import NS_PER_MS, NS_PER_US
+import tomli
+
 from engine.errors import CatalogEditRefused
+from engine.model.toml_layout import Document, TablePath, header, parse_document
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_ID = 2**52 - 1
+_NS_PER_US = 1_000
+_NS_PER_MS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A catalog file while it is read; ``name`` is what messages call it."""
+    """A file while it is read; ``name`` is what messages call it."""
 
     name: str
     document: Document
@@ -22,6 +25,23 @@ class Source:
     def refusal(self, reason: str, path: TablePath = (), key: str | None = None) -> CatalogEditRefused:
         """Return the error that says ``reason`` about ``key`` below the header ``path``."""
         return CatalogEditRefused(f"{self.name}, line {self.document.line_of(path, key)}: {reason}")
+
+
+def parse_source(data: bytes, name: str) -> tuple[Source, dict[str, object]]:
+    """Return the file with the content ``data`` and its values; ``name`` is what messages call it.
+
+    Raises:
+        CatalogEditRefused: it is empty or not TOML; the text names file, line and reason.
+    """
+    text = _decode(data, name)
+    try:
+        values = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        raise CatalogEditRefused(f"{name}, line {error.lineno}: not valid TOML: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        # Numbers of thousands of digits, brackets within brackets without end.
+        raise CatalogEditRefused(f"{name}, line 1: not valid TOML: {error}") from error
+    return Source(name, parse_document(text)), values
 
 
 class TableReader:
@@ -48,7 +68,8 @@ class TableReader:
         allowed = tuple(keys)
         for key in self._values:
             if key not in allowed:
-                raise self.refusal(f"unknown key {key!r} in {self.what}; allowed are {', '.join(allowed)}", key)
+                meant = _nearest(key, allowed)
+                raise self.refusal(f"unknown key {key!r} in {self.what};{meant} allowed are {', '.join(allowed)}", key)
 
     def has(self, key: str) -> bool:
         """Return whether ``key`` stands there."""
@@ -154,9 +175,27 @@ class TableReader:
         return self.refusal(f"{key} of {self.what} must be {wanted}", key)
 
 
+def _decode(data: bytes, name: str) -> str:
+    if not data.strip():
+        raise CatalogEditRefused(f"{name}, line 1: the file is empty")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise CatalogEditRefused(f"{name}, line {line}: not valid UTF-8") from error
+
+
 def time_text(time_ns: int | None) -> str | None:
     """Return ``time_ns`` as the file has it, ``None`` for ``None``; ``TableReader.time_ns`` reads it."""
     if time_ns is None:
         return None
-    moment = (_EPOCH + timedelta(microseconds=time_ns // NS_PER_US)).replace(tzinfo=None)
-    return moment.isoformat(timespec="microseconds" if time_ns % NS_PER_MS else "milliseconds") + "Z"
+    moment = (_EPOCH + timedelta(microseconds=time_ns // _NS_PER_US)).replace(tzinfo=None)
+    return moment.isoformat(timespec="microseconds" if time_ns % _NS_PER_MS else "milliseconds") + "Z"
+
+
+def _nearest(key: str, allowed: tuple[str, ...]) -> str:
+    """Return a question whether one of ``allowed`` is meant by ``key``, nothing if none is like it."""
+    from difflib import get_close_matches  # here: start-up time, and it is seldom asked
+
+    near = get_close_matches(key.lower(), allowed, n=1, cutoff=0.75)
+    return f" is {near[0]!r} meant?" if near else ""
