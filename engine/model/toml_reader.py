@@ -10,7 +10,7 @@ from engine.errors import CatalogEditRefused
 from engine.model.toml_layout import Document, TablePath, header, parse_document
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MOST_ID = 2**52 - 1
+MOST_ID = 2**52 - 1
 _NS_PER_US = 1_000
 _NS_PER_MS = 1_000_000
 
@@ -137,9 +137,9 @@ class TableReader:
         if key not in self._values:
             return 0
         value = self.integer(key)
-        if not 1 <= value <= _MOST_ID:
+        if not 1 <= value <= MOST_ID:
             hint = "leave the line out" + (" and the server adds one" if key == "id" else "")
-            raise self.refusal(f"{key} {value} of {self.what} is not in 1 to {_MOST_ID}; {hint}", key)
+            raise self.refusal(f"{key} {value} of {self.what} is not in 1 to {MOST_ID}; {hint}", key)
         return value
 
     def time_ns(self, key: str) -> int | None:

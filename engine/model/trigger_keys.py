@@ -130,7 +130,7 @@ KEYS: tuple[TriggerKey, ...] = (
         "plugin",
         "plugin_filename",
         "--plugin-filename",
-        {"type": "string", "minLength": 1},
+        {"type": "string"},
         "Plugin file or folder, in the server's plugin folder, or gh:<PATH> from its repository.",
         lambda trigger: trigger.plugin_filename,
         lambda trigger: quote(trigger.plugin_filename),

@@ -1,5 +1,7 @@
 """``influxdb3 export``: the triggers of a server as a file for ``apply``."""
 
+import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +11,13 @@ from influxdb3_cli import output
 from influxdb3_cli.errors import CommandFailed, FileTrouble
 from influxdb3_cli.options import DEFAULT_HOST, Host, Token, connect
 from influxdb3_cli.texts import quote
+
+
+class Kind(StrEnum):
+    """Files that have a schema."""
+
+    TRIGGERS = "triggers"
+    CATALOG = "catalog"
 
 
 def export(
@@ -26,6 +35,10 @@ def export(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="File that is written, or replaced, instead of printing."),
     ] = None,
+    schema: Annotated[
+        Kind | None,
+        typer.Option(help="Write the JSON Schema of such a file, or of catalog.toml, for an editor; asks no server."),
+    ] = None,
     host: Host = DEFAULT_HOST,
     token: Token = None,
 ) -> None:
@@ -35,7 +48,23 @@ def export(
     influxdb3 export -o triggers.toml
     influxdb3 apply -f triggers.toml --host http://other:8181
     """  # noqa: D301 - the mark is Click's: these lines stay as they are
-    from influxdb3_cli.trigger_files import format_triggers, triggers_of  # here: start-up time of other commands
+    if schema is None:
+        text, what = _triggers(database, host, token)
+    else:
+        text, what = _schema(schema), "Schema"
+    if output_file is None:
+        output.line(text.removesuffix("\n"))
+        return
+    try:
+        output_file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise FileTrouble(error) from error
+    output.line(f"{what} written to {output_file}")
+
+
+def _triggers(database: str | None, host: str, token: str | None) -> tuple[str, str]:
+    """Return the text of a file, and what is in it."""
+    from influxdb3_cli.trigger_files import format_triggers, triggers_of  # here and below: start-up time of others
 
     with connect(host, token) as client:
         found = triggers_of(client.catalog())
@@ -44,13 +73,12 @@ def export(
     chosen = {
         name: triggers for name, triggers in found.items() if (triggers if database is None else name == database)
     }
-    text = format_triggers(chosen)
-    if output_file is None:
-        output.line(text.removesuffix("\n"))
-        return
-    try:
-        output_file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise FileTrouble(error) from error
     count = sum(map(len, chosen.values()))
-    output.line(f"{count} trigger{'' if count == 1 else 's'} written to {output_file}")
+    return format_triggers(chosen), f"{count} trigger{'' if count == 1 else 's'}"
+
+
+def _schema(kind: Kind) -> str:
+    from engine.model.file_schemas import catalog_schema, triggers_schema
+
+    schema = triggers_schema() if kind is Kind.TRIGGERS else catalog_schema()
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
