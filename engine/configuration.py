@@ -16,6 +16,7 @@ from engine.plugins.environment import EnvironmentPlaces
 from engine.plugins.environments import EnvironmentsConfig
 from engine.plugins.executors.host import ExecutorConfig
 from engine.plugins.processes import HostConfig
+from engine.query.config import QueryConfig
 from engine.setting import Secret
 from engine.settings import SETTINGS, Settings
 from engine.storage.cloud_config import CloudConfig, KeysFile, RemoteConfig
@@ -83,6 +84,19 @@ def ceilings(settings: Settings) -> Ceilings:
 def tables(settings: Settings) -> TableRules:
     """Return what holds for all tables and databases."""
     return TableRules(ceilings(settings), int(settings.hard_delete_default_duration_s * 1e9))
+
+
+def queries(settings: Settings) -> QueryConfig:
+    """Return how queries run."""
+    return QueryConfig(
+        settings.exec_mem_pool_size_bytes,
+        settings.query_memory_limit_bytes,
+        settings.num_datafusion_threads,
+        settings.query_timeout_s,
+        settings.max_concurrent_queries,
+        settings.query_file_limit,
+        settings.datafusion_config or {},
+    )
 
 
 def caches(settings: Settings) -> CachesConfig:
@@ -252,4 +266,4 @@ def _as_json(value: object) -> object:
         return HIDDEN
     if isinstance(value, frozenset | tuple | list):
         return sorted(map(str, value))
-    return value if isinstance(value, bool | int | float | str) else str(value)
+    return value if isinstance(value, bool | int | float | str | dict) else str(value)

@@ -438,7 +438,7 @@ class Engine:
         self.catalog.subscribe(self._caches.on_catalog)
         self.caches = CacheDefinitions(self.catalog, self.store.schemas, self._caches, self.clock)
         self.query_log = QueryLog(self.clock, settings.query_log_size)
-        self._queries = QueryExecutor(settings.exec_mem_pool_size_bytes, timeout_s=settings.query_timeout_s)
+        self._queries = QueryExecutor(configuration.queries(settings))
         self.store.warmer = Warming(self._queries)
         self._timers = Timers(self.clock)
         self._timer_loop = TimerLoop(self._timers)

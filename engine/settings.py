@@ -12,9 +12,9 @@ from engine.errors import InvalidRequest
 from engine.log_settings import LOG_SETTINGS
 from engine.model.bind import Bind, parse_bind
 from engine.model.log_filter import LogFilter, filter_of_verbosity
-from engine.model.sizes import MEGABYTE
 from engine.model.trigger_spec import RunKind
 from engine.plugin_settings import PLUGIN_SETTINGS
+from engine.query_settings import QUERY_SETTINGS
 from engine.setting import (
     PREFIX,
     Secret,
@@ -22,10 +22,7 @@ from engine.setting import (
     choice,
     count_or_off,
     folder_or_file,
-    memory_size,
-    positive_count,
     seconds,
-    seconds_or_off,
     size_of_at_least,
 )
 from engine.store_settings import STORE_SETTINGS
@@ -106,28 +103,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     *PLUGIN_SETTINGS,
     *DATA_SETTINGS,
-    Setting(
-        "exec-mem-pool-size",
-        size_of_at_least(MEGABYTE, memory_size),
-        "20%",
-        "Memory that queries may use: megabytes, a size with its unit, or a percentage of the memory.",
-        unit="bytes",
-        other_names=("exec-mem-pool-bytes",),
-    ),
-    Setting(
-        "query-log-size",
-        positive_count,
-        "1000",
-        "So many queries, the last ones, are kept in memory for system.queries.",
-        other_names=("query-log-max-entries",),
-    ),
-    Setting(
-        "query-timeout",
-        seconds_or_off,
-        "off",
-        "Longest time that a query may take, until its last row has gone out, such as 30s; 'off' is no limit.",
-        unit="s",
-    ),
+    *QUERY_SETTINGS,
     *LOG_SETTINGS,
     *STORE_SETTINGS,
     Setting(
@@ -209,6 +185,11 @@ class Settings:
     force_snapshot_mem_size_bytes: int
     gen1_duration_ns: int
     exec_mem_pool_size_bytes: int
+    query_memory_limit_bytes: int | None
+    max_concurrent_queries: int | None
+    query_file_limit: int | None
+    num_datafusion_threads: int | None
+    datafusion_config: Mapping[str, str] | None
     query_log_size: int
     query_timeout_s: float | None
     log_filter: LogFilter

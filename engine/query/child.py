@@ -1,5 +1,6 @@
 """A query process: runs one query after the other, and is killed to end one."""
 
+import json
 import socket
 import sys
 from functools import partial
@@ -8,6 +9,7 @@ from datafusion.catalog import Table
 
 from engine.child_process import open_parent, send_frame
 from engine.errors import EngineError
+from engine.query.config import QueryConfig
 from engine.query.deep_stack import call_with_deep_stack
 from engine.query.failures import executing, planning
 from engine.query.frames import (
@@ -27,10 +29,10 @@ from engine.query.sql_text import EASY_LENGTH
 
 
 def main() -> None:
-    """Serve the socket whose descriptor is the first argument, with this memory (bytes) and as many threads."""
-    fd, memory_bytes, threads = (int(text) for text in sys.argv[1:4])
+    """Serve the socket whose descriptor is the first argument; the second one is the ``QueryConfig`` as JSON."""
+    fd, config = int(sys.argv[1]), QueryConfig(**json.loads(sys.argv[2]))
     sock = open_parent(fd)
-    session = Session(memory_bytes, threads)
+    session = Session(config)
     while job := receive_job(sock):
         try:
             answer = partial(_answer, sock, session, job)
@@ -50,7 +52,7 @@ def _answer(sock: socket.socket, session: Session, job: Job) -> None:
         stream = frame.execute_stream()
     is_begun = False
     while True:
-        with executing():
+        with executing(session.memory_told):
             made = next(stream, None)
             batch = made.to_pyarrow() if made else None
         if not is_begun:

@@ -1,28 +1,33 @@
 """The query processes of a server: those at work, and one that is kept for the next query."""
 
+import json
 import threading
 import weakref
+from collections.abc import Callable
+from dataclasses import asdict, replace
 
 import pyarrow as pa
 
 from engine.child_process import ChildProcess, receive_frame
 from engine.errors import EngineError, QueryFailed
+from engine.query.config import QueryConfig
 from engine.query.frames import BATCH, FAILED, SCHEMA, Job, decode_batches, decode_error, send_job
 from engine.query.stopping import Stop
+from engine.query.turns import Turns
 
 MOST_CHILDREN = 4
 MOST_IDLE = 1
 _MODULE = "engine.query.child"
 
-_TURN_S = 0.1
 _DIED = "query error: the process of this query has died, perhaps for lack of memory"
 
 
 class ChildStream:
     """The rows of one query that runs in a process of its own."""
 
-    def __init__(self, children: "Children", child: ChildProcess, stop: Stop) -> None:
+    def __init__(self, children: "Children", child: ChildProcess, end_turn: Callable[[], object], stop: Stop) -> None:
         self._children = children
+        self._end_turn = end_turn
         self._child: ChildProcess | None = child
         self._stop = stop
 
@@ -69,20 +74,20 @@ class ChildStream:
         if child is not None:
             self._stop.on_stop(None)
             self._children.give_back(child, is_idle=is_idle)
+            self._end_turn()
 
 
 class Children:
     """Runs queries in processes that can be killed, at most ``MOST_CHILDREN`` at a time; may be used from any thread.
 
     Args:
-        memory_bytes: what each process may hold in sorts, joins and groups.
-        threads: into how many parts a query is divided.
+        config: of the queries of the server; each process may hold a part of their memory.
     """
 
-    def __init__(self, memory_bytes: int, threads: int) -> None:
-        self._memory_bytes = memory_bytes
-        self._threads = threads
-        self._turns = threading.BoundedSemaphore(MOST_CHILDREN)
+    def __init__(self, config: QueryConfig) -> None:
+        part = config.memory_bytes // MOST_CHILDREN
+        self._config = replace(config, memory_bytes=min(part, config.memory_per_query_bytes or part), is_part=True)
+        self._turns = Turns(MOST_CHILDREN)
         self._lock = threading.Lock()
         self._idle: list[ChildProcess] = []
         self._is_closed = False
@@ -90,15 +95,14 @@ class Children:
 
     def stream(self, stop: Stop) -> ChildStream:
         """Return the stream of a query that has a process now; waits while too many are at work."""
-        while not self._turns.acquire(timeout=_TURN_S):
-            stop.check()
+        end_turn = self._turns.take(stop)
         try:
             child = self._take()
         except BaseException:
-            self._turns.release()
+            end_turn()
             raise
         stop.on_stop(child.kill)
-        return ChildStream(self, child, stop)
+        return ChildStream(self, child, end_turn, stop)
 
     def give_back(self, child: ChildProcess, *, is_idle: bool) -> None:
         """Take a process back that has answered, or is to end."""
@@ -108,7 +112,6 @@ class Children:
                 self._idle.append(child)
         if not is_kept:
             child.reap()
-        self._turns.release()
 
     def close(self) -> None:
         """End the process that waits, and each other one after its query."""
@@ -123,7 +126,7 @@ class Children:
                 if child.is_alive:
                     return child
                 child.reap()
-        return ChildProcess(_MODULE, str(self._memory_bytes), str(self._threads))
+        return ChildProcess(_MODULE, json.dumps(asdict(self._config)))
 
 
 def _reap_all(children: list[ChildProcess]) -> None:

@@ -1,6 +1,5 @@
 """Runs queries: resolves their names, streams their rows, lets go of what they read."""
 
-import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -13,19 +12,21 @@ from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
-from engine.errors import EngineError, QueryCancelled, QueryError
-from engine.query.children import MOST_CHILDREN, Children, ChildStream
+from engine.errors import EngineError, QueryCancelled, QueryError, QueryFailed
+from engine.query.children import Children, ChildStream
+from engine.query.config import QueryConfig
 from engine.query.deep_stack import call_with_deep_stack
 from engine.query.failures import executing, planning
 from engine.query.frames import Job, Recipe
 from engine.query.information_schema import NATIVE_VIEWS, VIEWS, InformationSchema, views_of_show
-from engine.query.judge import is_tireless
+from engine.query.judge import holds_memory, is_tireless
 from engine.query.namespaces import INFORMATION_SCHEMA, LAST_CACHE, SYSTEM_SCHEMA, USER_SCHEMA, Call
 from engine.query.parameters import ParameterValue, bind_parameters
 from engine.query.ports import CacheSource, QueryWatch, SystemTables, TableSnapshot, TableSource
 from engine.query.sql_text import EASY_LENGTH, bind_table_names, check_work, show_target
 from engine.query.stopping import Stop
-from engine.query.time_bounds import time_range
+from engine.query.time_bounds import TimeRange, time_range
+from engine.query.turns import Turns
 
 if TYPE_CHECKING:
     from datafusion import DataFrame, RecordBatch
@@ -99,8 +100,9 @@ class _Stream:
     The first one is made at once, so that most failures are known before anything is answered.
     """
 
-    def __init__(self, frame: "DataFrame", stop: Stop) -> None:
+    def __init__(self, frame: "DataFrame", memory_told: str, stop: Stop) -> None:
         self._stop = stop
+        self._memory_told = memory_told
         with planning():
             self._batches: Iterator[RecordBatch] = frame.execute_stream()
         self.first = stop.run(self._make)
@@ -112,7 +114,7 @@ class _Stream:
 
     def _make(self) -> pa.RecordBatch | None:
         try:
-            with executing():
+            with executing(self._memory_told):
                 batch = next(self._batches, None)
                 return batch.to_pyarrow() if batch else None
         except BaseException:
@@ -123,19 +125,18 @@ class _Stream:
 class QueryExecutor:
     """Runs SQL over the tables of a database; may be used from any thread.
 
-    Args:
-        memory_limit_bytes: what all queries together may hold in sorts, joins and groups.
-        threads: into how many parts a query is divided; ``None`` = one for each processor.
-        timeout_s: so long a query may take until its last row was taken; ``None`` = without limit.
+    Raises:
+        InvalidRequest: DataFusion does not take an option of ``config``.
     """
 
-    def __init__(self, memory_limit_bytes: int, threads: int | None = None, timeout_s: float | None = None) -> None:
-        self._timeout_s = timeout_s
-        self._memory_limit_bytes = memory_limit_bytes
-        self._threads = threads or os.cpu_count() or 1
+    def __init__(self, config: QueryConfig) -> None:
+        self._config = config
+        self._permits, self._holding = Turns(config.most_at_once), Turns(config.most_holding)
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._children: Children | None = None
+        if config.options:
+            self._open_session()  # somebody is there now who can read what is wrong with them
 
     def warm_up(self) -> None:
         """Load what the first query would otherwise wait for (some 0.2 s)."""
@@ -177,9 +178,10 @@ class QueryExecutor:
         stop = stop or Stop()
         session = self._open_session()
         with ExitStack() as opened:
-            stop.start(self._timeout_s)
+            stop.start(self._config.timeout_s)
             opened.callback(stop.finish)
-            reads = _Reads()
+            opened.callback(self._permits.take(stop))
+            reads = _Reads(self._config.most_files)
             query = _Lookup(session, tables, system, sql, opened, reads)
             values = bind_parameters(params)
             call = partial(_cached, session, caches, reads) if caches else _no_caches
@@ -188,9 +190,13 @@ class QueryExecutor:
                 frame = session.plan(sql, values, query.find, call)
                 if watch:
                     watch.planned()
-                if reads.are_portable and is_tireless(str(frame.logical_plan().display_indent())):
+                shown = str(frame.logical_plan().display_indent())
+                if reads.are_portable and is_tireless(shown):
                     return self._in_child(Job(sql, values, reads.tables, reads.calls), stop, opened)
-                stream = _Stream(frame, stop)
+                if not self._config.is_shared and holds_memory(shown):
+                    opened.callback(self._holding.take(stop))
+                    frame = session.plan(sql, values, query.find, call, has_own_memory=True)
+                stream = _Stream(frame, session.memory_told, stop)
                 return stream.first.schema if stream.first else frame.schema(), stream
 
             schema, stream = call_with_deep_stack(start) if len(sql) > EASY_LENGTH else start()
@@ -214,9 +220,7 @@ class QueryExecutor:
 
     def _in_child(self, job: Job, stop: Stop, opened: ExitStack) -> "tuple[pa.Schema, ChildStream]":
         with self._lock:
-            self._children = children = self._children or Children(
-                self._memory_limit_bytes // MOST_CHILDREN, self._threads
-            )
+            self._children = children = self._children or Children(self._config)
         stream = children.stream(stop)
         opened.callback(stream.close)
         return stream.begin(job), stream
@@ -227,14 +231,16 @@ class QueryExecutor:
                 # Importing DataFusion takes 80 MB and 0.25 s, which a start of the server shall not.
                 from engine.query.session import Session
 
-                self._session = Session(self._memory_limit_bytes, self._threads)
+                self._session = Session(self._config)
             return self._session
 
 
 class _Reads:
-    """What a query reads, so that another process can make the same tables of it."""
+    """What a query reads, so that another process can make the same tables of it; of files at most ``most_files``."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_files: int | None) -> None:
+        self._most_files = most_files
+        self._files: dict[str, int] = {}
         self.tables: dict[tuple[str, str], Recipe] = {}
         self.calls: dict[Call, pa.Table] = {}
 
@@ -242,6 +248,26 @@ class _Reads:
     def are_portable(self) -> bool:
         """Return whether another process can read it; files that are fetched while they are read are for this one only."""
         return not any(isinstance(recipe, TableSnapshot) and recipe.absent for recipe in self.tables.values())
+
+    def note(self, name: str, snapshot: TableSnapshot, times: TimeRange) -> None:
+        """Take note of a user's table, of which rows at ``times`` are read.
+
+        Raises:
+            QueryFailed: with it there are too many files.
+        """
+        self.tables[USER_SCHEMA, name] = replace(snapshot, release=_nothing, live=None, file_times=list)
+        if self._most_files is None:
+            return
+        # A table is asked for again when the query is planned again.
+        self._files[name] = sum(
+            first <= times.last_ns and last >= times.first_ns for first, last in snapshot.file_times()
+        )
+        count = sum(self._files.values())
+        if count > self._most_files:
+            raise QueryFailed(
+                f"Query would scan {count} Parquet files, exceeding the file limit of {self._most_files} that "
+                "--query-file-limit sets: compare time with texts in WHERE to read fewer"
+            )
 
 
 class _Lookup:
@@ -277,7 +303,7 @@ class _Lookup:
         if snapshot is None:
             return None
         self._opened.callback(snapshot.release)
-        self._reads.tables[USER_SCHEMA, name] = replace(snapshot, release=_nothing, live=None)
+        self._reads.note(name, snapshot, self._times or TimeRange())
         return self._session.table_of_snapshot(name, snapshot, self._times)
 
     def _view(self, name: str) -> "Table | None":

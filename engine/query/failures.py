@@ -9,6 +9,7 @@ from engine.errors import ObjectStoreAway, QueryError, QueryFailed, QueryNotSupp
 _WRAPPER = "DataFusion error: "
 _CAUSE = "\ncaused by\n"
 _EXECUTION = "query error: error while executing plan: "
+_NO_MEMORY = "Resources exhausted"
 _AWAY = re.compile("ObjectStoreAway: (.*)")
 _KINDS: tuple[tuple[str, type[QueryError]], ...] = (
     ("Error during planning: ", QueryError),
@@ -25,14 +26,17 @@ def planning() -> Iterator[None]:
 
 
 @contextmanager
-def executing() -> Iterator[None]:
-    """Do as ``planning`` does, for a plan that runs: what failed then is said to be the execution."""
-    with _translated(_EXECUTION):
+def executing(memory_told: str = "") -> Iterator[None]:
+    """Do as ``planning`` does, for a plan that runs: what failed then is said to be the execution.
+
+    ``memory_told`` says how much memory the query had, and is added when that was too little.
+    """
+    with _translated(_EXECUTION, memory_told):
         yield
 
 
 @contextmanager
-def _translated(prefix: str) -> Iterator[None]:
+def _translated(prefix: str, memory_told: str = "") -> Iterator[None]:
     try:
         yield
     except ObjectStoreAway:
@@ -41,7 +45,8 @@ def _translated(prefix: str) -> Iterator[None]:
         away = _AWAY.search(str(error))
         if away:
             raise ObjectStoreAway(away[1]) from error
-        raise classify(_text_of(error), prefix) from error
+        text = _text_of(error)
+        raise classify(f"{text}\n{memory_told}" if _NO_MEMORY in text else text, prefix) from error
     except BaseException as error:
         # A panic of the library is no reason to end the thread that asked; its class cannot be imported.
         if type(error).__name__ != "PanicException":

@@ -1,4 +1,4 @@
-"""Says of a plan whether DataFusion could be kept from pausing in it."""
+"""Says of a plan what DataFusion does with it: whether it could be kept from pausing, whether it holds memory."""
 
 import re
 
@@ -9,6 +9,22 @@ _TIRELESS = re.compile(
     |\b(?:repeat|lpad|rpad|range|generate_series|array_repeat|list_repeat|array_resize|list_resize)\((?!\))""",
     re.VERBOSE | re.MULTILINE,
 )
+
+
+_HOLDING = re.compile(
+    r"""^\s*(?:Sort|WindowAggr|Distinct|[\w\ ]*\bJoin|Subquery|RecursiveQuery|Unnest)\b
+    |^\s*Aggregate:\ groupBy=\[\[[^\]]
+    |^\s*Aggregate:.*(?:\b(?:array_agg|string_agg|median|quantile_cont|percentile_cont)\(|DISTINCT)""",
+    re.VERBOSE | re.MULTILINE,
+)
+
+
+def holds_memory(plan: str) -> bool:
+    """Return whether a query of this logical plan keeps more of its rows in memory the more there are.
+
+    It does not if it passes rows on, or makes one row of all; of those that do some keep little.
+    """
+    return _HOLDING.search(plan) is not None
 
 
 def is_tireless(plan: str) -> bool:

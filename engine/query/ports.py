@@ -23,6 +23,7 @@ class TableSnapshot:
         release: to be called once when the rows are not read any more.
         partly: further such folders, with ranges of times (in ns, both ends included) whose rows are not to be read.
         absent: further files, which are fetched while they are read.
+        file_times: the first and the last time in each file of ``folders``, ``partly`` and ``absent``, in ns.
         live: an object that stands for exactly these ``batches``: what is made of them may be kept as long as it lives.
         oldest_ns: of ``batches`` rows from before this time, in ns since the epoch, are not to be read; ``None`` = there
             are none.
@@ -36,6 +37,7 @@ class TableSnapshot:
     partly: tuple[tuple[Path, tuple[tuple[int, int], ...]], ...] = ()
     oldest_ns: int | None = None
     absent: tuple[AbsentFile, ...] = ()
+    file_times: Callable[[], Sequence[tuple[int, int]]] = list
 
 
 class QueryWatch(Protocol):

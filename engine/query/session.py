@@ -1,11 +1,13 @@
 """The one DataFusion session of a server: plans queries, keeps what it learnt about files, bounds the memory of all."""
 
+import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from datafusion import (
@@ -22,7 +24,9 @@ from datafusion import (
 )
 from datafusion.catalog import Table
 
+from engine.errors import InvalidRequest
 from engine.model.schema import TIME_COLUMN
+from engine.query.config import QueryConfig
 from engine.query.failures import planning
 from engine.query.functions.statement import planned
 from engine.query.namespaces import CATALOG, TABLE_FUNCTIONS, USER_SCHEMA, CallTable, FindTable, Names, PlanningCatalog
@@ -46,37 +50,52 @@ _OPTIONS = {
 }
 
 
+_THREADS = "TOKIO_WORKER_THREADS"
+
+
 class Session:
     """Plans queries; may be used from any thread.
 
-    Args:
-        memory_limit_bytes: what all queries together may hold in sorts, joins and groups.
-        threads: into how many parts a query is divided.
+    Attributes:
+        memory_told: for a person, how much memory a query has.
+
+    Raises:
+        InvalidRequest: DataFusion does not take an option of ``config``.
     """
 
-    def __init__(self, memory_limit_bytes: int, threads: int) -> None:
-        config = (
-            SessionConfig(_OPTIONS)
-            .with_target_partitions(threads)
-            .with_default_catalog_and_schema(CATALOG, USER_SCHEMA)
-        )
-        runtime = RuntimeEnvBuilder().with_greedy_memory_pool(memory_limit_bytes)
+    def __init__(self, config: QueryConfig) -> None:
+        _start_threads(config.threads)
+        self.memory_told = config.memory_told
+        self._own_bytes = config.memory_per_query_bytes
+        config_made = _session_config(config)
+        runtime = RuntimeEnvBuilder().with_greedy_memory_pool(config.memory_bytes)
         self._read_only = SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
         self._catalog = PlanningCatalog()
-        self._queries = SessionContext(config.with_information_schema(False), runtime)
+        self._queries = SessionContext(config_made.with_information_schema(False), runtime)
         self._queries.register_catalog_provider(CATALOG, self._catalog)  # type: ignore[arg-type]  # it has the methods
         for function in TABLE_FUNCTIONS:
             self._queries.register_udtf(udtf(partial(self._catalog.call, function), function))
         # Tables get their names here, out of the reach of queries.
-        self._tables = SessionContext(config.with_information_schema(True), runtime)
+        self._tables = SessionContext(config_made.with_information_schema(True), runtime)
         self._naming = threading.Lock()
+        self._own_memory = threading.Lock()
         self._folders: OrderedDict[tuple[Path, pa.Schema], DataFrame] = OrderedDict()
         self._live: weakref.WeakKeyDictionary[object, tuple[object, DataFrame]] = weakref.WeakKeyDictionary()
         self._blocks: weakref.WeakKeyDictionary[object, tuple[Blocks, ...]] = weakref.WeakKeyDictionary()
         self._type_texts: dict[pa.DataType, str] = {}
 
-    def plan(self, sql: str, params: Mapping[str, pa.Scalar], find: FindTable, call: CallTable) -> DataFrame:
+    def plan(
+        self,
+        sql: str,
+        params: Mapping[str, pa.Scalar],
+        find: FindTable,
+        call: CallTable,
+        *,
+        has_own_memory: bool = False,
+    ) -> DataFrame:
         """Return the plan of ``sql``, which may only read; ``find`` gives the tables that it names, ``call`` those of functions.
+
+        A plan that ``has_own_memory`` has as much as one query may hold for itself, besides what all others share.
 
         Raises:
             QueryError: it cannot be planned, or does more than read.
@@ -84,23 +103,19 @@ class Session:
             QueryFailed: it names a column that is not there, or fails otherwise.
         """
         texts = {name: value.as_py() for name, value in params.items()}
-        return planned(sql, texts, lambda text: self._plan(text, params, find, call))
+        plan = self._plan_with_own_memory if has_own_memory else self._plan
+        return planned(
+            sql, texts, lambda text: _with_names(self._catalog, partial(plan, text, dict(params)), find, call)
+        )
 
-    def _plan(self, sql: str, params: Mapping[str, pa.Scalar], find: FindTable, call: CallTable) -> DataFrame:
-        names = Names()
-        while True:
-            with planning(), self._catalog.of(names):
-                try:
-                    frame = self._queries.sql_with_options(sql, self._read_only, dict(params))
-                except Exception:
-                    # Names that were not known yet are the reason, or the same error comes once more.
-                    if names.bad_call is None and not names.is_incomplete:
-                        raise
-                    frame = None
-            if names.bad_call is not None:
-                raise names.bad_call
-            if not names.learn(find, call) and frame is not None:
-                return frame
+    def _plan(self, sql: str, values: dict[str, Any]) -> DataFrame:
+        return self._queries.sql_with_options(sql, self._read_only, values)
+
+    def _plan_with_own_memory(self, sql: str, values: dict[str, Any]) -> DataFrame:
+        # A plan keeps the memory that was set when it was made; what is known of files stays common to all.
+        with self._own_memory:
+            self._queries.sql(f"SET datafusion.runtime.memory_limit = '{(self._own_bytes or 0) // 1024}K'")
+            return self._plan(sql, values)
 
     def table_of_snapshot(self, name: str, snapshot: TableSnapshot, within: TimeRange | None = None) -> Table:
         """Return all rows of ``snapshot`` as a table; projections and filters reach files and batches.
@@ -197,6 +212,49 @@ class Session:
         frame = self._tables.table(identifier)
         self._tables.deregister_table(identifier)
         return frame
+
+
+def _with_names(catalog: PlanningCatalog, plan: Callable[[], DataFrame], find: FindTable, call: CallTable) -> DataFrame:
+    """Return what ``plan`` makes once all names are known that it asks ``catalog`` for."""
+    names = Names()
+    while True:
+        with planning(), catalog.of(names):
+            try:
+                frame = plan()
+            except Exception:
+                # Names that were not known yet are the reason, or the same error comes once more.
+                if names.bad_call is None and not names.is_incomplete:
+                    raise
+                frame = None
+        if names.bad_call is not None:
+            raise names.bad_call
+        if not names.learn(find, call) and frame is not None:
+            return frame
+
+
+def _session_config(config: QueryConfig) -> SessionConfig:
+    parts = {"datafusion.execution.target_partitions": str(config.threads or os.cpu_count() or 1)}
+    try:
+        made = SessionConfig({**parts, **_OPTIONS, **config.options})
+    except Exception as error:
+        raise InvalidRequest(f"--datafusion-config: DataFusion does not take this: {error}") from error
+    return made.with_default_catalog_and_schema(CATALOG, USER_SCHEMA)
+
+
+def _start_threads(number: int | None) -> None:
+    """Let the threads of DataFusion be so many, if this process has none yet; ``None`` = one for each processor."""
+    if number is None:
+        return
+    # They are made with the first statement, as many as this variable says; nobody else may come to read it.
+    before = os.environ.get(_THREADS)
+    os.environ[_THREADS] = str(number)
+    try:
+        SessionContext().sql("SELECT 1").collect()
+    finally:
+        if before is None:
+            del os.environ[_THREADS]
+        else:
+            os.environ[_THREADS] = before
 
 
 def _is_from(oldest_ns: int) -> Expr:

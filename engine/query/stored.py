@@ -36,7 +36,7 @@ class StoredTables:
         view = self._store.view(found)
         partly = tuple((part.folder, part.excluded) for part in view.partly)
         read = (view.folders, view.batches, view.release, view.live, partly, view.oldest_ns, view.absent)
-        return TableSnapshot(query_schema(view.schema), *read)
+        return TableSnapshot(query_schema(view.schema), *read, lambda: [(f.min_time, f.max_time) for f in view.files])
 
 
 class Warming:

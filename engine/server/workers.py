@@ -16,6 +16,7 @@ LARGE_BYTES = 2**16
 
 MOST_CHANGES = 8
 MOST_QUERIES = 16
+"""So many queries are begun at a time, those counted that wait for their turn; and so many make further rows."""
 
 T = TypeVar("T")
 
@@ -28,6 +29,8 @@ class Workers:
         self.large_writes = ThreadPoolExecutor(MOST_LARGE_WRITES, "large-write")
         self.changes = ThreadPoolExecutor(MOST_CHANGES, "change")
         self.queries = ThreadPoolExecutor(MOST_QUERIES, "query")
+        # Apart from those, which may all wait for one that has more rows to send.
+        self.rows = ThreadPoolExecutor(MOST_QUERIES, "rows")
 
     async def write(self, call: Callable[[], T], size_bytes: int) -> T:
         """Return what ``call`` returns, which takes in a body of this size; small ones do not wait for large ones."""
@@ -40,7 +43,7 @@ class Workers:
 
     def close(self) -> None:
         """Begin nothing more; what runs ends by itself."""
-        for pool in (self.writes, self.large_writes, self.changes, self.queries):
+        for pool in (self.writes, self.large_writes, self.changes, self.queries, self.rows):
             pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -75,10 +78,13 @@ async def followed(items: Iterator[T]) -> AsyncGenerator[T]:
 
 
 class Pieces:
-    """What a generator yields, made in the threads of ``pool``, one piece at a time."""
+    """What a generator yields, one piece at a time; ``further`` has the threads for all but the first, if not ``pool``."""
 
-    def __init__(self, pool: ThreadPoolExecutor, generator: Generator[bytes]) -> None:
+    def __init__(
+        self, pool: ThreadPoolExecutor, generator: Generator[bytes], further: ThreadPoolExecutor | None = None
+    ) -> None:
         self._pool = pool
+        self._further = further or pool
         self._generator = generator
         self._making: Future[bytes | None] | None = None
         self._ahead: Future[bytes | None] | None = None
@@ -86,7 +92,8 @@ class Pieces:
     def make_ahead(self) -> "Future[bytes | None]":
         """Begin with the next piece, for which ``next`` will ask."""
         if self._ahead is None:
-            self._ahead = self._making = self._pool.submit(next, self._generator, None)
+            pool = self._pool if self._making is None else self._further
+            self._ahead = self._making = pool.submit(next, self._generator, None)
         return self._ahead
 
     async def next(self) -> bytes | None:

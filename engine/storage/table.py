@@ -39,6 +39,7 @@ class TableView:
         partly: folders of which some times are left out: those rows are in other files, or in ``batches``, or too old.
         absent: files that are not on this machine.
         oldest_ns: of ``batches`` rows from before this time are not to be shown; ``None`` = there are none.
+        files: all files that are read, and those that are too old to be.
     """
 
     schema: TableSchema
@@ -48,6 +49,7 @@ class TableView:
     partly: tuple[PartlyRead, ...] = ()
     absent: tuple[AbsentFile, ...] = ()
     oldest_ns: int | None = None
+    files: tuple[FileEntry, ...] = ()
 
     @property
     def batches(self) -> tuple[pa.RecordBatch, ...]:
@@ -126,9 +128,10 @@ class TableData:
             schema = self._settle(buffers, schema_now)
             live = self._live_rows(buffers, schema)
             excluded = _excluded(of_windows(buffers.late, self._window_ns), oldest_ns)
+            files = self._files
             found = [
                 (group.excluded, opened)
-                for place, group in enumerate(group_files(self._files, excluded))
+                for place, group in enumerate(group_files(files, excluded))
                 if group.files and (opened := self._reader.open_set(group.files[0].table_id, group.files, place))
             ]
         return TableView(
@@ -139,6 +142,7 @@ class TableData:
             tuple(PartlyRead(there.folder, excluded) for excluded, there in found if there.folder and excluded),
             tuple(replace(file, excluded=excluded) for excluded, there in found for file in there.absent),
             oldest_ns if oldest_ns is not None and buffers.first_window < oldest_ns else None,
+            files,
         )
 
     def prepare(

@@ -19,6 +19,7 @@ from engine.columns.types import storage_schema
 from engine.disk import RealDisk
 from engine.model.schema import Column, ColumnType, TableSchema
 from engine.paths import NodePaths
+from engine.query.config import QueryConfig
 from engine.query.executor import QueryExecutor
 from engine.query.stored import StoredTables
 from engine.storage.compaction import Compaction
@@ -125,7 +126,7 @@ def _size(folder: Path) -> int:
 
 def _hours(feed: Feed, rounds: int) -> tuple[float, float]:
     """Return how long the first query took, and the median of others."""
-    queries = QueryExecutor(256 << 20)
+    queries = QueryExecutor(QueryConfig(256 << 20))
     queries.warm_up()
     tables = StoredTables(feed.store, 1)
     took_ms = []

@@ -126,6 +126,17 @@ def test_option_environment_file_default_in_this_order(sources, expected):
         ("force-snapshot-mem-size", "70", "force_snapshot_mem_size_bytes", 70 * MB),
         ("force-snapshot-mem-threshold", "70mb", "force_snapshot_mem_size_bytes", 70 * MB),
         ("gen1-duration", "300s", "gen1_duration_ns", 300 * 10**9),
+        ("query-memory-limit", "64", "query_memory_limit_bytes", 64 * MB),
+        ("query-memory-limit", "off", "query_memory_limit_bytes", None),
+        ("max-concurrent-queries", "2305843009213693951", "max_concurrent_queries", 2305843009213693951),
+        ("query-file-limit", "432", "query_file_limit", 432),
+        ("datafusion-num-threads", "3", "num_datafusion_threads", 3),
+        (
+            "datafusion-config",
+            "datafusion.execution.batch_size:4096, datafusion.execution.time_zone:+02:00",
+            "datafusion_config",
+            {"datafusion.execution.batch_size": "4096", "datafusion.execution.time_zone": "+02:00"},
+        ),
         ("log-filter", "Debug,engine.wal=warn", "log_filter", parse_log_filter("Debug,engine.wal=warn")),
         ("verbose", "2", "log_filter", parse_log_filter("debug")),
         ("log-format", "LOGFMT", "log_format", "logfmt"),
@@ -178,6 +189,23 @@ def test_variables_have_the_names_of_the_product(variable, value, attribute, exp
             {"options": {"gen1-duration": "2m"}},
             "invalid value '2m' for --gen1-duration: invalid gen1 duration 2m. Must be one of 1m, 5m, 10m",
             id="a fixed set of durations",
+        ),
+        pytest.param(
+            {"options": {"max-concurrent-queries": "0"}},
+            "invalid value '0' for --max-concurrent-queries: must be a positive integer, got 0",
+            id="no query at all",
+        ),
+        pytest.param(
+            {"options": {"datafusion-config": "a,b"}},
+            "invalid value 'a,b' for --datafusion-config: Invalid key value pair - expected 'KEY:VALUE' got 'a,b'",
+            id="a pair without colon",
+        ),
+        pytest.param(
+            {"options": {"datafusion-config": "datafusion.catalog.location:/etc"}},
+            "invalid value 'datafusion.catalog.location:/etc' for --datafusion-config: 'datafusion.catalog.location' may "
+            "not be set: expected datafusion.execution.…, datafusion.optimizer.…, datafusion.explain.… except "
+            "datafusion.execution.parquet.schema_force_view_types",
+            id="an option of the server",
         ),
         pytest.param(
             {"file": {"plugin-dirr": "x"}}, "unknown setting: plugin-dirr in the configuration file", id="unknown"

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from datafusion import DataFrame, SessionConfig, SessionContext
 
 from engine.columns.types import query_schema
+from engine.query.config import QueryConfig
 from engine.query.executor import QueryExecutor
 from engine.query.ports import TableSnapshot
 from tests.support.batches import rows_of, table_schema
@@ -91,9 +92,11 @@ class MemorySystemTables:
 class QueryBench:
     """An executor with a database, to ask short questions."""
 
-    def __init__(self, tables: MemoryTables, memory_limit_bytes: int = 100_000_000) -> None:
+    def __init__(
+        self, tables: MemoryTables, memory_limit_bytes: int = 100_000_000, config: QueryConfig | None = None
+    ) -> None:
         self.tables = tables
-        self.executor = QueryExecutor(memory_limit_bytes, threads=2)
+        self.executor = QueryExecutor(config or QueryConfig(memory_limit_bytes, threads=2))
 
     def table(self, sql: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """Return the result of ``sql``."""

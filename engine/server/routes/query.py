@@ -87,7 +87,8 @@ def encoded(engine: Engine, query: SqlQuery, format_: Format, stop: Stop | None 
 async def _answer(context: Context, request: Request, query: SqlQuery) -> AnyReply:
     format_ = choose_format(query.format, request.header(b"accept"))
     stop = Stop()
-    pieces = Pieces(context.workers.queries, encoded(context.engine, query, format_, stop))
+    workers = context.workers
+    pieces = Pieces(workers.queries, encoded(context.engine, query, format_, stop), workers.rows)
     is_streamed = False
     try:
         first = await request.unless_gone(pieces.next()) or b""

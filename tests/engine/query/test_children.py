@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from engine.errors import QueryCancelled, QueryFailed, QueryNotSupported, QueryTimedOut
+from engine.query.config import QueryConfig
 from engine.query.executor import QueryExecutor
 from engine.query.stopping import Stop
 from tests.support.engines import eventually
@@ -91,7 +92,7 @@ def test_a_process_that_dies_fails_its_query_only(bench: QueryBench) -> None:
 
 
 def test_a_join_that_takes_too_long_says_so() -> None:
-    queries = QueryExecutor(400_000_000, threads=2, timeout_s=2)
+    queries = QueryExecutor(QueryConfig(400_000_000, threads=2, timeout_s=2))
     with pytest.raises(QueryTimedOut):
         queries.sql(MemoryTables(), MemorySystemTables(), ENDLESS, {})
     queries.close()

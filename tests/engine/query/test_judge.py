@@ -1,7 +1,7 @@
 import pytest
 from datafusion import SessionContext
 
-from engine.query.judge import is_tireless
+from engine.query.judge import holds_memory, is_tireless
 
 A, B = "generate_series(1, 9) a(v)", "generate_series(1, 9) b(v)"
 
@@ -53,3 +53,22 @@ def test_what_may_never_pause(context: SessionContext, sql: str) -> None:
 )
 def test_what_pauses(context: SessionContext, sql: str) -> None:
     assert not judged(context, sql)
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        (f"SELECT v FROM {A} WHERE v > 3", False),
+        (f"SELECT count(*), max(v), avg(v) FROM {A}", False),
+        (f"SELECT v FROM {A} UNION ALL SELECT v FROM {B} LIMIT 3", False),
+        (f"SELECT v FROM {A} ORDER BY v", True),
+        (f"SELECT v, count(*) FROM {A} GROUP BY v", True),
+        (f"SELECT count(DISTINCT v) FROM {A}", True),
+        (f"SELECT DISTINCT v FROM {A}", True),
+        (f"SELECT median(v) FROM {A}", True),
+        (f"SELECT lag(v) OVER (ORDER BY v) FROM {A}", True),
+        (f"SELECT count(*) FROM {A}, {B}", True),
+    ],
+)
+def test_what_holds_memory(context: SessionContext, sql: str, expected: bool) -> None:
+    assert holds_memory(context.sql(sql).logical_plan().display_indent()) == expected

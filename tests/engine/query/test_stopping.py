@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from engine.errors import QueryCancelled, QueryTimedOut
+from engine.query.config import QueryConfig
 from engine.query.executor import QueryExecutor
 from engine.query.stopping import Stop
 from tests.support.engines import eventually
@@ -73,7 +74,7 @@ def test_an_interruption_at_the_very_end_hurts_nobody(round_: int) -> None:
 
 
 def executor(timeout_s: float | None = None) -> QueryExecutor:
-    made = QueryExecutor(100_000_000, threads=2, timeout_s=timeout_s)
+    made = QueryExecutor(QueryConfig(100_000_000, threads=2, timeout_s=timeout_s))
     made.warm_up()
     return made
 

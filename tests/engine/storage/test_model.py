@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from engine.model.schema import Column, ColumnType, TableSchema
+from engine.query.config import QueryConfig
 from engine.query.executor import QueryExecutor
 from engine.query.stored import StoredTables
 from engine.wal.format import SchemaRecord
@@ -27,7 +28,7 @@ class World:
     def __init__(self, folder: Path, seed: int) -> None:
         self.chance = random.Random(seed)
         self.fed = FedStore(folder)
-        self.queries = QueryExecutor(64 << 20, threads=1)
+        self.queries = QueryExecutor(QueryConfig(64 << 20, threads=1))
         self.schemas: dict[int, TableSchema] = {}
         self.model: dict[int, dict[Key, dict[str, Any]]] = {}
         for table_id in range(1, 4):

@@ -3,6 +3,7 @@
 import asyncio
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -209,6 +210,20 @@ def test_queries_run_side_by_side(server: Web) -> None:
         return [answer.text for answer in await asyncio.gather(*asked)]
 
     assert server.run(all_at_once()) == [f'[{{"n":{WIDE_ROWS}}}]'] * 40
+
+
+def test_queries_that_wait_do_not_keep_one_from_sending_its_rows(tmp_path: Path) -> None:
+    with web(tmp_path, max_concurrent_queries=1) as server:
+
+        async def all_at_once() -> set[int]:
+            params = {"db": "foo", "q": "SELECT v FROM generate_series(1, 100000) t(v)", "format": "csv"}
+            asked = [server.client.get("/api/v3/query_sql", params=params) for _ in range(40)]
+            return {len(answer.text) for answer in await asyncio.gather(*asked)}
+
+        server.write("m v=1")
+        assert server.run(asyncio.wait_for(all_at_once(), 60)) == {
+            len("v\n") + sum(len(f"{n}\n") for n in range(1, 100001))
+        }
 
 
 def test_a_client_that_leaves_ends_its_query(server: Web) -> None:
