@@ -24,6 +24,8 @@ class Precision(Enum):
             InvalidRequest: no such word, or ``auto`` where it is not allowed; the text is the cause alone, without
                 the words that each write endpoint puts before it.
         """
+        if text in _SIGNS:
+            return Precision.MICROSECOND
         words = _WORDS if auto_allowed else _WORDS_WITHOUT_AUTO
         if text not in words:
             allowed = ", ".join(f"`{word}`" for word in words)
@@ -65,6 +67,8 @@ _WORDS = {
     "nanosecond": Precision.NANOSECOND,
     "ns": Precision.NANOSECOND,
 }
+# The Go client says microseconds so: with the micro sign, or the Greek letter. No message tells it, for no person types it.
+_SIGNS = frozenset({"\u00b5s", "\u03bcs"})
 _WORDS_WITHOUT_AUTO = {word: precision for word, precision in _WORDS.items() if precision is not Precision.AUTO}
 
 _FACTORS = {

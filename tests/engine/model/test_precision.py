@@ -13,6 +13,7 @@ from engine.model.precision import GUESS_LIMITS, Precision, guess
         pytest.param(["s", "second"], Precision.SECOND, id="second"),
         pytest.param(["ms", "millisecond"], Precision.MILLISECOND, id="millisecond"),
         pytest.param(["u", "us", "microsecond"], Precision.MICROSECOND, id="microsecond"),
+        pytest.param(["\u00b5s", "\u03bcs"], Precision.MICROSECOND, id="microsecond-as-the-go-client-sends-it"),
         pytest.param(["n", "ns", "nanosecond"], Precision.NANOSECOND, id="nanosecond"),
     ],
 )
