@@ -4,7 +4,7 @@ import asyncio
 from enum import Enum
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from engine.server.upgrades import StayingHttp
 
 MOST_HEAD_BYTES = 128 * 1024
 """So long may request line and headers be together; what comes with the end of an earlier body is not counted."""
@@ -22,7 +22,7 @@ class _Part(Enum):
     BODY = 2
 
 
-class PatientHttp(HttpToolsProtocol):
+class PatientHttp(StayingHttp):
     """Uvicorn's protocol with bounds for what is not complete."""
 
     def __init__(self, **parts: Any) -> None:
