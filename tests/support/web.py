@@ -110,4 +110,4 @@ def basic(user: str, token: str) -> str:
 
 def zipped(*members: bytes) -> bytes:
     """Return a gzip stream of these members."""
-    return b"".join(gzip.compress(member) for member in members)
+    return b"".join(gzip.compress(member, mtime=0) for member in members)
