@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.flight as fl
 
 from engine.auth.tokens import presented_token
+from engine.columns.types import with_true_type
 from engine.errors import (
     AuthorizationMalformed,
     EngineError,
@@ -64,8 +65,8 @@ class FlightServer(fl.FlightServerBase):  # type: ignore[misc]  # pyarrow has no
 
 
 def hydrated(schema: pa.Schema) -> pa.Schema:
-    """Return ``schema`` without dictionaries and views, which not every client reads; metadata stays."""
-    fields = [field.with_type(_plain(field.type)) for field in schema]
+    """Return ``schema`` without dictionaries and views, which not every client reads; metadata stays while it is true."""
+    fields = [with_true_type(field.with_type(_plain(field.type))) for field in schema]
     return pa.schema(fields, metadata=schema.metadata)
 
 
