@@ -50,6 +50,10 @@ class ChildProcess:
         """End the process at once."""
         self._process.kill()
 
+    def wait(self) -> None:
+        """Return when the process has ended."""
+        self._process.wait()
+
     def reap(self) -> None:
         """End the process and wait until it is gone."""
         self.kill()

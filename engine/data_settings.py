@@ -2,7 +2,15 @@
 
 from engine.model.durations import NS_PER_SECOND, format_duration, parse_duration
 from engine.model.sizes import MEGABYTE
-from engine.setting import Setting, memory_size, positive_count, positive_seconds, seconds, size_of_at_least
+from engine.setting import (
+    Setting,
+    memory_size,
+    positive_count,
+    positive_seconds,
+    seconds,
+    size_of_at_least,
+    small_count,
+)
 
 
 def _chunk_duration(text: str) -> int:
@@ -64,6 +72,14 @@ DATA_SETTINGS: tuple[Setting, ...] = (
         "Size of the bodies of writes that wait for their answer at the same time; further ones are refused, and told "
         "to try again.",
         unit="bytes",
+    ),
+    Setting(
+        "parser-processes",
+        small_count,
+        None,
+        "Processes that parse large bodies beside the server while they keep coming; they end half a minute after the "
+        "last one. 0: the server parses all itself.",
+        unset="half of the processors, at most 4",
     ),
     Setting(
         "min-free-space",

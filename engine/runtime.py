@@ -25,6 +25,7 @@ from engine.clock import Clock, SystemClock
 from engine.disk import Disk, RealDisk, make_durable_folder
 from engine.errors import DatabaseNotFound, EngineOff
 from engine.host.protocol import RequestData
+from engine.lineprotocol.body import parse_body
 from engine.model.backfill import BackfillRequest, BackfillStatus, StartPoint
 from engine.model.progress import Lag
 from engine.model.schema import TableSchema
@@ -83,6 +84,7 @@ from engine.wal.wal import Wal, WalPorts, WalStart
 from engine.write.admission import Admission, AdmissionPorts
 from engine.write.deletions import HardDeletions
 from engine.write.gathering import SmallWrites
+from engine.write.parsing import BodyParser
 from engine.write.service import WriteOutcome, WriteParams, WriteService
 from engine.write.tables import Tables
 
@@ -247,9 +249,9 @@ class Engine:
 
     # ---- data
 
-    def write(self, params: WriteParams, body: bytes) -> "Future[WriteOutcome]":
+    def write(self, params: WriteParams, body: bytes, parse: BodyParser = parse_body) -> "Future[WriteOutcome]":
         """Write line protocol; see ``WriteService.write``."""
-        return self._writes.write(params, body)
+        return self._writes.write(params, body, parse=parse)
 
     def query(self, database: str, sql: str, params: Params, stop: Stop | None = None) -> QueryResult:
         """Run one SQL statement, which any thread may end by ``stop``.

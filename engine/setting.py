@@ -119,6 +119,13 @@ def count_or_off(text: str) -> int | None:
     return None if text == "off" else positive_count(text)
 
 
+def small_count(text: str) -> int:
+    """Read a number from 0 to 64."""
+    if not re.fullmatch(r"[0-9]{1,2}", text) or int(text) > 64:
+        raise ValueError("expected a whole number from 0 to 64")
+    return int(text)
+
+
 def positive_count(text: str) -> int:
     """Read a number of at least 1."""
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:

@@ -68,7 +68,7 @@ class App:
 
     def __init__(self, engine: Engine, routes: RouteTable = ROUTES) -> None:
         self._routes = routes
-        self._context = Context(engine, Workers(), Answers())
+        self._context = Context(engine, Workers(engine.clock, engine.settings.parser_processes), Answers())
         self._access = Access(engine)
         self._clock = engine.clock
         self._most_body_bytes = engine.settings.max_http_request_size_bytes

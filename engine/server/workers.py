@@ -6,13 +6,13 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from engine.clock import Clock
+from engine.write.parsing import LARGE_BYTES, Parsers
+
 MOST_WRITES = 4
 MOST_LARGE_WRITES = min(4, max(1, (os.cpu_count() or 1) // 2))
 """Large bodies are work for whole cores, and the others have what else is to be done for them: more at the same time take
-longer altogether."""
-
-LARGE_BYTES = 2**16
-"""A body of more bytes is large."""
+longer altogether. So many are parsed in this process, and as many in processes of their own."""
 
 MOST_CHANGES = 8
 MOST_QUERIES = 16
@@ -24,9 +24,11 @@ T = TypeVar("T")
 class Workers:
     """The threads of one server, in groups, so that none waits for work of another kind."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock, parser_processes: int | None) -> None:
+        beside = MOST_LARGE_WRITES if parser_processes is None else parser_processes
+        self.parsers = Parsers(clock, MOST_LARGE_WRITES, beside)
         self.writes = ThreadPoolExecutor(MOST_WRITES, "write")
-        self.large_writes = ThreadPoolExecutor(MOST_LARGE_WRITES, "large-write")
+        self.large_writes = ThreadPoolExecutor(MOST_LARGE_WRITES + beside, "large-write")
         self.changes = ThreadPoolExecutor(MOST_CHANGES, "change")
         self.queries = ThreadPoolExecutor(MOST_QUERIES, "query")
         # Apart from those, which may all wait for one that has more rows to send.
@@ -43,6 +45,7 @@ class Workers:
 
     def close(self) -> None:
         """Begin nothing more; what runs ends by itself."""
+        self.parsers.close()
         for pool in (self.writes, self.large_writes, self.changes, self.queries, self.rows):
             pool.shutdown(wait=False, cancel_futures=True)
 

@@ -24,6 +24,7 @@ from engine.wal.format import RowsPayload, RowsRecord
 from engine.wal.ports import Entry, TableGone
 from engine.wal.wal import Wal
 from engine.write.ceilings import ANY_ROOM, Ceilings, room_of
+from engine.write.parsing import BodyParser
 from engine.write.reservation import MOST_RACES, live_database_id, reserve
 from engine.write.validator import assemble, plan_write
 from engine.write.written import gathered, parse_written
@@ -70,10 +71,12 @@ class WriteService:
         self._wal = wal
         self._clock = clock
 
-    def write(self, params: WriteParams, body: bytes, *, chain: tuple[int, ...] = ()) -> Future[WriteOutcome]:
+    def write(
+        self, params: WriteParams, body: bytes, *, chain: tuple[int, ...] = (), parse: BodyParser = parse_body
+    ) -> Future[WriteOutcome]:
         """Write ``body``; the future resolves when the accepted rows are durable and can be queried (``no_sync``: at once).
 
-        ``chain`` names the triggers that led to this write.
+        ``chain`` names the triggers that led to this write; ``parse`` says where the body is parsed.
 
         Raises:
             InvalidRequest: a bad name, an empty body, or lines that do not parse (all of them, or any of them
@@ -81,7 +84,7 @@ class WriteService:
             LimitExceeded: there are as many databases as there may be.
         """
         check_database_name(params.database)
-        parsed = parse_body(body, params.precision, self._clock.now_ns())
+        parsed = parse(body, params.precision, self._clock.now_ns())
         if parsed.line_count == 0:
             raise InvalidRequest("incoming write was empty")
         done: Future[WriteOutcome] = Future()

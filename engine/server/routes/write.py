@@ -180,7 +180,7 @@ async def _taken_in(
         lines = decoded()
         sizes.append(len(lines))
         try:
-            return engine.write(params, lines)
+            return engine.write(params, lines, context.workers.parsers.parse)
         except (InvalidRequest, LimitExceeded) as error:
             if refusal:
                 raise InvalidRequest(f"{refusal}{error}") from error

@@ -7,6 +7,7 @@ import pytest
 
 from engine.errors import EngineError
 from engine.server.workers import LARGE_BYTES, MOST_LARGE_WRITES, Pieces, Workers, followed, in_own_thread
+from tests.support.clock import ManualClock
 
 
 def test_calls_run_in_threads_and_tell_their_errors() -> None:
@@ -17,7 +18,7 @@ def test_calls_run_in_threads_and_tell_their_errors() -> None:
         return threading.current_thread().name.partition("_")[0]
 
     async def go() -> list[str]:
-        workers = Workers()
+        workers = Workers(ManualClock(), 0)
         try:
             with pytest.raises(EngineError, match="x"):
                 await workers.change(fail)
@@ -31,7 +32,7 @@ def test_calls_run_in_threads_and_tell_their_errors() -> None:
 
 def test_small_bodies_do_not_wait_for_large_ones() -> None:
     async def go() -> str:
-        workers = Workers()
+        workers = Workers(ManualClock(), 0)
         free = threading.Event()
         large = [asyncio.create_task(workers.write(free.wait, LARGE_BYTES + 1)) for _ in range(MOST_LARGE_WRITES)]
         try:

@@ -1,0 +1,188 @@
+"""Where large bodies are parsed: here, or, while they keep coming, beside the server in processes of their own.
+
+Parsing is the greater part of what a large body costs, and holds the interpreter's lock for most of that time: threads do
+not share it out. A process does, and meanwhile the server receives, stores and answers.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.child_process import ChildProcess, receive_frame, send_frame
+from engine.clock import Clock
+from engine.errors import InvalidRequest
+from engine.lineprotocol.body import parse_body
+from engine.lineprotocol.groups import ParsedBody
+from engine.model.durations import NS_PER_SECOND
+from engine.model.precision import Precision
+from engine.write.parsed import BODY, FAILED, TERMS, decode_parsed, encode_terms
+
+logger = logging.getLogger(__name__)
+
+LARGE_BYTES = 2**16
+"""A body of more bytes is large; to hand over a smaller one takes as long as to parse it."""
+
+WINDOW_NS = NS_PER_SECOND
+BUSY_NS = NS_PER_SECOND // 8
+"""Parsing that took so much of a window calls for processes: each costs a third of a second and some 40 MB."""
+
+LONGEST_IDLE_S = 30.0
+"""A process ends when no body came for so long."""
+
+LONGEST_PARSE_S = 60.0
+"""A process that takes longer to answer hangs: the largest body takes a few seconds."""
+
+_MODULE = "engine.write.parsing_child"
+
+
+class BodyParser(Protocol):
+    """Parses the body of a write."""
+
+    def __call__(self, body: bytes, precision: Precision, ingest_time_ns: int) -> ParsedBody:
+        """See ``engine.lineprotocol.body.parse_body``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A body was parsed here: when that ended, and how long it took."""
+
+    ended_ns: int
+    took_ns: int
+
+
+def calls_for_processes(recent: Iterable[Parsed], now_ns: int) -> bool:
+    """Return whether so much is parsed here that processes are worth their while."""
+    return sum(parsed.took_ns for parsed in recent if parsed.ended_ns > now_ns - WINDOW_NS) > BUSY_NS
+
+
+class Parsers:
+    """Parses bodies, at most so many at a time; may be used from any thread, which waits while all are busy.
+
+    Args:
+        most_here: how many large bodies are parsed in this process at a time.
+        most_processes: how many processes there are at most; 0 = all is parsed here.
+    """
+
+    def __init__(
+        self, clock: Clock, most_here: int, most_processes: int, *, longest_idle_s: float = LONGEST_IDLE_S
+    ) -> None:
+        self._clock = clock
+        self._most_here = most_here
+        self._most_processes = most_processes
+        self._longest_idle_s = longest_idle_s
+        self._changed = threading.Condition()
+        self._here = 0
+        self._recent: deque[Parsed] = deque(maxlen=256)
+        self._processes: set[ChildProcess] = set()
+        self._idle: list[ChildProcess] = []
+        self._is_starting = False
+        self._is_closed = False
+
+    @property
+    def pids(self) -> list[int]:
+        """Return the ids of the processes that there are."""
+        with self._changed:
+            return sorted(process.pid for process in self._processes)
+
+    def parse(self, body: bytes, precision: Precision, ingest_time_ns: int) -> ParsedBody:
+        """See ``BodyParser``."""
+        if len(body) <= LARGE_BYTES:
+            return parse_body(body, precision, ingest_time_ns)
+        while (process := self._take()) is not None:
+            try:
+                kind, answer = _ask(process, encode_terms(precision, ingest_time_ns), body)
+            except (EOFError, OSError) as error:
+                logger.warning("a parsing process is gone pid=%d; its body is parsed again: %r", process.pid, error)
+                self._lose(process)
+                continue
+            self._give_back(process)
+            if kind == FAILED:
+                raise InvalidRequest(answer.decode())
+            return decode_parsed(answer, body)
+        began_ns = self._clock.monotonic_ns()
+        try:
+            return parse_body(body, precision, ingest_time_ns)
+        finally:
+            self._parsed_here(began_ns)
+
+    def close(self) -> None:
+        """End the processes; what is parsed from now on is parsed here."""
+        with self._changed:
+            self._is_closed = True
+            processes = list(self._processes)
+            self._idle.clear()
+        for process in processes:
+            self._lose(process)
+
+    def _take(self) -> ChildProcess | None:
+        """Return a process that is free, ``None`` = it is our turn to parse here; waits until there is either."""
+        with self._changed:
+            while True:
+                if self._idle:
+                    return self._idle.pop()
+                if self._here < self._most_here:
+                    self._here += 1
+                    return None
+                self._changed.wait()
+
+    def _give_back(self, process: ChildProcess) -> None:
+        with self._changed:
+            if process in self._processes:
+                self._idle.append(process)
+            self._changed.notify()
+
+    def _lose(self, process: ChildProcess) -> None:
+        with self._changed:
+            self._processes.discard(process)
+            if process in self._idle:
+                self._idle.remove(process)
+            self._changed.notify_all()
+        process.reap()
+
+    def _parsed_here(self, began_ns: int) -> None:
+        now_ns = self._clock.monotonic_ns()
+        with self._changed:
+            self._here -= 1
+            self._changed.notify()
+            self._recent.append(Parsed(now_ns, now_ns - began_ns))
+            if self._is_starting or self._is_closed or len(self._processes) >= self._most_processes:
+                return
+            if not calls_for_processes(self._recent, now_ns):
+                return
+            self._is_starting = True
+            self._recent.clear()
+        threading.Thread(target=self._run_process, name="parsing-process", daemon=True).start()
+
+    def _run_process(self) -> None:
+        """Start a process, and return when it is gone."""
+        try:
+            process = ChildProcess(_MODULE, str(self._longest_idle_s))
+        except OSError as error:
+            logger.warning("no parsing process could be started: %s", error)
+            self._is_starting = False
+            return
+        process.socket.settimeout(LONGEST_PARSE_S)
+        try:
+            receive_frame(process.socket)
+        except (EOFError, OSError) as error:
+            logger.warning("a parsing process did not start pid=%d: %r", process.pid, error)
+            process.kill()
+        with self._changed:
+            self._is_starting = False
+            if self._is_closed:
+                process.kill()
+            else:
+                self._processes.add(process)
+                self._idle.append(process)
+                self._changed.notify()
+        process.wait()
+        self._lose(process)
+
+
+def _ask(process: ChildProcess, terms: bytes, body: bytes) -> tuple[bytes, bytearray]:
+    send_frame(process.socket, TERMS, terms)
+    send_frame(process.socket, BODY, body)
+    return receive_frame(process.socket)
