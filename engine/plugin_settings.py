@@ -8,6 +8,7 @@ from engine.setting import (
     Setting,
     choice,
     count_or_off,
+    flag,
     folder_or_file,
     positive_count,
     positive_seconds,
@@ -56,6 +57,13 @@ PLUGIN_SETTINGS: tuple[Setting, ...] = (
         "discover",
         "What installs packages for plugins; `discover` takes pip if it can be used, else uv; `disabled` refuses to "
         "install any.",
+    ),
+    Setting(
+        "disable-package-management",
+        flag,
+        "false",
+        "Refuse to install packages, as `--package-manager disabled` does.",
+        is_flag=True,
     ),
     Setting(
         "plugin-repo",

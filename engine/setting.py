@@ -70,7 +70,7 @@ class Setting:
         return self.variables or tuple(made)
 
 
-def choice(name: str, words: tuple[str, ...], default: str, help_text: str, **more: Any) -> Setting:
+def choice(name: str, words: tuple[str, ...], default: str | None, help_text: str, **more: Any) -> Setting:
     """Return a row whose value is one of ``words``, in any case."""
 
     def read(text: str) -> str:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.access_settings import ACCESS_SETTINGS
+from engine.config_file import ConfigFile, read_config_file
 from engine.data_settings import DATA_SETTINGS
-from engine.errors import InvalidRequest
+from engine.errors import EngineError, InvalidRequest
+from engine.inert_settings import FULFILLED_SETTINGS, INERT_SETTINGS
 from engine.log_settings import LOG_SETTINGS
 from engine.model.bind import Bind, parse_bind
 from engine.model.log_filter import LogFilter, filter_of_verbosity
@@ -16,7 +18,6 @@ from engine.model.trigger_spec import RunKind
 from engine.plugin_settings import PLUGIN_SETTINGS
 from engine.query_settings import QUERY_SETTINGS
 from engine.setting import (
-    PREFIX,
     Secret,
     Setting,
     choice,
@@ -25,6 +26,7 @@ from engine.setting import (
     seconds,
     size_of_at_least,
 )
+from engine.sources import Given, Rows, value_of
 from engine.store_settings import STORE_SETTINGS
 
 
@@ -34,7 +36,30 @@ def _node_id(text: str) -> str:
     return text
 
 
+class NodeIdMissing(EngineError):
+    """The name of the node is not where it shall be."""
+
+
+MODES = ("all", "ingest", "query", "compact", "process")
+"""What nodes of a cluster of the product may be for."""
+
+
+def _modes(text: str) -> frozenset[str]:
+    words = [word.strip() for word in text.lower().split(",")]
+    unknown = [word for word in words if word not in MODES]
+    if unknown:
+        raise ValueError(f"'{unknown[0]}' is not one of {', '.join(MODES)}")
+    return frozenset(words)
+
+
 SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "config",
+        folder_or_file,
+        None,
+        'File of settings in TOML, each on a line such as plugin-dir = "/srv/plugins"; options and variables go before it.',
+        unset="no file",
+    ),
     Setting(
         "node-id",
         _node_id,
@@ -42,6 +67,22 @@ SETTINGS: tuple[Setting, ...] = (
         "Name of this node; its data is in the folder of this name in the data directory.",
         other_names=("host-id",),
         variables=("INFLUXDB3_NODE_ID", "INFLUXDB3_NODE_IDENTIFIER_PREFIX"),
+    ),
+    Setting(
+        "node-id-from-env",
+        str,
+        None,
+        "Name of the environment variable that holds the name of this node, in place of --node-id.",
+        unset="no variable",
+        variables=("INFLUXDB3_NODE_ID_FROM_ENV", "INFLUXDB3_NODE_IDENTIFIER_FROM_ENV"),
+    ),
+    Setting(
+        "mode",
+        _modes,
+        "all",
+        "What this node is for: all, or some of ingest, query, compact, process, separated by commas. One server does all "
+        "of it, whatever this says; `process` needs --plugin-dir.",
+        variables=("INFLUXDB3_MODE", "INFLUXDB3_ENTERPRISE_MODE"),
     ),
     choice(
         "object-store",
@@ -114,15 +155,8 @@ SETTINGS: tuple[Setting, ...] = (
         unit="s",
     ),
 )
-_BY_NAME = {name: setting for setting in SETTINGS for name in (setting.name, *setting.other_names)}
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """A value as somebody gave it; ``source`` tells that person where."""
-
-    text: str
-    source: str
+_CONFIG = Rows(SETTINGS[:1])
+_ROWS = Rows((*SETTINGS, *INERT_SETTINGS, *FULFILLED_SETTINGS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,9 +167,13 @@ class Settings:
         plugin_dir: ``None`` = the Processing engine is off.
         virtual_env_location: ``None`` only while the Processing engine is off.
         plugin_timeout_s: ``None`` = no limit, as for the other limits of plugins.
+        notes: sentences for whoever starts the server, about what was given and does not do what it seems to.
     """
 
+    config: Path | None
     node_id: str
+    node_id_from_env: str | None
+    mode: frozenset[str]
     object_store: str
     data_dir: Path
     http_bind: Bind
@@ -155,6 +193,7 @@ class Settings:
     plugin_dir: Path | None
     virtual_env_location: Path | None
     package_manager: str
+    disable_package_management: bool
     plugin_repo: str
     plugin_isolation: str
     plugin_timeout_s: float | None
@@ -224,32 +263,51 @@ class Settings:
     object_store_lease_duration_s: float
     object_store_take_over: bool
     shutdown_timeout_s: float
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.plugin_dir and not self.virtual_env_location:
             object.__setattr__(self, "virtual_env_location", self.plugin_dir / ".venv")
         if self.verbose:
             object.__setattr__(self, "log_filter", filter_of_verbosity(self.verbose))
+        if self.disable_package_management:
+            object.__setattr__(self, "package_manager", "disabled")
+
+    @classmethod
+    def load(cls, options: Mapping[str, object], environ: Mapping[str, str]) -> "Settings":
+        """Return the settings of ``options`` and ``environ``, and of the configuration file that one of them names.
+
+        Raises:
+            InvalidRequest: as for ``resolve`` and ``read_config_file``.
+        """
+        given = {**_CONFIG.from_environment(environ), **_CONFIG.from_options({"config": options.get("config")})}
+        path = value_of(SETTINGS[0], given.get("config"))
+        return cls.resolve(options, environ, None if path is None else read_config_file(path))
 
     @classmethod
     def resolve(
-        cls, options: Mapping[str, object], environ: Mapping[str, str], file: Mapping[str, object]
+        cls, options: Mapping[str, object], environ: Mapping[str, str], file: ConfigFile | None = None
     ) -> "Settings":
         """Return the settings that ``options`` state, else ``environ``, else the configuration ``file``, else the defaults.
 
-        Keys of ``options`` and ``file`` are names of rows, ``_`` for ``-`` allowed. ``None`` = not given. Values are
-        text as typed, booleans, numbers, or lists of text.
+        Keys of ``options`` are names of rows, ``_`` for ``-`` allowed. ``None`` = not given. Values are text as typed,
+        booleans, numbers, or lists of text.
 
         Raises:
             InvalidRequest: the text quotes the value, says where it stands and what is allowed.
+            NodeIdMissing: the variable that shall hold the name of the node is not set.
         """
-        given = {
-            **_named(file, "{} in the configuration file"),
-            **_from_environment(environ),
-            **_named(options, "--{}"),
-        }
-        values = {setting.attribute: _value(setting, given.get(setting.name)) for setting in SETTINGS}
-        return cls(**values)
+        from_file = {} if file is None else _ROWS.from_file(file)
+        if "config" in from_file:
+            raise InvalidRequest(f"{from_file['config'].source}: a configuration file cannot name another one")
+        given = {**from_file, **_ROWS.from_environment(environ), **_ROWS.from_options(options)}
+        if "node-id-from-env" in given:
+            given["node-id"] = _node_id_from_environment(given, environ)
+        values = {setting.attribute: value_of(setting, given.get(setting.name)) for setting in SETTINGS}
+        for setting in (*INERT_SETTINGS, *FULFILLED_SETTINGS):
+            value_of(setting, given.get(setting.name))
+        _refuse_contradictions(values, given)
+        return cls(**values, notes=(*_ROWS.old_variables(environ), *_notes(values, given)))
 
     @classmethod
     def for_tests(cls, tmp_path: Path, **changes: Any) -> "Settings":
@@ -259,56 +317,40 @@ class Settings:
         """
         options = {"data-dir": str(tmp_path / "data"), "http-bind": "127.0.0.1:0", "without-auth": True}
         small = {"plugin-isolation": "embedded", "wal-segment-size": "1mb", "exec-mem-pool-size": "256mb"}
-        return replace(cls.resolve({**options, **small}, {}, {}), **changes)
+        return replace(cls.resolve({**options, **small}, {}), **changes)
 
 
-def _named(values: Mapping[str, object], source: str) -> dict[str, _Given]:
-    """Return what ``values`` give, by name of row; ``source`` is where they stand, with ``{}`` for the name."""
-    found: dict[str, _Given] = {}
-    for key, value in values.items():
-        if value is None:
-            continue
-        place = source.format(key.replace("_", "-"))
-        setting = _BY_NAME.get(key.replace("_", "-"))
-        if setting is None:
-            raise InvalidRequest(f"unknown setting: {place}")
-        if setting.name in found:
-            raise InvalidRequest(f"{place} and {found[setting.name].source} say the same; give one of them")
-        found[setting.name] = _Given(_text(value, place), place)
-    return found
-
-
-def _text(value: object, place: str) -> str:
-    """Return ``value`` as somebody would have typed it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | tuple):
-        return ",".join(str(item) for item in value)
-    if isinstance(value, str | int | float | Path):
-        return str(value)
-    raise InvalidRequest(f"invalid value for {place}: expected text, a number or a boolean")
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[str, _Given]:
-    """Return what environment variables give; those without our prefix belong to others, so an empty one is unset."""
-    found: dict[str, _Given] = {}
-    for setting in SETTINGS:
-        for name in setting.environment:
-            if name in environ and (environ[name] or name.startswith(PREFIX)):
-                found[setting.name] = _Given(environ[name], name)
-                break
-    return found
-
-
-def _value(setting: Setting, given: _Given | None) -> Any:
-    if given is None:
-        return None if setting.default is None else setting.read(setting.default)
-    if not given.text.strip():
-        otherwise = setting.unset or f"{setting.default} holds"
-        raise InvalidRequest(
-            f"{given.source} is an empty string, which is no value: leave it out or unset it ({otherwise})"
+def _node_id_from_environment(given: Mapping[str, Given], environ: Mapping[str, str]) -> Given:
+    """Return the name of the node that is in the variable which was named."""
+    naming = given["node-id-from-env"]
+    if "node-id" in given:
+        raise InvalidRequest(f"{naming.source} and {given['node-id'].source} exclude each other; give one of them")
+    if not environ.get(naming.text):
+        raise NodeIdMissing(
+            f"Must set INFLUXDB3_NODE_IDENTIFIER_PREFIX={naming.text} to a valid env var value for the node id: "
+            f"the environment has no {naming.text}, which {naming.source} names"
         )
-    try:
-        return setting.read(given.text)
-    except ValueError as error:
-        raise InvalidRequest(f"invalid value '{given.text}' for {given.source}: {error}") from error
+    return Given(environ[naming.text], f"{naming.text}, which {naming.source} names")
+
+
+def _refuse_contradictions(values: Mapping[str, Any], given: Mapping[str, Given]) -> None:
+    if "process" in values["mode"] and values["plugin_dir"] is None:
+        raise InvalidRequest(
+            f"{given['mode'].source} says process, which needs --plugin-dir: without it the Processing engine is off"
+        )
+
+
+def _notes(values: Mapping[str, Any], given: Mapping[str, Given]) -> list[str]:
+    """Return what whoever starts the server should know about what was given."""
+    notes = []
+    inert = [given[setting.name].source for setting in INERT_SETTINGS if setting.name in given]
+    if inert:
+        notes.append(f"taken, but without effect here: {', '.join(inert)}")
+    missing = [mode for mode in MODES[1:] if mode not in values["mode"]]
+    if missing and "all" not in values["mode"]:
+        notes.append(
+            f"{given['mode'].source}: one server does everything here, so {', '.join(missing)} are not switched off"
+        )
+    if values["object_store"] == "memory" and "data-dir" in given:
+        notes.append(f"{given['data-dir'].source} is not used: object store memory keeps all data in a private folder")
+    return notes

@@ -1,5 +1,6 @@
 """``influxdb3``: the root of the command line."""
 
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -94,6 +95,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_RUNTIME = (
+    "io-runtime-type",
+    "io-runtime-disable-lifo-slot",
+    "io-runtime-event-interval",
+    "io-runtime-global-queue-interval",
+    "io-runtime-max-blocking-threads",
+    "io-runtime-max-io-events-per-tick",
+    "io-runtime-thread-keep-alive",
+    "io-runtime-thread-priority",
+    "num-io-threads",
+    "num-threads",
+)
+"""Options of the product that may stand before the command; they have no effect, and ``serve`` says so."""
+
 
 def _print_version(is_wanted: bool) -> None:
     if is_wanted:
@@ -108,6 +123,7 @@ def root(
         bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Show the version and end.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the traceback of a failed command.")] = False,
+    **runtime: str | None,
 ) -> None:
     """InfluxDB 3, in Python: a time series database whose plugins run on writes, on schedules and on requests.
 
@@ -116,7 +132,22 @@ def root(
     if context.invoked_subcommand is None:
         from influxdb3_cli.commands.serve import run_server  # here: other commands need it not
 
-        run_server({})
+        run_server(runtime, is_quick_start=True)
+
+
+def _runtime_option(name: str) -> inspect.Parameter:
+    option = typer.Option(f"--{name}", hidden=True)
+    words = name.replace("-", "_")
+    return inspect.Parameter(
+        words, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option]
+    )
+
+
+_about_root = inspect.signature(root)
+# Typer reads parameters from the signature.
+root.__signature__ = _about_root.replace(  # type: ignore[attr-defined]
+    parameters=[*list(_about_root.parameters.values())[:-1], *map(_runtime_option, _RUNTIME)]
+)
 
 
 @cache

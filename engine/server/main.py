@@ -25,7 +25,9 @@ from engine.server.grpc import GrpcSide
 from engine.server.listener import BACKLOG, bound_address, open_listener, write_address
 from engine.server.logs import LogStyle, set_up_logging
 from engine.server.patience import PatientHttp
+from engine.server.summary import StartFacts, first_steps, summary
 from engine.server.tls import tls_context
+from engine.server.version import product_version
 from engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,13 +51,19 @@ _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 
 
-def run(settings: Settings, outside: "Outside | None" = None) -> int:
+def run(settings: Settings, outside: "Outside | None" = None, *, is_quick_start: bool = False) -> int:
     """Serve until SIGINT or SIGTERM; return the exit code. A second signal ends the process at once.
 
-    ``outside`` is what the engine works on, ``None`` = this machine.
+    ``outside`` is what the engine works on, ``None`` = this machine. ``is_quick_start``: tell what to do next.
     """
     style = LogStyle(settings.log_format, settings.log_destination, settings.disable_log_filter_noise_reduction)
     set_up_logging(settings.log_filter, style)
+    for note in settings.notes:
+        logger.warning("%s", note)
+    # Scripts of the product look for this line; that nothing is uploaded holds here whatever anybody sets.
+    logger.debug(
+        "Initializing TelemetryStore with upload disabled. This server has no telemetry: nothing is ever sent."
+    )
     # DataFusion's runtime reads it when the first query comes.
     os.environ.setdefault("TOKIO_WORKER_THREADS", str(max(QUERY_THREADS, 2 * (os.cpu_count() or 1))))
     try:
@@ -65,6 +73,7 @@ def run(settings: Settings, outside: "Outside | None" = None) -> int:
     except EngineError as error:
         return _failed(str(error))
     serving = _Serving(settings, listener, outside, recovery, tls)
+    serving.is_quick_start = is_quick_start
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(serving.run())
     serving.leave(code)
@@ -108,6 +117,7 @@ class _Serving:
         recovery: socket | None,
         tls: ssl.SSLContext | None,
     ) -> None:
+        self.is_quick_start = False
         self._settings = settings
         self._outside = outside
         self._listener = listener
@@ -132,7 +142,7 @@ class _Serving:
         """Serve; return the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop)
+            loop.add_signal_handler(number, self._stop_on, number)
         http = asyncio.create_task(self._http.serve(sockets=[self._listener]))
         try:
             self._door.app = await loop.run_in_executor(self._engine_thread, self._open)
@@ -217,6 +227,14 @@ class _Serving:
         if self._recovery_http is not None:
             self._recovery_http.should_exit = True
 
+    def _stop_on(self, number: signal.Signals) -> None:
+        logger.info(
+            "stopping: signal=%s; requests and plugins under way may take %gs, a second signal ends them at once",
+            number.name,
+            self._settings.shutdown_timeout_s,
+        )
+        self._stop()
+
     def _stop(self) -> None:
         """Begin to end: take no more connections, finish what is under way."""
         loop = asyncio.get_running_loop()
@@ -240,26 +258,22 @@ class _Serving:
         return max(self._settings.shutdown_timeout_s - gone_s, 0.0)
 
     def _tell(self) -> None:
+        assert self._engine is not None
         settings = self._settings
-        took_ms = (self._clock.monotonic_ns() - self._started_ns) // _NS_PER_MS
-        plugins = f"{settings.plugin_dir} ({settings.plugin_isolation})" if settings.plugin_dir else "off"
-        data = "memory" if settings.object_store == "memory" else str(settings.data_dir / settings.node_id)
-        logger.info(
-            "startup time: %dms address=%s data=%s plugins=%s authentication=%s",
-            took_ms,
-            self._address,
-            data,
-            plugins,
-            "off" if settings.without_auth else "on",
-        )
+        has_tokens = bool(self._engine.catalog.state.tokens)
+        facts = StartFacts(product_version(), os.getpid(), self._address, self._tls is not None, has_tokens)
+        for line in summary(settings, facts):
+            logger.info("%s", line)
         if settings.without_auth and not settings.http_bind.is_loopback:
             logger.warning(
                 "ANYBODY WHO REACHES %s MAY READ AND CHANGE ALL DATA AND RUN CODE ON THIS MACHINE: "
                 "authentication is off and the address is not loopback",
                 self._address,
             )
-        if self._engine and not settings.without_auth and not self._engine.catalog.state.tokens:
-            logger.info("there is no token yet; whoever comes first gets the first: influxdb3 create token --admin")
+        took_ms = (self._clock.monotonic_ns() - self._started_ns) // _NS_PER_MS
+        logger.info("startup time: %dms address=%s", took_ms, self._address)
+        for line in first_steps(settings, facts) if self.is_quick_start else ():
+            logger.info("%s", line)
 
 
 def _recovery_listener(settings: Settings) -> socket | None:

@@ -9,41 +9,52 @@ from typing import Annotated
 import typer
 
 from engine.errors import EngineError, InvalidRequest
+from engine.inert_settings import FULFILLED_SETTINGS, INERT_SETTINGS, ROOT_SETTINGS
 from engine.setting import Setting
 from engine.settings import SETTINGS, Settings
 from influxdb3_cli import output
 from influxdb3_cli.errors import CommandFailed
 
+ROOT_NAMES = tuple(name.replace("-", "_") for row in ROOT_SETTINGS for name in (row.name, *row.other_names))
 
-def run_server(options: Mapping[str, object]) -> None:
-    """Run a server until it is told to stop; ``options`` are values of settings by name, ``None`` = not given."""
+
+def run_server(options: Mapping[str, object], *, is_quick_start: bool = False) -> None:
+    """Run a server until it is told to stop; ``options`` are values of settings by name, ``None`` = not given.
+
+    ``is_quick_start``: nobody said how, so the server tells what to do next.
+    """
     try:
-        settings = Settings.resolve(options, os.environ, {})
+        settings = Settings.load(options, os.environ)
     except InvalidRequest as error:
         output.note(f"error: {error}")
         raise typer.Exit(2) from error
+    except EngineError as error:
+        raise CommandFailed(str(error)) from error
     gc.disable()  # nothing of what is imported becomes garbage; the server turns it on when that is over
     from engine.server.main import run  # here: only this command needs the engine, which takes long to import
 
     try:
-        raise SystemExit(run(settings))
+        raise SystemExit(run(settings, is_quick_start=is_quick_start))
     except EngineError as error:
         raise CommandFailed(str(error)) from error
 
 
-def command(**options: object) -> None:
+def command(context: typer.Context, **options: object) -> None:
     """Run a server until it is told to stop. Every option has a default."""
-    run_server(options)
+    before = context.parent.params if context.parent is not None else {}
+    runtime = {name: before.get(name) for name in ROOT_NAMES if before.get(name) is not None}
+    counted = {"verbose": options["verbose"] or None}
+    run_server({**runtime, **{name: value for name, value in options.items() if value is not None}, **counted})
 
 
-def _parameter(setting: Setting) -> inspect.Parameter:
+def _parameter(setting: Setting, *, is_hidden: bool = False) -> inspect.Parameter:
     """Return ``setting`` as a parameter that Typer makes an option of."""
     options = [f"--{name}" for name in (setting.name, *setting.other_names)] + [setting.short] * bool(setting.short)
     metavar = None if setting.is_count else "|".join(setting.choices) or "VALUE"
     variables = ", ".join(setting.environment)
     otherwise = setting.unset if setting.default is None else setting.default
     text = f"{setting.help} [env var: {variables}; default: {otherwise}]"
-    info = typer.Option(*options, metavar=metavar, help=text, count=setting.is_count)
+    info = typer.Option(*options, metavar=metavar, help=text, count=setting.is_count, hidden=is_hidden)
     annotation: object = Annotated[str | None, info]
     if setting.is_flag:
         annotation = Annotated[bool | None, info]
@@ -53,5 +64,13 @@ def _parameter(setting: Setting) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
+_CONTEXT = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+
 # Typer reads parameters from the signature.
-command.__signature__ = inspect.Signature([_parameter(setting) for setting in SETTINGS])  # type: ignore[attr-defined]
+command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    [
+        _CONTEXT,
+        *(_parameter(setting) for setting in SETTINGS),
+        *(_parameter(setting, is_hidden=True) for setting in (*INERT_SETTINGS, *FULFILLED_SETTINGS)),
+    ]
+)

@@ -60,7 +60,7 @@ def test_a_server_tells_that_it_is_up_and_stops_in_good_order(server: Serving, n
     assert httpx.get(f"{server.url}/health").text == "OK"
     log = stopped(server, number)
     ready = next(line for line in log.splitlines() if "startup time: " in line)
-    assert re.search(r"startup time: \d+ms address=127\.0\.0\.1:\d+ ", ready)
+    assert re.search(r"startup time: \d+ms address=127\.0\.0\.1:\d+$", ready)
     assert server.url.endswith(ready.partition("address=")[2].partition(" ")[0])
     assert "Traceback" not in log
     assert log.rstrip().endswith("stopped")

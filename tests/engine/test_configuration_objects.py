@@ -50,7 +50,7 @@ KEY_JSON = {
 
 
 def resolve(options: dict[str, Any], environ: dict[str, str] | None = None) -> Settings:
-    return Settings.resolve(options, environ or {}, {})
+    return Settings.resolve(options, environ or {})
 
 
 def client(settings: Settings) -> Any:

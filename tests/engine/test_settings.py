@@ -3,18 +3,22 @@ from pathlib import Path
 
 import pytest
 
+from engine.config_file import ConfigFile
 from engine.errors import InvalidRequest
+from engine.inert_settings import FULFILLED_SETTINGS, INERT_SETTINGS
 from engine.model.bind import Bind
 from engine.model.log_filter import parse_log_filter
 from engine.setting import machine_memory_bytes
-from engine.settings import SETTINGS, Settings
+from engine.settings import SETTINGS, NodeIdMissing, Settings
 
 NAMES = [setting.name for setting in SETTINGS]
+FILE = Path("x.conf")
 MB = 1024**2
 
 
 def resolve(**sources) -> Settings:
-    return Settings.resolve(sources.get("options", {}), sources.get("environ", {}), sources.get("file", {}))
+    file = ConfigFile(FILE, sources["file"]) if "file" in sources else None
+    return Settings.resolve(sources.get("options", {}), sources.get("environ", {}), file)
 
 
 def refusal(**sources) -> str:
@@ -24,10 +28,11 @@ def refusal(**sources) -> str:
 
 
 def test_every_row_is_an_attribute_and_every_attribute_a_row():
-    assert [setting.attribute for setting in SETTINGS] == [field.name for field in fields(Settings)]
-    names = [name for setting in SETTINGS for name in (setting.name, *setting.other_names)]
+    assert [setting.attribute for setting in SETTINGS] == [field.name for field in fields(Settings)][:-1]
+    rows = (*SETTINGS, *INERT_SETTINGS, *FULFILLED_SETTINGS)
+    names = [name for setting in rows for name in (setting.name, *setting.other_names)]
     assert len(names) == len(set(names))
-    variables = [name for setting in SETTINGS for name in setting.environment]
+    variables = [name for setting in rows for name in setting.environment]
     assert len(variables) == len(set(variables))
 
 
@@ -182,7 +187,7 @@ def test_variables_have_the_names_of_the_product(variable, value, attribute, exp
         ),
         pytest.param(
             {"file": {"object-store": "s4"}},
-            "invalid value 's4' for object-store in the configuration file: expected one of file, memory, s3, google, azure",
+            "invalid value 's4' for object-store in x.conf: expected one of file, memory, s3, google, azure",
             id="the file",
         ),
         pytest.param(
@@ -208,32 +213,34 @@ def test_variables_have_the_names_of_the_product(variable, value, attribute, exp
             id="an option of the server",
         ),
         pytest.param(
-            {"file": {"plugin-dirr": "x"}}, "unknown setting: plugin-dirr in the configuration file", id="unknown"
+            {"file": {"plugin-dirr": "x"}},
+            "unknown setting: plugin-dirr in x.conf (did you mean plugin-dir?)",
+            id="unknown",
         ),
         pytest.param(
             {"file": {"node-id": "a", "host-id": "b"}},
-            "host-id in the configuration file and node-id in the configuration file say the same; give one of them",
+            "host-id in x.conf and node-id in x.conf say the same; give one of them",
             id="two names of one row",
         ),
         pytest.param(
             {"file": {"plugin-dir": {"a": 1}}},
-            "invalid value for plugin-dir in the configuration file: expected text, a number or a boolean",
+            "invalid value for plugin-dir in x.conf: expected text, a number or a boolean",
             id="a table in the file",
         ),
         pytest.param(
             {"environ": {"INFLUXDB3_PLUGIN_DIR": ""}},
-            "INFLUXDB3_PLUGIN_DIR is an empty string, which is no value: leave it out or unset it "
-            "(the Processing engine is off)",
+            "INFLUXDB3_PLUGIN_DIR is an empty string, which is no value: leave it out or unset it; "
+            "then the Processing engine is off",
             id="an empty variable does not turn plugins off in silence",
         ),
         pytest.param(
             {"options": {"plugin-dir": " "}},
-            "--plugin-dir is an empty string, which is no value: leave it out or unset it (the Processing engine is off)",
+            "--plugin-dir is an empty string, which is no value: leave it out or unset it; then the Processing engine is off",
             id="nor does an empty option",
         ),
         pytest.param(
             {"environ": {"INFLUXDB3_NODE_ID": ""}},
-            "INFLUXDB3_NODE_ID is an empty string, which is no value: leave it out or unset it (node0 holds)",
+            "INFLUXDB3_NODE_ID is an empty string, which is no value: leave it out or unset it; then node0 holds",
             id="an empty variable",
         ),
     ],
@@ -315,3 +322,130 @@ def test_settings_for_tests_stay_in_their_folder(tmp_path):
 def test_settings_cannot_be_changed():
     with pytest.raises(FrozenInstanceError):
         resolve().node_id = "other"
+
+
+@pytest.mark.parametrize(
+    ("file", "attribute", "expected"),
+    [
+        ({"db-dir": "/d"}, "data_dir", Path("/d")),
+        ({"start-without-auth": True}, "without_auth", True),
+        ({"node-identifier-prefix": "n1"}, "node_id", "n1"),
+        ({"http-bind-addr": "127.0.0.1:1"}, "http_bind", Bind("127.0.0.1", 1)),
+        ({"virtual-env": "/v"}, "virtual_env_location", Path("/v")),
+        ({"aws_default_region": "eu-west-1"}, "aws_default_region", "eu-west-1"),
+        ({"restrict-plugin-triggers-to": ["wal", "request"]}, "restrict_plugin_triggers_to", {"wal", "request"}),
+        ({"verbose": 2}, "verbose", 2),
+    ],
+)
+def test_keys_of_a_file_are_names_of_options_or_variables(file, attribute, expected):
+    assert getattr(resolve(file=file), attribute) == expected
+
+
+def test_a_file_is_read_where_an_option_or_a_variable_says(tmp_path):
+    files = [tmp_path / "a.conf", tmp_path / "b.conf"]
+    for path in files:
+        path.write_text(f'node-id="{path.stem}"\n')
+    environ = {"INFLUXDB3_CONFIG": str(files[0])}
+    assert Settings.load({"config": str(files[1])}, environ).node_id == "b"
+    assert (Settings.load({}, environ).node_id, Settings.load({}, environ).config) == ("a", files[0])
+    assert Settings.load({"node_id": "c"}, environ).node_id == "c"
+
+
+def test_a_file_cannot_name_another_one():
+    assert refusal(file={"config": "y"}) == "config in x.conf: a configuration file cannot name another one"
+
+
+@pytest.mark.parametrize("variable", ["INFLUXDB3_NODE_ID_FROM_ENV", "INFLUXDB3_NODE_IDENTIFIER_FROM_ENV"])
+def test_the_node_s_name_may_come_from_a_variable(variable):
+    assert resolve(environ={variable: "POD", "POD": "pod-1"}).node_id == "pod-1"
+    assert resolve(options={"node-id-from-env": "POD"}, environ={"POD": "pod-1"}).node_id == "pod-1"
+
+
+def test_the_node_s_name_cannot_be_given_twice_nor_be_missing():
+    both = refusal(options={"node-id": "n", "node-id-from-env": "POD"}, environ={"POD": "p"})
+    assert both == "--node-id-from-env and --node-id exclude each other; give one of them"
+    bad = refusal(options={"node-id-from-env": "POD"}, environ={"POD": "a/b"})
+    assert bad.startswith("invalid value 'a/b' for POD, which --node-id-from-env names: ")
+    with pytest.raises(NodeIdMissing, match=r"^Must set INFLUXDB3_NODE_IDENTIFIER_PREFIX=POD to a valid env var value"):
+        resolve(options={"node-id-from-env": "POD"}, environ={"POD": ""})
+
+
+@pytest.mark.parametrize("mode", ["process", "all,process"])
+def test_a_node_for_plugins_needs_their_folder(mode):
+    assert resolve(options={"mode": mode, "plugin-dir": "/p"}).plugin_dir == Path("/p")
+    assert refusal(environ={"INFLUXDB3_MODE": mode}) == (
+        "INFLUXDB3_MODE says process, which needs --plugin-dir: without it the Processing engine is off"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sources", "notes"),
+    [
+        pytest.param({}, [], id="nothing"),
+        pytest.param(
+            {"options": {"traces-exporter": "jaeger"}, "environ": {"INFLUXDB3_NUM_IO_THREADS": "2"}},
+            ["taken, but without effect here: INFLUXDB3_NUM_IO_THREADS, --traces-exporter"],
+            id="options without effect, in one line",
+        ),
+        pytest.param(
+            {"file": {"wal-files-per-snapshot": 3}},
+            ["taken, but without effect here: wal-files-per-snapshot in x.conf"],
+            id="also in a file",
+        ),
+        pytest.param({"options": {"disable-telemetry-upload": True}}, [], id="what holds anyway"),
+        pytest.param({"options": {"mode": "all"}}, [], id="mode all"),
+        pytest.param(
+            {"options": {"mode": "ingest,query,compact,process", "plugin-dir": "/p"}}, [], id="mode of everything"
+        ),
+        pytest.param(
+            {"options": {"mode": "Query,ingest"}},
+            ["--mode: one server does everything here, so compact, process are not switched off"],
+            id="mode of a part",
+        ),
+        pytest.param(
+            {"options": {"object-store": "memory"}, "environ": {"INFLUXDB3_DB_DIR": "/d"}},
+            ["INFLUXDB3_DB_DIR is not used: object store memory keeps all data in a private folder"],
+            id="a folder that is not used",
+        ),
+        pytest.param(
+            {"environ": {"LOG_FILTER": "warn"}},
+            ["environment variable LOG_FILTER is deprecated, use INFLUXDB3_LOG_FILTER instead"],
+            id="an old variable",
+        ),
+        pytest.param(
+            {"environ": {"LOG_FILTER": "warn", "INFLUXDB3_LOG_FILTER": "info"}},
+            [
+                "both LOG_FILTER and INFLUXDB3_LOG_FILTER are set; using INFLUXDB3_LOG_FILTER, as LOG_FILTER is deprecated"
+            ],
+            id="old and new variable",
+        ),
+        pytest.param({"environ": {"INFLUXDB3_LOG_FILTER": "info"}}, [], id="a new variable"),
+    ],
+)
+def test_what_does_not_do_what_it_seems_to_is_told(sources, notes):
+    assert list(resolve(**sources).notes) == notes
+
+
+def test_a_cluster_is_refused():
+    text = refusal(options={"cluster-id": "c1"})
+    assert text.startswith(
+        "invalid value 'c1' for --cluster-id: You've incorrectly specified a cluster-id for InfluxDB 3 Core"
+    )
+    assert text.endswith("Remove --cluster-id to run InfluxDB 3 Core OSS.")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("num-io-threads", "0"),
+        ("io-runtime-type", "x"),
+        ("io-runtime-thread-keep-alive", "soon"),
+        ("snapshot-concurrency-limit", "0"),
+        ("parquet-mem-cache-prune-percentage", "1.5"),
+        ("parquet-mem-cache-size", "101%"),
+        ("tokio-console-enabled", "yes"),
+        ("disable-telemetry-upload", "1"),
+    ],
+)
+def test_options_without_effect_are_read_all_the_same(name, text):
+    assert refusal(options={name: text}).startswith(f"invalid value '{text}' for --{name}: ")

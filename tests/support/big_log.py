@@ -48,7 +48,7 @@ class MadeLog:
 def make_log(data_dir: Path, node_id: str, size_bytes: int, shape: Shape) -> MadeLog:
     """Make a node with one table ``bench.cpu`` and rows of ``size_bytes`` in its log, none of them in a file."""
     options = {"data-dir": str(data_dir), "node-id": node_id, "http-bind": "127.0.0.1:0", "without-auth": True}
-    settings = Settings.resolve(options, {}, {})
+    settings = Settings.resolve(options, {})
     fields = ",".join(f"f{i}=0.0" for i in range(10)) if shape == "batches" else "v=0.0,n=0i"
     with Engine.open(settings) as engine:
         write(engine, DATABASE, f"{TABLE},host=h0 {fields} {FIRST_NS - STEP_NS}")

@@ -222,6 +222,8 @@ class HostExecutor(HostListener):
             self._is_closing = True
             self._nothing_runs.wait_for(self._is_idle, timeout_s)
             unfinished = list(self._flights)
+        if unfinished:
+            logger.warning("runs did not end in time and are cancelled, without effects: runs=%d", len(unfinished))
         for run_id in unfinished:
             self.cancel(run_id)
         with self._lock:

@@ -2,16 +2,19 @@ from collections.abc import Mapping
 
 import pytest
 
-from engine.settings import SETTINGS
+from engine.inert_settings import FULFILLED_SETTINGS, INERT_SETTINGS, ROOT_SETTINGS
+from engine.setting import Setting
+from engine.settings import SETTINGS, Settings
 from influxdb3_cli.commands import serve
 from tests.support.cli import RunCli
+from tests.support.settings import CASES, ENVIRON, resolve
 
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, object]]:
     """Note the options of every start, instead of starting."""
     starts: list[Mapping[str, object]] = []
-    monkeypatch.setattr(serve, "run_server", starts.append)
+    monkeypatch.setattr(serve, "run_server", lambda options, **_: starts.append(options))
     return starts
 
 
@@ -91,3 +94,37 @@ def test_the_address_of_recovery_may_be_left_out(
 ) -> None:
     assert cli("serve", *words).code == 0
     assert started[0]["admin_token_recovery_http_bind"] == address
+
+
+@pytest.mark.parametrize("name", [setting.name for setting in SETTINGS])
+def test_each_setting_is_an_option(cli: RunCli, started: list[Mapping[str, object]], name: str) -> None:
+    setting = next(setting for setting in SETTINGS if setting.name == name)
+    words = [f"--{name}={CASES[name].text}"]
+    if setting.is_flag or setting.is_count:
+        words = [f"--{name}"] * (2 if setting.is_count else 1)
+    assert cli("serve", *words).code == 0
+    options = given(started[0])
+    assert [*options] == [name.replace("-", "_")]
+    beside = {key: value for key, value in CASES[name].beside if key != name}
+    settings = Settings.resolve({**beside, **options}, ENVIRON)
+    assert getattr(settings, setting.attribute) == getattr(resolve(name, "option"), setting.attribute)
+
+
+@pytest.mark.parametrize("setting", [*INERT_SETTINGS, *FULFILLED_SETTINGS], ids=lambda setting: setting.name)
+def test_options_without_effect_are_taken_and_not_shown(
+    cli: RunCli, started: list[Mapping[str, object]], setting: Setting
+) -> None:
+    for name in (setting.name, *setting.other_names):
+        assert cli("serve", f"--{name}" if setting.is_flag else f"--{name}=1").code == 0
+        assert f"--{name}" not in cli("serve", "--help").stdout.replace(",", " ").split()
+    names = [name.replace("-", "_") for name in (setting.name, *setting.other_names)]
+    assert [[*given(options)] for options in started] == [[setting.name.replace("-", "_")]] * len(names)
+
+
+@pytest.mark.parametrize("command", [[], ["serve"]])
+def test_options_of_the_runtime_may_stand_before_the_command(
+    cli: RunCli, started: list[Mapping[str, object]], command: list[str]
+) -> None:
+    names = [name for setting in ROOT_SETTINGS for name in (setting.name, *setting.other_names)]
+    assert cli(*(f"--{name}=1" for name in names), *command).code == 0
+    assert {name.replace("_", "-") for name in given(started[0])} == set(names)

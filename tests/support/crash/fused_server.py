@@ -37,7 +37,7 @@ def serve() -> None:
     from engine.runtime import Outside
     from engine.server.main import run
 
-    settings = Settings.resolve(_options(sys.argv[1:]), os.environ, {})
+    settings = Settings.resolve(_options(sys.argv[1:]), os.environ)
     command = (sys.executable, *HOST_OPTIONS, "-c", HOST_CODE)
     host = HostConfig(dict(os.environ), settings.plugin_dir, settings.virtual_env_location, command)
     executor = HostExecutor(ExecutorConfig(host, settings.plugin_freeze_timeout_s), SystemClock())
