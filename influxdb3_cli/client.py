@@ -223,6 +223,15 @@ class InfluxClient:
         with self._send("PUT", path, params={"db": database}, body=body) as response:
             return response.headers.get_list(_WARNING)
 
+    def write_plugin_file(self, name: str, text: str) -> None:
+        """Create or replace the file ``name`` of the plugin folder."""
+        self._call("POST", "/api/v3/plugins/files", body={"plugin_name": name, "content": text})
+
+    def plugin_files(self) -> list[dict[str, Any]]:
+        """Return ``plugin_filename``, ``file_name`` and ``content_hash`` of the files that triggers run."""
+        sql = "SELECT DISTINCT plugin_filename, file_name, content_hash FROM system.plugin_files"
+        return self.rows("_internal", sql)
+
     def delete_cache_state(self, database: str, trigger: str | None, key: str | None) -> None:
         """Take away what a trigger keeps in its cache, or (``None``) what all keep in the global one; one value by ``key``."""
         params = {"db": database, "scope": "global"} if trigger is None else {"db": database, "trigger_name": trigger}

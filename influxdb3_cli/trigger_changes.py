@@ -8,22 +8,38 @@ from engine.model.trigger_options import OPTIONS
 from influxdb3_cli import output
 from influxdb3_cli.client import InfluxClient, NewTrigger
 from influxdb3_cli.errors import CommandFailed, ServerRefused
+from influxdb3_cli.plugin_plans import Sending
+from influxdb3_cli.texts import quote
 from influxdb3_cli.trigger_plans import Addition, Alteration, Plan, Removal, Step, done_word, name_of
 
 _CONFLICT = 409
 
 
 def carry_out(client: InfluxClient, plan: Plan) -> None:
-    """Do what is planned; what the server refuses does not hold up the other triggers.
+    """Do what is planned; a trigger that the server refuses does not hold up the other triggers.
 
     Raises:
-        CommandFailed: not all of it was done; the text says how much.
+        CommandFailed: a plugin was not taken, and nothing was done to triggers; or not all was done to them, and the
+            text says how much.
     """
+    for sending in plan.sendings:
+        _send(client, sending)
     for name in plan.new_databases:
         _create_database(client, name)
     done = sum(_is_done(client, step) for step in plan.steps)
     if done < len(plan.steps):
         raise CommandFailed(f"{done} of {len(plan.steps)} changes were made; run it again to make the others")
+
+
+def _send(client: InfluxClient, sending: Sending) -> None:
+    what = f"plugin {quote(sending.plugin)}"
+    if sending.user is not None:
+        for warning in client.replace_plugin(*sending.user, sending.content):
+            output.note(f"warning: {what}: {warning}")
+    else:
+        for name, text in sending.files:
+            client.write_plugin_file(name, text)
+    output.line(f"{what} sent")
 
 
 def _create_database(client: InfluxClient, name: str) -> None:

@@ -7,13 +7,17 @@ from typing import Any
 from engine.model.toml_layout import quote_key
 from engine.model.trigger import TriggerDefinition
 from engine.model.trigger_keys import KEYS, TriggerKey, toml_value
+from influxdb3_cli.plugin_plans import Sending
 from influxdb3_cli.texts import quote
 from influxdb3_cli.trigger_files import Triggers, entry_lines
 
 _ARGUMENTS = "arguments"
 _ENABLED = "enabled"
 _NOTHING = "none"
-_ANEW = {"spec": "the trigger begins anew: its progress and its cache go"}
+_NOTES = {
+    "spec": "the trigger begins anew: its progress and its cache go",
+    "enabled": "while it is off, nothing is kept for it",
+}
 """What a change of a key leads to besides."""
 
 
@@ -83,12 +87,14 @@ class Plan:
     """What is to be done.
 
     Attributes:
-        new_databases: names of databases that the server lacks; they are made first.
+        sendings: plugins that go to the server before anything else.
+        new_databases: names of databases that the server lacks; they are made next.
         steps: what is to be done to triggers, by database and name.
         unchanged: triggers that are as declared.
         strays: triggers in declared databases that are not declared, and stay.
     """
 
+    sendings: tuple[Sending, ...]
     new_databases: tuple[str, ...]
     steps: tuple[Step, ...]
     unchanged: int
@@ -97,7 +103,7 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Return whether nothing is to be done."""
-        return not (self.new_databases or self.steps)
+        return not (self.sendings or self.new_databases or self.steps)
 
     @property
     def removals(self) -> list[Removal]:
@@ -105,7 +111,7 @@ class Plan:
         return [step for step in self.steps if isinstance(step, Removal)]
 
 
-def make_plan(wanted: Triggers, present: Triggers, *, prune: bool) -> Plan:
+def make_plan(wanted: Triggers, present: Triggers, *, prune: bool, sendings: tuple[Sending, ...] = ()) -> Plan:
     """Return what makes the triggers of a server, ``present``, those that are ``wanted``.
 
     Databases that are not in ``wanted`` do not count. In the others, triggers that are not wanted are removed with
@@ -130,11 +136,13 @@ def make_plan(wanted: Triggers, present: Triggers, *, prune: bool) -> Plan:
             else:
                 unchanged += 1
     missing = tuple(sorted(wanted.keys() - present.keys()))
-    return Plan(missing, tuple(steps), unchanged, tuple(strays))
+    return Plan(sendings, missing, tuple(steps), unchanged, tuple(strays))
 
 
 def describe_plan(plan: Plan) -> Iterator[str]:
     """Yield the lines that tell a plan."""
+    for sending in plan.sendings:
+        yield f"plugin {quote(sending.plugin)} is sent" + (": the server's differs" if sending.user else "")
     told = (*plan.steps, *plan.strays)
     for database in sorted({*plan.new_databases, *(step.database for step in told)}):
         new = ", which is new" if database in plan.new_databases else ""
@@ -146,8 +154,9 @@ def describe_plan(plan: Plan) -> Iterator[str]:
         yield f"Nothing to do: {plan.unchanged} unchanged."
         return
     kinds = [type(step) for step in plan.steps]
+    sent = f"{len(plan.sendings)} to send, " if plan.sendings else ""
     yield (
-        f"Plan: {kinds.count(Addition)} to add, {kinds.count(Alteration)} to change, {kinds.count(Removal)} to remove, "
+        f"Plan: {sent}{kinds.count(Addition)} to add, {kinds.count(Alteration)} to change, {kinds.count(Removal)} to remove, "
         f"{plan.unchanged} unchanged."
     )
 
@@ -171,12 +180,16 @@ def _describe(step: Step | Stray) -> Iterator[str]:
         case Alteration():
             yield f"~ {name}"
             for change in step.changes:
-                note = f"  ({_ANEW[change.key]})" if change.key in _ANEW else ""
-                yield f"    {change.key}: {change.old or _NOTHING} → {change.new or _NOTHING}{note}"
+                yield f"    {change.key}: {change.old or _NOTHING} → {change.new or _NOTHING}{_note(change)}"
         case Removal():
             yield f"- {name}"
         case Stray():
             yield f"  {name}: not in the file, left alone; --prune removes it"
+
+
+def _note(change: KeyChange) -> str:
+    is_switched_on = change.key == _ENABLED and change.new == toml_value(True)
+    return f"  ({_NOTES[change.key]})" if change.key in _NOTES and not is_switched_on else ""
 
 
 def _key_changes(key: TriggerKey, before: TriggerDefinition, after: TriggerDefinition) -> Iterator[KeyChange]:

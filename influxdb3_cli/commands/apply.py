@@ -13,7 +13,9 @@ from influxdb3_cli.options import DEFAULT_HOST, Host, Token, connect
 from influxdb3_cli.texts import os_error
 
 if TYPE_CHECKING:
+    from influxdb3_cli.client import InfluxClient
     from influxdb3_cli.trigger_files import Triggers
+    from influxdb3_cli.trigger_plans import Plan
 
 _STDIN = "-"
 _SOMETHING_TO_DO = 3
@@ -31,6 +33,15 @@ def apply(
         bool,
         typer.Option("--prune", help="Remove triggers that the file does not have, from the databases that it names."),
     ] = False,
+    plugins: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            exists=True,
+            file_okay=False,
+            help="Also send the plugins of the triggers from this local folder, where they differ.",
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before triggers are removed.")] = False,
     host: Host = DEFAULT_HOST,
     token: Token = None,
@@ -51,14 +62,13 @@ def apply(
     influxdb3 apply -f triggers.toml
     """  # noqa: D301 - the mark is Click's: these lines stay as they are
     from influxdb3_cli.trigger_changes import carry_out  # here and below: start-up time of every other command
-    from influxdb3_cli.trigger_files import triggers_of
-    from influxdb3_cli.trigger_plans import describe_plan, make_plan, name_of
+    from influxdb3_cli.trigger_plans import describe_plan, name_of
 
     if exit_code and not dry_run:
         raise typer.BadParameter("only --dry-run ends with it", param_hint="--exit-code")
     wanted = _declared(file)
     with connect(host, token) as client:
-        plan = make_plan(wanted, triggers_of(client.catalog()), prune=prune)
+        plan = _plan(client, wanted, plugins, prune=prune)
         for line in describe_plan(plan):
             output.line(line)
         if dry_run:
@@ -66,6 +76,17 @@ def apply(
         if plan.removals and not yes:
             _confirm(", ".join(map(name_of, plan.removals)), is_stdin_taken=file == _STDIN)
         carry_out(client, plan)
+
+
+def _plan(client: "InfluxClient", wanted: "Triggers", plugins: Path | None, *, prune: bool) -> "Plan":
+    from influxdb3_cli.plugin_plans import hashes_of, plan_sendings, read_plugins
+    from influxdb3_cli.trigger_files import triggers_of
+    from influxdb3_cli.trigger_plans import make_plan
+
+    local = {} if plugins is None else read_plugins(plugins, wanted)
+    present = triggers_of(client.catalog())
+    sendings = plan_sendings(local, hashes_of(client.plugin_files()), present) if local else ()
+    return make_plan(wanted, present, prune=prune, sendings=sendings)
 
 
 def _declared(file: str) -> "Triggers":

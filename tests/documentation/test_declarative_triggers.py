@@ -24,9 +24,9 @@ def live(
         monkeypatch.delenv(name)
     monkeypatch.setenv("MAIL_TOKEN", "not so secret")
     monkeypatch.chdir(tmp_path)
-    plugins = tmp_path / "plugins"
-    plugins.mkdir()
-    with open_engine(tmp_path, plugin_dir=plugins) as engine, listening(engine) as url:
+    for folder in ("plugins", "server"):
+        (tmp_path / folder).mkdir()
+    with open_engine(tmp_path, plugin_dir=tmp_path / "server") as engine, listening(engine) as url:
         monkeypatch.setenv("INFLUXDB3_HOST_URL", url)
         yield cli_runner(monkeypatch, capsysbinary)
 
@@ -49,4 +49,4 @@ def test_the_page_from_top_to_bottom(live: RunCli, tmp_path: Path) -> None:
 def test_the_tables_tell_the_options(live: RunCli) -> None:
     told = set(re.findall(r"--[a-z-]+", live("apply", "--help").stdout))
     own = told - {"--file", "--host", "--token", "--tls-ca", "--tls-no-verify", "--help"}
-    assert own == set(re.findall(r"^\| `(--[a-z-]+)` \|", PAGE, re.MULTILINE))
+    assert own == set(re.findall(r"^\| `(--[a-z-]+)(?: [A-Z]+)?` \|", PAGE, re.MULTILINE))

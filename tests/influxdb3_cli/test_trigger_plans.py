@@ -9,6 +9,7 @@ from engine.model.trigger import ErrorBehavior, TriggerDefinition
 from engine.model.trigger_keys import plain_trigger, trigger_from_plain
 from engine.model.trigger_options import with_options
 from engine.model.trigger_spec import parse_trigger_spec
+from influxdb3_cli.plugin_plans import Sending
 from influxdb3_cli.trigger_files import Triggers, format_triggers, parse_triggers
 from influxdb3_cli.trigger_plans import Addition, Alteration, Plan, describe_plan, make_plan
 from tests.support.catalog import triggers
@@ -74,6 +75,7 @@ def test_what_is_exported_is_not_to_be_changed(present: Triggers) -> None:
         pytest.param(
             {}, {"spec": "every:60s"}, ['spec: "all_tables" → "every:1m"  (the trigger begins anew: its '], id="spec"
         ),
+        pytest.param({"enabled": False}, {}, ["enabled: false → true"], id="enabled"),
         pytest.param({}, {"plugin_filename": "x.py"}, ['plugin: "copy.py" → "x.py"'], id="plugin"),
         pytest.param({"arguments": {}}, {}, ["arguments: {} → none"], id="no arguments"),
         pytest.param({}, {"arguments": {"a": "1"}}, ['arguments: none → { a = "1" }'], id="first arguments"),
@@ -87,7 +89,11 @@ def test_what_is_exported_is_not_to_be_changed(present: Triggers) -> None:
         pytest.param(
             {"error_behavior": ErrorBehavior.RETRY, "run_async": True},
             {"enabled": False},
-            ['error_behavior: "retry" → "log"', "run_asynchronous: true → false", "enabled: true → false"],
+            [
+                'error_behavior: "retry" → "log"',
+                "run_asynchronous: true → false",
+                "enabled: true → false  (while it is off, ",
+            ],
             id="settings",
         ),
     ],
@@ -130,4 +136,15 @@ def test_a_plan_is_told_by_database() -> None:
         '  - trigger "same"',
         '  - trigger "stray"',
         "Plan: 0 to add, 0 to change, 2 to remove, 0 unchanged.",
+    ]
+
+
+def test_a_plan_may_be_only_to_send_plugins() -> None:
+    sendings = (Sending("a.py", "", None), Sending("b.py", "", ("home", "copy")))
+    plan = make_plan({"home": (a_trigger(),)}, {"home": (a_trigger(),)}, prune=False, sendings=sendings)
+    assert not plan.is_empty
+    assert list(describe_plan(plan)) == [
+        'plugin "a.py" is sent',
+        'plugin "b.py" is sent: the server\'s differs',
+        "Plan: 2 to send, 0 to add, 0 to change, 0 to remove, 1 unchanged.",
     ]

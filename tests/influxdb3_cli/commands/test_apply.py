@@ -157,6 +157,38 @@ def test_what_the_server_warns_of_is_told(live: RunCli, tmp_path: Path) -> None:
     assert warned.stderr.startswith('warning: trigger "alarm" of database "home": ')
 
 
+def test_plugins_come_with_the_triggers_and_again_when_they_change(live: RunCli, tmp_path: Path) -> None:
+    (tmp_path / "local/pack").mkdir(parents=True)
+    (tmp_path / "local/pack/__init__.py").write_text(PLUGIN)
+    (tmp_path / "local/p.py").write_text(f"# newer{PLUGIN}")
+    (tmp_path / "triggers.toml").write_text(FILE.replace("p.py", "pack", 1))
+    apply = ("apply", "-f", "triggers.toml", "--plugins", "local")
+    first = live(*apply)
+    assert (first.code, first.stdout.splitlines()[:2]) == (0, ['plugin "p.py" is sent', 'plugin "pack" is sent'])
+    assert "Plan: 2 to send, 2 to add, 0 to change, 0 to remove, 0 unchanged." in first.stdout
+    assert live(*apply).stdout == NOTHING
+    (tmp_path / "local/pack/__init__.py").write_text("def process_writes(:")
+    changed = live(*apply)
+    assert changed.stdout.splitlines() == [
+        'plugin "pack" is sent: the server\'s differs',
+        "Plan: 1 to send, 0 to add, 0 to change, 0 to remove, 2 unchanged.",
+        'plugin "pack" sent',
+    ]
+    assert changed.stderr.startswith('warning: plugin "pack": ')
+    assert (tmp_path / "plugins/pack/__init__.py").read_text() == "def process_writes(:"
+    assert (tmp_path / "plugins/p.py").read_text() == f"# newer{PLUGIN}"
+    assert live(*apply).stdout == NOTHING
+
+
+def test_a_plugin_that_the_server_does_not_take_ends_it(live: RunCli, engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local/.p.py").write_text(PLUGIN)
+    (tmp_path / "triggers.toml").write_text(FILE.replace("p.py", ".p.py"))
+    failed = live("apply", "-f", "triggers.toml", "--plugins", "local")
+    assert (failed.code, "plugins are not hidden" in failed.stderr) == (1, True)
+    assert engine.catalog.state.database("home") is None
+
+
 @pytest.mark.parametrize("database", [[], ["--database", "home"]])
 def test_what_is_exported_is_as_it_is(live: RunCli, tmp_path: Path, database: list[str]) -> None:
     live("apply", "-f", "triggers.toml")
