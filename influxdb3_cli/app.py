@@ -25,7 +25,7 @@ _SHORT_NAMES = {"q": "query", "w": "write"}
 
 _WIDEST_HELP = 120
 
-_GROUPS = ("create", "show", "update", "backfill", "retry", "delete", "enable", "disable", "install", "test")
+_GROUPS = ("create", "show", "update", "backfill", "retry", "delete", "enable", "disable", "install", "test", "debug")
 _COMMANDS = {
     **{"serve": "serve.command", "query": "query.query", "q": "query.query", "logs": "logs.logs"},
     **{"write": "write.write", "w": "write.write", "backup": "backup.backup"},

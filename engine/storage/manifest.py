@@ -114,13 +114,13 @@ def encode_manifest(manifest: Manifest) -> bytes:
     return seal(MAGIC, VERSION, msgspec.msgpack.encode(body))
 
 
-def decode_manifest(data: bytes, where: str) -> Manifest:
-    """Return the manifest that ``data`` holds; ``where`` is named in errors.
+def decode_manifest(data: bytes, where: str, *, is_checked: bool = True) -> Manifest:
+    """Return the manifest that ``data`` holds; ``where`` is named in errors, damage is not looked for unless ``is_checked``.
 
     Raises:
         ManifestCorrupt: it is damaged, or was written by a newer version.
     """
-    content = open_sealed(MAGIC, VERSION, data, where)
+    content = open_sealed(MAGIC, VERSION, data, where, is_checked=is_checked)
     if sealed_version(data) == 1:
         old = decode_sealed(content, _BodyV1, where)
         files = tuple(FileEntry(*msgspec.structs.astuple(f)) for f in old.files)

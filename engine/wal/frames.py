@@ -26,6 +26,8 @@ _HEADER = struct.Struct("<8sHHxxxx16sQQQQQ")
 _CRC = struct.Struct("<I")
 _FRAME_MAGIC = b"I3FR"
 _FRAME = struct.Struct("<4sIBxxxIQQQ8s16x")
+_CRC_AT = 4
+_VERSION_AT = 8
 FRAME_MAGIC_WORD = int.from_bytes(_FRAME_MAGIC, "little")
 
 
@@ -145,17 +147,24 @@ class FrameCodec:
         Raises:
             StorageError: a newer version wrote it.
         """
+        frame = self.claimed(view, offset)
+        if frame is None:
+            return None
+        head = bytes(view[offset : frame.start])
+        if self._checksum(head, bytes(view[frame.start : frame.end])) != _CRC.unpack_from(head, _CRC_AT)[0]:
+            return None
+        _check_version(head[_VERSION_AT], self._where)
+        return frame
+
+    def claimed(self, view: memoryview, offset: int) -> Frame | None:
+        """Return the frame whose head stands at ``offset``, whether its checksum holds or not; ``None`` if there is none."""
         start = offset + _FRAME.size
         if start > len(view) or view[offset : offset + 4] != _FRAME_MAGIC:
             return None
-        head = bytes(view[offset:start])
-        _, checksum, version, record_count, length, first_position, own_offset, mark = _FRAME.unpack(head)
+        _, _, _, record_count, length, first_position, own_offset, mark = _FRAME.unpack_from(view, offset)
         end = start + length
         if own_offset != offset or mark != self._mark or end > len(view):
             return None
-        if self._checksum(head, bytes(view[start:end])) != checksum:
-            return None
-        _check_version(version, self._where)
         return Frame(offset, start, end, first_position, record_count)
 
     def find(self, view: memoryview, offset: int) -> Frame | None:

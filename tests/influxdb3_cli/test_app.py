@@ -13,12 +13,25 @@ def test_help_names_every_command(cli: RunCli) -> None:
     assert result.code == 0
     listed = result.stdout.partition("Commands:\n")[2].splitlines()
     names = "serve query logs write backup apply export create show update backfill retry delete enable disable install test"
-    assert [line.split()[0] for line in listed] == names.split()
+    assert [line.split()[0] for line in listed] == [*names.split(), "debug"]
     assert "..." not in "".join(listed)
 
 
 @pytest.mark.parametrize(
-    "group", ["create", "show", "delete", "enable", "disable", "install", "test", "retry", "show system"]
+    "group",
+    [
+        "create",
+        "show",
+        "delete",
+        "enable",
+        "disable",
+        "install",
+        "test",
+        "retry",
+        "show system",
+        "debug",
+        "debug catalog",
+    ],
 )
 def test_a_group_alone_shows_its_help_on_stderr(cli: RunCli, group: str) -> None:
     result = cli(*group.split())
