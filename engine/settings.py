@@ -210,8 +210,8 @@ class Settings:
     wal_flush_interval_s: float
     wal_segment_size_bytes: int
     wal_max_buffered_writes: int
-    parser_processes: int | None
     wal_max_buffered_size_bytes: int
+    parser_processes: int | None
     min_free_space_bytes: int
     wal_retention_size_bytes: int
     wal_retention_age_s: float
