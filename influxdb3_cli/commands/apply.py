@@ -10,7 +10,7 @@ from engine.errors import CatalogEditRefused
 from influxdb3_cli import output
 from influxdb3_cli.errors import CommandFailed
 from influxdb3_cli.options import DEFAULT_HOST, Host, Token, connect
-from influxdb3_cli.texts import os_error
+from influxdb3_cli.texts import harmless, os_error
 
 if TYPE_CHECKING:
     from influxdb3_cli.client import InfluxClient
@@ -70,7 +70,7 @@ def apply(
     with connect(host, token) as client:
         plan = _plan(client, wanted, plugins, prune=prune)
         for line in describe_plan(plan):
-            output.line(line)
+            output.line(harmless(line))
         if dry_run:
             raise typer.Exit(_SOMETHING_TO_DO if exit_code and not plan.is_empty else 0)
         if plan.removals and not yes:

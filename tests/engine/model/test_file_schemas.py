@@ -64,6 +64,11 @@ def test_what_export_writes_is_accepted(drawn: list[TriggerDefinition]) -> None:
     assert not problems("triggers", format_triggers({"home": tuple(drawn)}))
 
 
+def test_a_recorded_catalog_is_accepted() -> None:
+    recorded = Path(__file__).parents[2] / "golden" / "catalog.toml"
+    assert not problems("catalog", recorded.read_text())
+
+
 @settings(max_examples=30)
 @given(states())
 def test_what_the_engine_writes_is_accepted(state: CatalogState) -> None:
