@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pages import Command, WrittenFile, comparable, reader, steps
+from tests.support.pages import Command, WrittenFile, are_among, comparable, reader, steps
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = ["getting-started.md", *sorted(page.relative_to(DOCS).as_posix() for page in (DOCS / "tutorials").glob("*.md"))]
@@ -60,3 +60,10 @@ def test_what_changes_each_time_is_not_compared(one: str, other: str) -> None:
 )
 def test_what_matters_is_compared(one: str, other: str) -> None:
     assert comparable(one) != comparable(other)
+
+
+@pytest.mark.parametrize(
+    ("shown", "is_shown"), [("a\nc", True), ("a", True), ("c\na", False), ("d", False), ("a\na", False)]
+)
+def test_a_page_may_leave_out_what_a_server_says(shown: str, is_shown: bool) -> None:
+    assert are_among(shown, "a\nb\nc\n") is is_shown
