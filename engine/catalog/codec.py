@@ -24,6 +24,7 @@ _TOKEN_KEYS = ("id", "hash", "created", "expires", "created_by", "updated", "upd
 _GUIDE = """\
 # What this server holds: databases, their triggers and caches, tokens. Made to be edited: comments and layout stay as they are.
 # The running server takes a good edit within a second and refuses a bad one as a whole; `influxdb3 show catalog` says why.
+# An editor can know what is allowed here: `influxdb3 export --schema catalog` writes the schema of this file.
 #
 # A new trigger needs three lines; the id is added by the server, all other keys have a default:
 #

@@ -1,5 +1,6 @@
 """``apply`` and ``export`` against a real server in the process of the test."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,6 +134,61 @@ def test_a_file_from_standard_input_cannot_be_confirmed_there(live: RunCli, engi
     assert (refused.code, len(triggers(engine))) == (1, 2)
     assert live("apply", "-f", "-", "--prune", "--yes", stdin=emptied).code == 0
     assert triggers(engine) == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "lines"),
+    [
+        pytest.param(
+            "--trigger-spec table:cpu --path p.py --trigger-arguments a=1,b=env:HOME --error-behavior retry "
+            "--run-asynchronous --disabled --timeout 90s --max-memory 512mb --max-cpu 5 --max-rows-per-run 100 "
+            "--isolation trigger --restore-state values",
+            """
+            spec = "table:cpu"
+            plugin = "p.py"
+            arguments = { a = "1", b = "env:HOME" }
+            error_behavior = "retry"
+            run_asynchronous = true
+            enabled = false
+            timeout = 90
+            max_memory = "512mb"
+            max_cpu = "5s"
+            max_rows_per_run = 100
+            isolation = "trigger"
+            restore_state = "values"
+            """,
+            id="write",
+        ),
+        pytest.param(
+            "--trigger-spec 'cron:0 8 * * *' --plugin-filename p.py --timezone Europe/Berlin --misfire once "
+            "--misfire-window 1h --jitter 10s",
+            """
+            spec = "cron:0 8 * * *"
+            plugin = "p.py"
+            timezone = "Europe/Berlin"
+            misfire = "once"
+            misfire_window = "60min"
+            jitter = 10
+            """,
+            id="schedule",
+        ),
+    ],
+)
+def test_a_file_says_what_the_options_of_create_say(live: RunCli, options: str, lines: str) -> None:
+    live("create", "database", "home")
+    assert live("create", "trigger", "t", "-d", "home", *shlex.split(options)).code == 0
+    same = live("apply", "-f", "-", "--prune", stdin=f"[databases.home.triggers.t]{lines}")
+    assert (same.code, same.stdout, same.stderr) == (0, "Nothing to do: 1 unchanged.\n", "")
+
+
+def test_a_plan_shows_no_control_characters(live: RunCli) -> None:
+    text = """[databases.home.triggers.t]
+spec = "all_tables"
+plugin = "p.py"
+arguments = { word = "\\u009b31m" }
+"""
+    shown = live("apply", "-f", "-", "--dry-run", stdin=text).stdout
+    assert ("\x9b" in shown, r'word = "\u{9b}31m"' in shown) == (False, True)
 
 
 def test_what_fails_is_told_and_made_by_the_next_apply(live: RunCli, engine: Engine, tmp_path: Path) -> None:
