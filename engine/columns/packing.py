@@ -8,37 +8,40 @@ from engine.columns.merge import conform
 from engine.columns.types import storage_schema
 from engine.model.schema import TableSchema
 
-_SMALL_ROWS = 65_536
-"""So many rows are copied without asking what that brings."""
-_LEAST_SHARE = 16
-"""More rows are copied if those behind the first batch are at least one in so many."""
+FANOUT = 6
+"""Batches become one when together they are so many times the first of them: a million rows that come by the thousand are
+copied two and a half times and stand in a dozen batches; with two it would be ten times, and in three."""
 
 
-def pack(batches: Sequence[pa.RecordBatch], schema: TableSchema, *, whole: bool) -> list[pa.RecordBatch]:
-    """Return the rows of ``batches`` in their order, in batches of which each has more than twice the rows of the next.
+def pack(batches: Sequence[pa.RecordBatch], schema: TableSchema) -> list[pa.RecordBatch]:
+    """Return the rows of ``batches`` in their order, in batches as ``groups`` says.
 
-    ``whole``: in one batch, unless that would be a large copy for a few rows. A batch that was made of several has all
-    columns of ``schema``, and tags with one dictionary.
+    A batch that was made of several has all columns of ``schema``, and tags with one dictionary.
     """
     packed: list[pa.RecordBatch] = []
     start = 0
-    for count in groups([batch.num_rows for batch in batches], whole=whole):
+    for count in groups([batch.num_rows for batch in batches]):
         packed += _joined(batches[start : start + count], schema) if count > 1 else batches[start : start + count]
         start += count
     return packed
 
 
-def groups(rows: Sequence[int], *, whole: bool) -> list[int]:
-    """Return how many neighbours become one batch each; ``rows``: how many rows each batch has. See ``pack``."""
-    if whole and rows and (sum(rows) <= _SMALL_ROWS or sum(rows[1:]) * _LEAST_SHARE >= rows[0]):
-        return [len(rows)]
+def groups(rows: Sequence[int]) -> list[int]:
+    """Return how many neighbours become one batch each; ``rows``: how many rows each batch has.
+
+    Behind each batch then are fewer than ``FANOUT - 1`` times its rows.
+    """
     stack: list[tuple[int, int]] = []
     for alone in rows:
-        count, total = 1, alone
-        while stack and stack[-1][1] <= 2 * total:
-            more, above = stack.pop()
-            count, total = count + more, total + above
-        stack.append((count, total))
+        stack.append((1, alone))
+        behind, due = alone, len(stack)
+        for place in range(len(stack) - 2, -1, -1):
+            if behind >= (FANOUT - 1) * stack[place][1]:
+                due = place
+            behind += stack[place][1]
+        if due < len(stack):
+            joined = stack[due:]
+            stack[due:] = [(sum(count for count, _ in joined), sum(total for _, total in joined))]
     return [count for count, _ in stack]
 
 

@@ -117,10 +117,10 @@ def _packed(batches: Sequence[WindowedRows], schema: TableSchema, window_ns: int
     """Return the same rows in few large batches, at a cost that stays in proportion to the rows."""
     packed: list[WindowedRows] = []
     start = 0
-    for count in groups([len(batch.times) for batch in batches], whole=False):
+    for count in groups([len(batch.times) for batch in batches]):
         members = batches[start : start + count]
         if count > 1:
-            joined = pack([batch.rows for batch in members], schema, whole=False)
+            joined = pack([batch.rows for batch in members], schema)
             packed += [WindowedRows(batch, window_ns) for batch in joined]
         else:
             packed += members
