@@ -97,8 +97,9 @@ class Runner:
             return list(self._executions)
 
     def close(self) -> None:
-        """Take plugin packages out of Python's tables."""
+        """Take plugin packages out of Python's tables, and let threads end; what runs goes on."""
         self._loader.close()
+        self._lanes.close()
 
     def _find(self, run_id: str) -> "_Execution | None":
         with self._lock:
