@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from influxdb3_cli import dotenv, output, process_list
 from influxdb3_cli.errors import CommandFailed
-from influxdb3_cli.grammar import Command, give_grammar
+from influxdb3_cli.grammar import Command, Group, give_grammar
 from influxdb3_cli.process_list import tokens_in
 from influxdb3_cli.trust import give_trust, with_trust
 from influxdb3_cli.version import version_line
@@ -69,7 +68,7 @@ class _Commands(Mapping[str, Any]):
         return len(_COMMANDS)
 
 
-class Root(TyperGroup):
+class Root(Group):
     """The group of all commands: the one place where a failed command becomes a line and an exit code."""
 
     def __init__(self, **options: Any) -> None:

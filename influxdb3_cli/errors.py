@@ -31,7 +31,7 @@ class RequestNotSent(CommandFailed):
 
     def __init__(self, method: str, url: str, stage: str, why: str = "") -> None:
         super().__init__(f"failed to send {method} {url} request: client error ({stage}){why}")
-        self._sent = f"method: {method}, url: {quote(url)}, source: client error ({stage})"
+        self._sent = f"method: {method}, url: {quote(url)}, source: client error ({stage}){why}"
 
     def debug_form(self) -> str:
         """See ``CommandFailed``."""

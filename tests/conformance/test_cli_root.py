@@ -7,7 +7,7 @@ import pytest
 
 from tests.conformance.checklist import row
 from tests.support.cli import RunCli
-from tests.support.serving import PROGRAM, Launch, clean_environment
+from tests.support.serving import PROGRAM, Launch, clean_environment, launch
 from tests.support.stories import Step, Story, tell, told
 
 NOBODY = "http://127.0.0.1:9"
@@ -107,3 +107,18 @@ def test_a_server_needs_no_option(tmp_path: Path) -> None:
     finally:
         process.terminate()
         assert process.wait(30) == 0
+
+
+@pytest.mark.process
+@row("CLI row 88")
+def test_the_log_tells_of_telemetry_if_asked_for_more(tmp_path: Path) -> None:
+    """There is no telemetry here; scripts may say so, and look for the line."""
+    options = ("--node-id", "n", "--object-store", "memory", "--disable-telemetry-upload", "--without-auth")
+    said = {}
+    for verbosity in ("-v", "-vv"):
+        launched = launch(tmp_path / verbosity, *options, verbosity)
+        launched.listening()
+        launched.end()
+        assert launched.process.returncode == 0
+        said[verbosity] = "Initializing TelemetryStore with upload disabled." in launched.log.read_text()
+    assert said == {"-v": False, "-vv": True}

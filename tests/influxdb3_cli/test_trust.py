@@ -17,7 +17,8 @@ def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield from commands(child, f"{path} {name}")
 
 
-CLIENTS = [found for name in _COMMANDS if name != "serve" for found in commands(_made(name), name)]
+LOCAL = ("serve", "debug")
+CLIENTS = [found for name in _COMMANDS if name not in LOCAL for found in commands(_made(name), name)]
 
 
 @pytest.mark.parametrize("command", [pytest.param(c, id=path) for path, c in CLIENTS])
