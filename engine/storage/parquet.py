@@ -5,9 +5,24 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from engine.columns import compute as pc
 from engine.columns.types import storage_schema
-from engine.model.schema import TIME_COLUMN, TableSchema
+from engine.model.schema import TIME_COLUMN, ColumnType, TableSchema
 from engine.storage.ranges import EVERYTHING, Range, Ranges, inside, touches
+
+DICTIONARY_SHARE = 4
+"""A column is written as a dictionary if at most one in so many values is distinct: to read one row of a row group, all
+of its dictionary is decoded."""
+
+_SAMPLE_ROWS = 65_536
+_ENCODINGS = {
+    ColumnType.TIME: "DELTA_BINARY_PACKED",
+    ColumnType.INTEGER: "DELTA_BINARY_PACKED",
+    ColumnType.UINTEGER: "DELTA_BINARY_PACKED",
+    ColumnType.FLOAT: "BYTE_STREAM_SPLIT",
+    ColumnType.STRING: "PLAIN",
+}
+"""How values are written that are not tags and not a dictionary; see docs/adr/0026."""
 
 
 class ParquetBuilder:
@@ -15,24 +30,48 @@ class ParquetBuilder:
 
     def __init__(self, schema: TableSchema) -> None:
         self._sink = pa.BufferOutputStream()
-        self._writer = pq.ParquetWriter(
-            self._sink,
-            storage_schema(schema),
-            compression="zstd",
-            write_statistics=True,
-            write_page_checksum=True,
-            write_page_index=True,
-            store_schema=True,
-        )
+        self._schema = schema
+        self._writer: pq.ParquetWriter | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Append rows that have all columns of the schema."""
-        self._writer.write_table(pa.Table.from_batches([batch]), row_group_size=max(1, batch.num_rows))
+        self._open(batch).write_table(pa.Table.from_batches([batch]), row_group_size=max(1, batch.num_rows))
 
     def finish(self) -> memoryview:
         """Return the file."""
-        self._writer.close()
+        self._open(no_rows(self._schema)).close()
         return memoryview(self._sink.getvalue())
+
+    def _open(self, rows: pa.RecordBatch) -> pq.ParquetWriter:
+        """Return the writer; ``rows`` tell it how to write each column if they are the first."""
+        if self._writer is None:
+            plain = _encodings(self._schema, rows.slice(0, _SAMPLE_ROWS))
+            self._writer = pq.ParquetWriter(
+                self._sink,
+                storage_schema(self._schema),
+                compression="zstd",
+                use_dictionary=[name for name in rows.schema.names if name not in plain],
+                column_encoding=plain,
+                write_statistics=True,
+                write_page_checksum=True,
+                write_page_index=True,
+                store_schema=True,
+            )
+        return self._writer
+
+
+def _encodings(schema: TableSchema, rows: pa.RecordBatch) -> dict[str, str]:
+    """Return the encodings of the columns in whose values no dictionary pays."""
+    return {
+        column.name: _ENCODINGS[column.type]
+        for column in schema.columns
+        if column.type in _ENCODINGS and not _pays_dictionary(rows.column(column.name))
+    }
+
+
+def _pays_dictionary(values: pa.Array) -> bool:
+    known = len(values) - values.null_count
+    return bool(pc.count_distinct(values, mode="only_valid").as_py() * DICTIONARY_SHARE <= known)
 
 
 def group_times(data: memoryview | bytes) -> list[Range]:
