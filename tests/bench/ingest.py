@@ -20,10 +20,11 @@ from tests.bench import ingest_footprint, ingest_growth, ingest_single
 from tests.bench.ingest_client import save_bodies
 from tests.bench.ingest_load import Load, put_load
 from tests.bench.ingest_servers import Opened, elsewhere, has_influxd, influxd, ours
-from tests.bench.ingest_shapes import SHAPES, IngestShape
+from tests.bench.ingest_shapes import BATCH_LINES, SHAPES, IngestShape
 from tests.bench.report import Figure, median_of, percentile
 
 CLIENTS = 2
+WARM_UP_BODIES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +91,17 @@ def measure_shapes(rounds: int, others: Sequence[Opened], shapes: Sequence[Inges
 
 def _make_bodies(folder: Path, shape: IngestShape) -> list[Path]:
     """Write the bodies of ``shape`` to a file per client, each in the order of time; return the files."""
-    bodies = list(shape.bodies(shape.lines))
+    bodies = list(shape.bodies(WARM_UP_BODIES * BATCH_LINES + shape.lines))
     files = []
     for client in range(CLIENTS):
         files.append(folder / f"{shape.name}-{client}")
-        save_bodies(files[-1], bodies[client::CLIENTS])
-    save_bodies(_warm_up(files[0]), bodies[:1])
+        save_bodies(files[-1], bodies[WARM_UP_BODIES + client :: CLIENTS])
+        save_bodies(_warm_up(files[-1]), bodies[client:WARM_UP_BODIES:CLIENTS])
     return files
 
 
 def _warm_up(file: Path) -> Path:
-    """Return the file of the one body that comes before the clock starts: a server has loaded by then what it loads late."""
+    """Return the file of the bodies that come before the clock starts: a server has begun by then what it begins under load."""
     return file.with_suffix(".warm")
 
 
@@ -108,7 +109,7 @@ def _measure_once(
     server: Callable[[], AbstractContextManager], shape: IngestShape, files: Sequence[Path]
 ) -> tuple[str, Rate]:
     with server() as target:
-        put_load(target, [_warm_up(files[0])])
+        put_load(target, [_warm_up(file) for file in files])
         return target.name, rate_of(put_load(target, files), shape.lines, sum(f.stat().st_size for f in files))
 
 

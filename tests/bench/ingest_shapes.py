@@ -145,8 +145,8 @@ def single_line(n: int) -> bytes:
     return f"home,room=room{n % 50} temperature={20 + n % 100 / 7:.4f},humidity={n % 97}i {START_NS + n * 1_000_000}\n".encode()
 
 
-CPU = IngestShape("cpu", _cpu, 200_000, 4.0)
-MIXED = IngestShape("mixed", _mixed, 300_000, 1.3)
-WIDE = IngestShape("wide", _wide, 60_000, 3.0)
-STRINGS = IngestShape("strings", _strings, 300_000, 1.3)
+CPU = IngestShape("cpu", _cpu, 400_000, 4.0)
+MIXED = IngestShape("mixed", _mixed, 800_000, 1.3)
+WIDE = IngestShape("wide", _wide, 120_000, 3.0)
+STRINGS = IngestShape("strings", _strings, 800_000, 1.3)
 SHAPES = (CPU, MIXED, WIDE, STRINGS)
