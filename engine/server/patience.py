@@ -15,11 +15,16 @@ HEAD_S = 30.0
 BODY_S = 60.0
 """So long a body may pause while the server waits for it."""
 
+LINGER_S = 1.0
+"""So long a client that was refused may go on sending, so that it gets to read why: a connection that is closed with bytes
+unread takes the answer with it."""
+
 
 class _Part(Enum):
     NOTHING = 0
     HEAD = 1
     BODY = 2
+    REFUSED = 3
 
 
 class PatientHttp(StayingHttp):
@@ -39,6 +44,8 @@ class PatientHttp(StayingHttp):
     def data_received(self, data: bytes) -> None:
         """See ``asyncio.Protocol``."""
         before = self._part
+        if before is _Part.REFUSED:
+            return
         super().data_received(data)
         if self._part is _Part.HEAD:
             self._head_bytes = self._head_bytes + len(data) if before is _Part.HEAD else 0
@@ -90,6 +97,14 @@ class PatientHttp(StayingHttp):
             self.transport.close()
 
     def _refuse(self, reason: str) -> None:
+        """Answer, and end the connection when the client has, or soon."""
         self._forget()
-        if not self.transport.is_closing():
-            self.send_400_response(reason)
+        self._part = _Part.REFUSED
+        if self.transport.is_closing():
+            return
+        text = reason.encode()
+        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
+        self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(text), text))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._timer = self.loop.call_later(LINGER_S, self.transport.close)

@@ -10,6 +10,7 @@ class Pipe(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.sent = b""
+        self.is_at_end = False
         self.is_closed = asyncio.Event()
 
     def write(self, data: Any) -> None:
@@ -30,3 +31,9 @@ class Pipe(asyncio.Transport):
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self.protocol = protocol
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.is_at_end = True

@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from engine.server.patience import BODY_S, HEAD_S, MOST_HEAD_BYTES, PatientHttp
+from engine.server.patience import BODY_S, HEAD_S, LINGER_S, MOST_HEAD_BYTES, PatientHttp
 from tests.support.loop_time import OwnedTime, run_in_owned_time
 from tests.support.pipes import Pipe
 
@@ -53,17 +53,25 @@ async def test_whole_requests_are_answered() -> None:
 
 
 @pytest.mark.parametrize("piece", [b"a" * 4096, b"a: b\r\n" * 700], ids=["one header", "many headers"])
-@in_loop
-async def test_headers_without_end_are_refused(piece: bytes) -> None:
-    protocol, pipe = connected()
-    protocol.data_received(b"GET / HTTP/1.1\r\nx: ")
-    sent = 0
-    while not pipe.is_closing():
+def test_headers_without_end_are_refused_and_the_client_gets_to_read_why(piece: bytes) -> None:
+    async def go(loop: OwnedTime) -> None:
+        protocol, pipe = connected()
+        protocol.data_received(b"GET / HTTP/1.1\r\nx: ")
+        sent = 0
+        while not pipe.is_at_end:
+            protocol.data_received(piece)
+            sent += len(piece)
+            assert sent < 2 * MOST_HEAD_BYTES
+        assert pipe.sent.startswith(b"HTTP/1.1 400 ")
+        assert b"longer than 131072 bytes" in pipe.sent
+        told = len(pipe.sent)
         protocol.data_received(piece)
-        sent += len(piece)
-        assert sent < 2 * MOST_HEAD_BYTES
-    assert pipe.sent.startswith(b"HTTP/1.1 400 ")
-    assert b"longer than 131072 bytes" in pipe.sent
+        assert not pipe.is_closing()
+        await loop.pass_s(LINGER_S)
+        assert pipe.is_closing()
+        assert len(pipe.sent) == told
+
+    run_in_owned_time(go)
 
 
 def test_headers_drop_by_drop_are_refused() -> None:
@@ -72,9 +80,9 @@ def test_headers_drop_by_drop_are_refused() -> None:
         for piece in (b"GET / HT", b"TP/1.1\r\n", b"a: b\r\n"):
             protocol.data_received(piece)
             await loop.pass_s(HEAD_S / 4)
-        assert not pipe.is_closing()
+        assert not pipe.is_at_end
         await loop.pass_s(HEAD_S / 4)
-        assert pipe.is_closing()
+        assert pipe.is_at_end
         assert b"took longer than 30 seconds" in pipe.sent
 
     run_in_owned_time(go)
