@@ -1,4 +1,4 @@
-"""Getting started and the tutorials, command by command, in an empty folder, with the output that each page shows."""
+"""Getting started, the tutorials and the operator's guide, command by command, in an empty folder, with what each page shows."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,8 @@ import pytest
 from tests.support.pages import Command, WrittenFile, are_among, comparable, reader, steps
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["getting-started.md", *sorted(page.relative_to(DOCS).as_posix() for page in (DOCS / "tutorials").glob("*.md"))]
+TUTORIALS = sorted(page.relative_to(DOCS).as_posix() for page in (DOCS / "tutorials").glob("*.md"))
+PAGES = ["getting-started.md", *TUTORIALS, "operating.md"]
 NOT_RUN = {"getting-started.md": ["python3 -m venv ~/influxdb3"]}
 """First lines of what a page shows and the test does not do: an installation takes packages from the network."""
 

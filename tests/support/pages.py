@@ -36,6 +36,7 @@ _CHANGING = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+Z?|Z| UTC)"), "TIME"),
     (re.compile(r"\bPT[\d.]+S|(?:\b\d+(?:\.\d+)?(?:ns|us|µs|ms|s)\b ?)+"), "TOOK"),
     (re.compile(r"\([^()]*/s(?:ec)?\)"), "(RATE)"),
+    (re.compile(r"\b[\d.]+[KMG]iB\b"), "SIZE"),
     (re.compile(r"[│┃]"), "|"),
     (re.compile(r"^[-+=|┏┓┗┛┡┩└┘┬┴┳┻╇├┤┼━─\s]+$", re.MULTILINE), ""),
     (re.compile(r"[ \t]+"), " "),
