@@ -461,9 +461,9 @@ def test_a_thousand_triggers_are_no_burden(tmp_path: Path) -> None:
         f'\n[databases.sensors.triggers.t{n}]\nid = {n + 1000}\nspec = "every:{n + 1}s"\nplugin = "p.py"\n'
         for n in range(1000)
     )
-    begun = time.perf_counter()
+    begun = time.process_time()
     catalog: Catalog = open_catalog(tmp_path, text=text)
-    assert time.perf_counter() - begun < 3
+    assert time.process_time() - begun < 3
     changes: list[Change] = [
         CreateTrigger("sensors", a_trigger("new")),
         SetTriggerEnabled("sensors", "t500", False),
@@ -471,9 +471,9 @@ def test_a_thousand_triggers_are_no_burden(tmp_path: Path) -> None:
         CreateToken("new", HASH),
         DeleteDatabase("sensors"),
     ]
-    begun = time.perf_counter()
+    begun = time.process_time()
     for change in changes:
         catalog.apply(change)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
     assert open_catalog(tmp_path).state == catalog.state
     assert catalog.state.cluster_uuid == state.cluster_uuid
