@@ -91,7 +91,7 @@ app = typer.Typer(
     cls=Root,
     rich_markup_mode=None,
     add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help", "--help-all"]},
 )
 
 _RUNTIME = (

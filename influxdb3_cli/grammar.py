@@ -1,8 +1,8 @@
 """How the words of a command are read, where the product's parser and Typer's differ.
 
 An option stands once unless it makes a list; a value that begins with a dash is joined to its option (``--token=-x``);
-``-d=foo`` is ``-d foo``; some lists take all words up to the next option; a variable that is set counts, also when it is empty,
-and a flag's variable is exactly ``true`` or ``false``.
+``-d=foo`` is ``-d foo``; options of a group may stand behind its subcommand; some lists take all words up to the next option;
+a variable that is set counts, also when it is empty, and a flag's variable is exactly ``true`` or ``false``.
 """
 
 import os
@@ -48,6 +48,20 @@ def prepared(words: Sequence[str], known: Known) -> list[str]:
         else:
             done.append(word)
     return done
+
+
+def hoisted(words: Sequence[str], with_value: frozenset[str]) -> list[str]:
+    """Return ``words`` of a group with its own options first, also those that were typed behind its subcommand."""
+    rest, first, others = list(words), list[str](), list[str]()
+    while rest and rest[0] != "--":
+        word = rest.pop(0)
+        if word in with_value and rest:
+            first += [word, rest.pop(0)]
+        elif "=" in word and word.partition("=")[0] in with_value:
+            first.append(word)
+        else:
+            others.append(word)
+    return [*first, *others, *rest]
 
 
 def _value(option: str, rest: list[str]) -> str:
@@ -98,12 +112,16 @@ class _Strict:
         parser = super().make_parser(context)  # type: ignore[misc] # of the class that follows
         read, is_group = parser.parse_args, isinstance(self, TyperGroup)
         options = {**parser._short_opt, **parser._long_opt}
+        is_inner_group = (
+            is_group and context.parent is not None
+        )  # the root has its words before the command, as others have
         known = Known(frozenset(name for name, option in options.items() if option.takes_value), is_group)
 
         def parse_args(args: list[str]) -> Any:
             if context.resilient_parsing:  # completion, where words are not complete
                 return read(args)
-            given, rest, order = read(prepared(args, known))
+            words = hoisted(args, known.with_value) if is_inner_group else args
+            given, rest, order = read(prepared(words, known))
             _refuse_repeated(order)
             return with_empty_variables(given, self.params, os.environ), rest, order  # type: ignore[attr-defined]
 

@@ -27,6 +27,7 @@ STORIES = [
     told(
         "CLI row 7",
         Step("create token --help", "Usage: influxdb3 create token …Create a new auth token…--admin…"),
+        Step("create token --help-all", "Usage: influxdb3 create token …Create a new auth token…--admin…"),
         Step("create token -h", "Usage: influxdb3 create token …Create a new auth token…--admin…"),
     ),
     # The help of the command itself here, where the product shows that of the root.

@@ -1,7 +1,7 @@
 import pytest
 import typer
 
-from influxdb3_cli.grammar import Known, prepared
+from influxdb3_cli.grammar import Known, hoisted, prepared
 from tests.support.cli import RunCli
 from tests.support.scripted_server import ScriptedServer
 
@@ -31,6 +31,26 @@ def test_words_are_read_as_they_are_meant(words: str, expected: str) -> None:
 
 def test_words_of_a_subcommand_are_its_own() -> None:
     assert prepared(["-d=a", "table", "-d=b"], GROUP) == ["-d", "a", "table", "-d=b"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param("-d a table -l 3", "-d a table -l 3", id="first-already"),
+        pytest.param("table -l 3 -d a queries", "-d a table -l 3 queries", id="behind"),
+        pytest.param("table -d=a --database=b -s x", "-d=a --database=b table -s x", id="joined"),
+        pytest.param("table -- -d a", "table -- -d a", id="behind-the-end-of-options"),
+        pytest.param("table -d", "table -d", id="no-value"),
+    ],
+)
+def test_options_of_a_group_come_first(words: str, expected: str) -> None:
+    assert hoisted(words.split(), GROUP.with_value) == expected.split()
+
+
+def test_options_of_show_system_may_stand_behind_its_command(connected: RunCli, server: ScriptedServer) -> None:
+    words = "show system table queries -d foo --token T -l 3"
+    assert connected(*words.split()).code == 0
+    assert (server.request.json["db"], server.request.headers["authorization"]) == ("foo", "Bearer T")
 
 
 @pytest.mark.parametrize("words", ["--token --database foo", "-d -x", "--tags --database foo"])

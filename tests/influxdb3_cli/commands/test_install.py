@@ -30,3 +30,11 @@ def test_a_requirements_file_goes_before_packages(connected: RunCli, server: Scr
     assert connected("install", "package", "a", "-r", "dir/requirements.txt").code == 0
     assert server.request.path.endswith("/install_requirements")
     assert server.request.json == {"requirements_location": "dir/requirements.txt"}
+
+
+def test_options_of_the_server_are_taken_without_effect(connected: RunCli, server: ScriptedServer) -> None:
+    given = "--plugin-dir p --virtual-env-location v --package-manager uv --plugin-repo r --restrict-plugin-triggers-to"
+    result = connected("install", "package", "a", *given.split(), "wal", "schedule")
+    assert (result.code, server.request.json) == (0, {"packages": ["a"]})
+    names = given.replace(" p ", " ").replace(" v ", " ").replace(" uv ", " ").replace(" r ", " ").replace(" ", ", ")
+    assert result.stderr == f"warning: {names} without effect: the server was told these when it was started\n"
