@@ -10,8 +10,9 @@ import tomli
 from jsonschema import Draft7Validator
 
 from engine.model.file_schemas import catalog_schema
+from tests.support.cli import RunCli, cli_runner
 from tests.support.live import Client
-from tests.support.serving import PROGRAM, Serving, clean_environment, serving
+from tests.support.serving import PROGRAM, clean_environment, serving
 
 pytestmark = pytest.mark.process
 
@@ -30,32 +31,31 @@ max_rows_per_run = 1
 """
 
 
-def run(server: Serving, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [str(PROGRAM), *words, "--host", server.url]
-    return subprocess.run(
-        command, cwd=folder, env=clean_environment(folder), capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> RunCli:
+    monkeypatch.chdir(tmp_path)
+    return cli_runner(monkeypatch, capsysbinary)
 
 
-def test_a_trigger_from_a_file_runs_and_a_change_keeps_its_cache(tmp_path: Path) -> None:
+def test_a_trigger_from_a_file_runs_and_a_change_keeps_its_cache(cli: RunCli, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "count.py").write_text(PLUGIN)
     (tmp_path / "t.toml").write_text(FILE)
-    apply = ("apply", "-f", "t.toml", "--plugins", "mine")
     (tmp_path / "plugins").mkdir()
     with serving(tmp_path, "--without-auth", "--plugin-dir", str(tmp_path / "plugins")) as server:
         client = Client(server.url, "home")
-        assert run(server, tmp_path, *apply).returncode == 0
+        apply = ("apply", "-f", "t.toml", "--plugins", "mine", "--host", server.url)
+        subprocess.run([PROGRAM, *apply], cwd=tmp_path, env=clean_environment(tmp_path), check=True)
         assert client.write("cpu f=1 1")
         client.rows_when("SELECT * FROM out", lambda rows: len(rows) == 1)
         (tmp_path / "t.toml").write_text(FILE.replace('"one"', '"two"'))
-        changed = run(server, tmp_path, *apply)
-        assert (changed.returncode, changed.stderr) == (0, "")
+        changed = cli(*apply)
+        assert (changed.code, changed.stderr) == (0, "")
         assert '      arguments.word: "one" → "two"\n' in changed.stdout
         assert client.write("cpu f=2 2")
         rows = client.rows_when("SELECT seen, word FROM out ORDER BY seen", lambda rows: len(rows) == 2)
         assert rows == [{"seen": 1, "word": "one"}, {"seen": 2, "word": "two"}]
-        assert run(server, tmp_path, *apply, "--dry-run", "--exit-code").returncode == 0
+        assert cli(*apply, "--dry-run", "--exit-code").code == 0
         client.close()
     (catalog,) = (tmp_path / "data").rglob("catalog.toml")
     values = json.loads(json.dumps(tomli.loads(catalog.read_text()), default=datetime.isoformat))
