@@ -4,6 +4,7 @@ Each group's bins are listed once, in order. Each row of it makes itself and the
 read is read once, and HAVING, ORDER BY, LIMIT and what stands around the query work on the filled rows.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from engine.query.functions.calls import Call, Text, replaced
 from engine.query.functions.gap_block import GAPFILL, Block, Item, block_at, identifier, name_of, path_at
 from engine.query.functions.gap_bounds import Bounds, bounds_of
 from engine.query.functions.selectors import SELECTORS
+from engine.query.functions.wallclock import NAME as WALLCLOCK
 from engine.query.sql_text import quote_identifier
 
 FILLS = ("LOCF", "INTERPOLATE")
@@ -29,7 +31,10 @@ AGGREGATES = SELECTORS | frozenset((
 # fmt: on
 
 # Functions of one argument, which nobody calls so, stand for those that DataFusion lacks while names are asked for.
-_PLAIN = {GAPFILL: "date_bin", "LOCF": "least", "INTERPOLATE": "greatest"}
+_PLAIN = {GAPFILL: "date_bin", WALLCLOCK: "date_bin", "LOCF": "least", "INTERPOLATE": "greatest"}
+
+# The time twice tells one function from the other.
+_PLAIN_WALLCLOCK = re.compile(r"date_bin\(((?:(?!date_bin\().)+?),nullif\((.+?),\2\)")
 
 MOST_ROWS = 2_000_000
 """Filling makes at most so many rows, for they are made in memory."""
@@ -54,6 +59,7 @@ def plain_text(sql: str) -> str:
 
 def original_name(name: str, sql: str) -> str:
     """Return the name of a column in ``sql`` for the ``name`` that it has in the plain text."""
+    name = _PLAIN_WALLCLOCK.sub(r"date_bin_wallclock(\1,\2", name)
     for function, plain in _PLAIN.items():
         if f"{plain.upper()}(" not in sql.upper():
             name = name.replace(f"{plain}(", f"{function.lower()}(")
@@ -84,6 +90,9 @@ def filled_text(sql: str, count: Count) -> str:
 
 
 def _plainly(call: Call) -> str:
+    if call.name.upper() == WALLCLOCK and len(call.arguments) > 1:
+        interval, time, *origin = call.arguments
+        return f"date_bin({', '.join([interval, f'nullif({time}, {time})', *origin])})"
     return f"{_PLAIN[call.name.upper()]}({', '.join(call.arguments)})"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from engine.errors import QueryError
+from engine.query.functions import wallclock
 from engine.query.functions.calls import Call, Rewrite
 from engine.query.parameters import ParameterValue
 
@@ -24,15 +25,17 @@ _OFFSET = re.compile(r"[+-]\d\d:?\d\d|[+-]\d\d")
 _TEXT = re.compile(r"'((?:[^']|'')*)'")
 
 
-def rewrites(params: Mapping[str, ParameterValue]) -> dict[str, Rewrite]:
+def rewrites(params: Mapping[str, ParameterValue], length_ns: wallclock.IntervalNs) -> dict[str, Rewrite]:
     """Return how each function is written for DataFusion, by its name in upper case.
 
     Args:
         params: the values of placeholders.
+        length_ns: tells how long intervals are.
     """
     return {
         **dict.fromkeys(SELECTORS, _selector),
         "TZ": lambda call: _tz(call, params),
+        wallclock.NAME: lambda call: wallclock.wallclock(call, length_ns),
         "TO_TIMESTAMP": lambda call: _with_filter(f"to_timestamp_nanos({', '.join(call.arguments)})", call),
     }
 

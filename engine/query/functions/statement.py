@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from engine.errors import QueryError
+from engine.model.durations import NS_PER_SECOND
 from engine.query.failures import planning
 from engine.query.functions import gapfill
 from engine.query.functions.calls import Text, replaced
@@ -17,14 +18,18 @@ from engine.query.sql_text import quote_identifier
 if TYPE_CHECKING:
     from datafusion import DataFrame
 
+_NS_PER_DAY = 86_400 * NS_PER_SECOND
+
 FUNCTIONS = (
     *("selector_first", "selector_last", "selector_min", "selector_max", "tz", "to_timestamp"),
-    *("date_bin_gapfill", "locf", "interpolate"),
+    *("date_bin_wallclock", "date_bin_gapfill", "locf", "interpolate"),
 )
 """Functions that DataFusion lacks, or understands in another way."""
 
 _SPECIAL = re.compile(rf"\b(?:{'|'.join(FUNCTIONS)})\b", re.IGNORECASE)
 _GAPS = re.compile(r"\b(?:date_bin_gapfill|locf|interpolate)\b", re.IGNORECASE)
+
+_WALLCLOCK = re.compile(r"\bdate_bin_wallclock\b", re.IGNORECASE)
 
 Plan = Callable[[str], "DataFrame"]
 
@@ -38,8 +43,11 @@ def planned(sql: str, params: Mapping[str, ParameterValue], plan: Plan) -> "Data
     if not _SPECIAL.search(sql):
         return plan(sql)
 
+    def written(text: str) -> str:
+        return replaced(Text.of(text), rewrites(params, lambda interval: _length_ns(interval, plan)))
+
     def plan_written(text: str) -> "DataFrame":
-        return plan(replaced(Text.of(text), rewrites(params)))
+        return plan(written(text))
 
     def named(name: str) -> str:
         original = original_name(name)
@@ -48,8 +56,9 @@ def planned(sql: str, params: Mapping[str, ParameterValue], plan: Plan) -> "Data
     text, names = sql, None
     if _GAPS.search(sql):
         text = gapfill.filled_text(sql, lambda bins: _count_bins(plan_written(bins)))
-        if text != sql:
-            names = [gapfill.original_name(name, sql) for name in plan_written(gapfill.plain_text(sql)).schema().names]
+    if text != sql or _WALLCLOCK.search(sql):
+        written(sql)  # what is wrong is told of what was asked, not of what stands for it
+        names = [gapfill.original_name(name, sql) for name in plan_written(gapfill.plain_text(sql)).schema().names]
     frame = plan_written(text)
     given = frame.schema().names
     for name, asked in zip(given, given if names is None else names, strict=True):
@@ -57,6 +66,16 @@ def planned(sql: str, params: Mapping[str, ParameterValue], plan: Plan) -> "Data
         if original != name:
             frame = frame.with_column_renamed(quote_identifier(name), original)
     return frame
+
+
+def _length_ns(interval: str, plan: Plan) -> int | None:
+    """Return how long ``interval`` is, ``None`` for months and years."""
+    frame = plan(f"SELECT CAST({interval} AS INTERVAL) AS length")
+    with planning():
+        length = frame.to_arrow_table()["length"][0].as_py()
+    if length is None or length.months:
+        return None
+    return int(length.days * _NS_PER_DAY + length.nanoseconds)
 
 
 def _count_bins(frame: "DataFrame") -> int:
