@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Show the system tables of a database.", no_args_is_help=True)
 
 _TABLE_LIST = (
-    "SELECT table_name, array_agg(column_name ORDER BY column_name) AS column_names "
+    "SELECT table_name, {} AS column_names "
     "FROM information_schema.columns WHERE table_schema = 'system' GROUP BY table_name ORDER BY table_name"
 )
+_COLUMNS = "array_agg(column_name ORDER BY column_name)"
+_COLUMNS_AS_TEXT = f"array_to_string({_COLUMNS}, ', ')"  # CSV has no lists
 _TABLE_NAMES = (
     "SELECT DISTINCT table_name FROM information_schema.columns WHERE table_schema = 'system' ORDER BY table_name"
 )
@@ -65,7 +67,8 @@ def table_list(context: typer.Context, fmt: OutputFormat = Format.PRETTY) -> Non
     """List the system tables with their columns."""
     source: Source = context.obj
     with connect(source.host, source.token) as client:
-        _emit(client, source.database, _TABLE_LIST, fmt)
+        columns = _COLUMNS_AS_TEXT if fmt is Format.CSV else _COLUMNS
+        _emit(client, source.database, _TABLE_LIST.format(columns), fmt)
 
 
 @app.command("table")
