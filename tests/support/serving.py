@@ -72,8 +72,10 @@ def launch(
     folder.mkdir(parents=True, exist_ok=True)
     address_file, log = folder / "address", folder / "server.log"
     address_file.unlink(missing_ok=True)
-    fixed = ("--http-bind", "127.0.0.1:0", "--data-dir", str(folder / "data"))
-    words = (*command, *fixed, "--tcp-listener-file-path", str(address_file), *options)
+    usual = {"--http-bind": "127.0.0.1:0", "--data-dir": str(folder / "data")}
+    usual["--tcp-listener-file-path"] = str(address_file)
+    fixed = [word for name, value in usual.items() if name not in options for word in (name, value)]
+    words = (*command, *fixed, *options)
     clean = clean_environment(folder) | dict(environment or {})
     with log.open("ab") as output:
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder, env=clean)
