@@ -99,13 +99,17 @@ class PluginRegistry:
             self._resolved[plugin_filename] = (stamps, str(as_named), source)
         return source
 
+    def check_on(self) -> None:
+        """Raise ``EngineOff`` if there is no plugin dir."""
+        _ = self._folder.root
+
     def refresh(self, plugin_filename: str) -> PluginSource:
         """Do as ``resolve``, but get a ``gh:`` plugin anew (for creating, enabling and testing).
 
         Without network the copy on disk is used, if there is one; ``note`` says so then.
         """
         if plugin_filename.startswith(PREFIX):
-            _ = self._folder.root
+            self.check_on()
             self._repository.fetch(plugin_filename)
             self._resolved.pop(plugin_filename, None)
         return self.resolve(plugin_filename)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from engine.catalog.state import Database
-from engine.errors import EngineError, EngineOff
+from engine.errors import EngineError
 from engine.model.backfill import BackfillStatus
 from engine.model.progress import Lag
 from engine.plugins.environments import OwnEnvironments
@@ -46,6 +46,7 @@ class TriggerAnswers:
     def plugin_problem(self, plugin_filename: str) -> str | None:
         """See ``RunningEngine``."""
         try:
+            self._registry.check_on()
             if not plugin_filename.startswith(
                 PREFIX
             ):  # else looking may mean to fetch it, and its runs say what is wrong
@@ -54,8 +55,6 @@ class TriggerAnswers:
             if source is None:
                 return None
             return self._environments.problem(source, self._registry.content_hash(source))
-        except EngineOff:
-            return None
         except EngineError as problem:
             return str(problem)
 

@@ -101,6 +101,8 @@ class TriggerDefinitions:
 
     def set_enabled(self, database: str, name: str, *, enabled: bool) -> None:
         """Enable or disable a trigger; a ``gh:`` plugin that is enabled is fetched anew."""
+        if enabled:
+            self._registry.check_on()
         found = self._catalog.state.database(database)
         definition = found.trigger(name) if found else None
         if enabled and definition is not None and not definition.enabled:

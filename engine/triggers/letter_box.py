@@ -32,6 +32,9 @@ class Triggers(Protocol):
     def activation(self, trigger_id: int) -> Activation | None:
         """Return a trigger that is on."""
 
+    def check_on(self) -> None:
+        """Raise ``EngineOff`` if nothing runs here."""
+
 
 class LetterBox:
     """Retries and deletes dead letters; both wait until it is done, and no letter is in two hands at once."""
@@ -104,6 +107,7 @@ class LetterBox:
         return [head for head in found if head.letter_id in wanted]
 
     def _activation(self, definition: TriggerDefinition) -> Activation:
+        self._triggers.check_on()
         activation = self._triggers.activation(definition.trigger_id)
         if activation is None:
             raise AlreadyExists(f"trigger '{definition.name}' is not running: enable it to retry its dead letters")

@@ -14,6 +14,7 @@ from engine.catalog.state import CatalogState, Database
 from engine.errors import (
     DatabaseNotFound,
     EngineError,
+    EngineOff,
     InvalidRequest,
     NotFound,
     StorageError,
@@ -127,6 +128,11 @@ class TriggerManager:
         triggers = (t for d in self._catalog.state.databases if not d.is_deleted for t in d.triggers)
         spec = RequestSpec(path)
         return next((t.name for t in triggers if not t.enabled and t.spec == spec), None)
+
+    def check_on(self) -> None:
+        """Raise ``EngineOff`` if nothing runs here."""
+        if self._tools is None:
+            raise EngineOff(NO_PLUGIN_DIR)
 
     def activation(self, trigger_id: int) -> Activation | None:
         """Return a trigger that is on, ``None`` if it is not."""
@@ -328,7 +334,12 @@ class TriggerManager:
     # ---- where a trigger begins, and what goes through it once more
 
     def backfill(self, database: str, name: str, request: BackfillRequest) -> BackfillStatus:
-        """Begin to send stored rows through a write trigger once more; see ``Backfills.begin``."""
+        """Begin to send stored rows through a write trigger once more; see ``Backfills.begin``.
+
+        Raises:
+            EngineOff: nothing runs here.
+        """
+        self.check_on()
         target = self._target(database, name)
         status = self._backfills.begin(target, request)
         with self._lock:
@@ -360,9 +371,11 @@ class TriggerManager:
         What runs is interrupted, its cache is emptied, what waits for it counts as stored. Returns the backfill, if any.
 
         Raises:
+            EngineOff: nothing runs here.
             InvalidRequest: it is no write trigger.
             AlreadyExists: it is off.
         """
+        self.check_on()
         target = self._target(database, name)
         if isinstance(point, FromStored):
             request = BackfillRequest(Span(point.start_ns))

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from engine.model.trigger import TriggerDefinition
-from engine.plugins.places import NO_PLUGIN_DIR
 from tests.support.web import TRIGGERS, Web, told, web
 
 DATABASE = "/api/v3/configure/database"
@@ -226,24 +225,6 @@ def test_kinds_of_triggers_can_be_refused(tmp_path: Path) -> None:  # B1.17
             text = f"invalid request: server is configured to reject {name} plugin triggers"
             assert told(server.trigger("t", spec, "w.py", WRITES)) == (400, text)
         assert server.trigger("t", "every:1h", "w.py").status_code == 200
-
-
-def test_without_plugin_dir_the_engine_is_off(tmp_path: Path) -> None:
-    with web(tmp_path, plugin_dir=None, virtual_env_location=None) as server:
-        server.engine.tables.create_database("foo")
-        test = {"filename": "w.py", "database": "foo", "input_lp": "a b=1"}
-        off = f"Plugin error: {NO_PLUGIN_DIR}"
-        assert told(server.trigger("t", "all_tables", "w.py")) == (500, off)
-        assert told(server.post("/api/v3/plugin_test/wal", json=test)) == (500, off)
-        file = {"plugin_name": "x.py", "content": ""}
-        assert told(server.post("/api/v3/plugins/files", json=file)) == (500, off)
-        body = {"plugin_files": {"w.py": ""}, "strict": True}
-        assert told(server.trigger("t", "all_tables", "w.py", **body)) == (500, off)
-        assert told(server.trigger("t", "all_tables", "gh:w.py")) == (500, off)
-        install = "/api/v3/configure/plugin_environment/install_packages"
-        assert told(server.post(install, json={"packages": ["x"]})) == (500, off)
-        answer = server.get("/api/v3/engine/x")
-        assert (answer.status_code, answer.json()["error"]) == (503, off.removeprefix("Plugin error: "))
 
 
 def test_the_catalog_is_shown_with_a_refused_edit(server: Web) -> None:
