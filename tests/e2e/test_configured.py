@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.support.serving import PROGRAM, Launch, Serving, clean_environment, launch, serving
@@ -63,6 +64,8 @@ def test_a_server_of_a_file_says_what_it_does(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("option", "is_told"), [("-vv", True), ("-v", False)])
 def test_telemetry_is_told_with_two_v(tmp_path: Path, option: str, is_told: bool) -> None:  # cli 88
     with serving(tmp_path, "--object-store", "memory", option, "--disable-telemetry-upload") as served:
+        # Nobody asked for plugins, so no process is there for them.
+        assert psutil.Process(served.process.pid).children(recursive=True) == []
         log = stopped(served)
     assert ("Initializing TelemetryStore with upload disabled." in log) is is_told
     assert not (tmp_path / "data").exists()
