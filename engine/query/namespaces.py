@@ -5,9 +5,10 @@ for names in the thread that plans, which makes the names of a query those of it
 that DataFusion calls; its own base classes are not needed for that.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,9 @@ INFORMATION_SCHEMA = "information_schema"
 LAST_CACHE = "last_cache"
 DISTINCT_CACHE = "distinct_cache"
 TABLE_FUNCTIONS = (LAST_CACHE, DISTINCT_CACHE)
+
+_TABLE_GUESS = re.compile(r"""\b(?:FROM|JOIN)\s+(?:"([^"]+)"|([A-Za-z_]\w*))(?![\w."(])""", re.IGNORECASE)
+_CALL_GUESS = re.compile(r"\b(last_cache|distinct_cache)\(\s*'([^']*)'\s*(?:,\s*'([^']+)'\s*)?\)", re.IGNORECASE)
 
 FindTable = Callable[[str, str], "Table | None"]
 
@@ -78,6 +82,15 @@ class Names:
         self.wanted_calls: set[Call] = set()
         self.bad_call: QueryError | None = None
 
+    def guess(self, sql: str, find: FindTable, call: CallTable) -> None:
+        """Look up what ``sql`` seems to name, so that it need not be planned twice; a wrong guess does no harm."""
+        for quoted, plain in _TABLE_GUESS.findall(sql):
+            self.schemas[USER_SCHEMA].wanted.add(quoted or plain.lower())
+        for function, table, cache in _CALL_GUESS.findall(sql):
+            self.wanted_calls.add(Call(function.lower(), table, cache or None))
+        with suppress(QueryError):  # what is really called says itself what is wrong with it
+            self.learn(find, call)
+
     @property
     def is_incomplete(self) -> bool:
         """Return whether something was asked for in vain."""
@@ -100,14 +113,16 @@ class Names:
         return self.results[call]
 
     def learn(self, find: FindTable, call: CallTable) -> bool:
-        """Look up with ``find(schema, name)`` and ``call`` what was asked for in vain; return whether there was anything."""
+        """Look up with ``find(schema, name)`` and ``call`` what was asked for in vain; return whether any of it is there."""
         asked = [(schema, name) for schema, names in self.schemas.items() for name in sorted(names.wanted)]
+        is_any = bool(self.wanted_calls)
         for schema, name in asked:
-            self.schemas[schema].tables[name] = find(schema, name)
+            table = self.schemas[schema].tables[name] = find(schema, name)
             self.schemas[schema].wanted.discard(name)
+            is_any = is_any or table is not None
         called, self.wanted_calls = self.wanted_calls, set()
         self.results |= {wanted: call(wanted) for wanted in called}
-        return bool(asked or called)
+        return is_any
 
 
 class PlanningCatalog:

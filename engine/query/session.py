@@ -82,6 +82,7 @@ class Session:
         self._folders: OrderedDict[tuple[Path, pa.Schema], DataFrame] = OrderedDict()
         self._live: weakref.WeakKeyDictionary[object, tuple[object, DataFrame]] = weakref.WeakKeyDictionary()
         self._blocks: weakref.WeakKeyDictionary[object, tuple[Blocks, ...]] = weakref.WeakKeyDictionary()
+        self._handed: dict[int, tuple[weakref.ref[pa.Table], DataFrame]] = {}
         self._type_texts: dict[pa.DataType, str] = {}
 
     def plan(
@@ -105,7 +106,7 @@ class Session:
         texts = {name: value.as_py() for name, value in params.items()}
         plan = self._plan_with_own_memory if has_own_memory else self._plan
         return planned(
-            sql, texts, lambda text: _with_names(self._catalog, partial(plan, text, dict(params)), find, call)
+            sql, texts, lambda text: _with_names(self._catalog, text, partial(plan, text, dict(params)), find, call)
         )
 
     def _plan(self, sql: str, values: dict[str, Any]) -> DataFrame:
@@ -139,9 +140,17 @@ class Session:
         self._files(name, folder, schema).filter(col(TIME_COLUMN) == latest).collect()
 
     def table_of_rows(self, name: str, rows: pa.Table) -> Table:
-        """Return ``rows`` as a table; a query of a table without rows gets no batches."""
+        """Return ``rows`` as a table; a query of a table without rows gets no batches.
+
+        What is made of them is kept as long as ``rows`` is: a cache gives the same until it changes.
+        """
+        key = id(rows)
         with planning():
-            return self._rows(name, rows.to_batches(), rows.schema).into_view()
+            known = self._handed.get(key)
+            if known is None:
+                forget = weakref.ref(rows, lambda _: self._handed.pop(key, None))
+                known = self._handed[key] = forget, self._rows(name, rows.to_batches(), rows.schema)
+            return known[1].into_view()
 
     def native_view(self, view: str) -> Table:
         """Return a view of ``information_schema`` that tells of DataFusion itself."""
@@ -214,9 +223,12 @@ class Session:
         return frame
 
 
-def _with_names(catalog: PlanningCatalog, plan: Callable[[], DataFrame], find: FindTable, call: CallTable) -> DataFrame:
-    """Return what ``plan`` makes once all names are known that it asks ``catalog`` for."""
+def _with_names(
+    catalog: PlanningCatalog, sql: str, plan: Callable[[], DataFrame], find: FindTable, call: CallTable
+) -> DataFrame:
+    """Return what ``plan`` makes of ``sql`` once all names are known that it asks ``catalog`` for."""
     names = Names()
+    names.guess(sql, find, call)
     while True:
         with planning(), catalog.of(names):
             try:

@@ -153,7 +153,8 @@ def test_queries_that_hold_memory_wait_for_their_turn_and_others_do_not() -> Non
     held = Held(config=QueryConfig(100_000_000, 60_000_000, threads=2))
     with ThreadPoolExecutor(1) as pool:
         with held.query(SORTED) as first:
-            next(first.batches)
+            batches = first.batches  # kept, for who lets go of them ends the query
+            next(batches)
             waiting = pool.submit(held.bench.values, f"SELECT max(time) FROM ({SORTED})")
             assert held.bench.values("SELECT count(*) FROM cpu") == [100_000]
             assert not waiting.done()

@@ -9,9 +9,11 @@ import numpy.typing as npt
 import psutil
 import pyarrow as pa
 import pytest
+from datafusion.catalog import Table
 
 from engine.errors import EngineError, QueryError, QueryFailed, QueryNotSupported
 from engine.query import session, time_bounds
+from engine.query.config import QueryConfig
 from engine.query.format_choice import Format
 from engine.query.formats import encode_all
 from tests.support.tables import (
@@ -233,6 +235,35 @@ def test_filters_and_projections_reach_files_and_batches(bench: QueryBench) -> N
 
 class Live:
     """Something that stands for rows."""
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_rows_of_a_cache_are_those_that_it_gives_now(number: int, made: session.Session) -> None:
+    rows = pa.table({"host": [f"h{number}"]})
+    for _ in range(2):
+        frame = made.plan("SELECT host FROM last_cache('cpu')", {}, no_table, lambda call: given(made, rows))
+        assert frame.to_pydict() == {"host": [f"h{number}"]}
+
+
+def test_rows_of_a_cache_are_let_go(made: session.Session) -> None:
+    rows = pa.table({"host": ["a"]})
+    given(made, rows)
+    gone = weakref.ref(rows)
+    del rows
+    assert gone() is None
+
+
+@pytest.fixture(scope="module")
+def made() -> session.Session:
+    return session.Session(QueryConfig(memory_bytes=2**24))
+
+
+def no_table(schema: str, name: str) -> None:
+    assert name == "last_cache", "DataFusion asks for a table before it calls a function"
+
+
+def given(made: session.Session, rows: pa.Table) -> Table:
+    return made.table_of_rows("last_cache", rows)
 
 
 def test_live_rows_are_taken_over_once() -> None:

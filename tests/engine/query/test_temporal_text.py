@@ -81,3 +81,13 @@ def array_of(values: list[object], type_: pa.DataType) -> pa.Array:
     if type_ == INTERVAL:
         return pa.array(values, type_)
     return pa.array(values, pa.int32() if type_.bit_width == 32 else pa.int64()).view(type_)
+
+
+@given(
+    values=st.lists(st.one_of(st.none(), st.integers(-(2**62), 2**62), st.integers(0, 9)), min_size=17, max_size=40),
+    unit=st.sampled_from(["s", "ms", "us", "ns"]),
+)
+def test_few_times_have_the_texts_of_many(values: list[int | None], unit: str) -> None:
+    many = pa.array([None if v is None else v // 10**9 if unit == "s" else v for v in values], pa.timestamp(unit))
+    few = [text for start in range(len(many)) for text in temporal_text(many.slice(start, 1)).to_pylist()]
+    assert temporal_text(many).to_pylist() == few
