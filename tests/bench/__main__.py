@@ -1,9 +1,7 @@
 """What ``make bench`` runs: the main job's figures on this machine, beside those of its bare disk."""
 
 import argparse
-import json
 import sys
-from pathlib import Path
 
 from tests.bench import (
     activation,
@@ -22,15 +20,18 @@ from tests.bench import (
     years,
 )
 from tests.bench.report import Figure, print_figures
-
-BASELINE = Path(__file__).with_name("baseline.json")
+from tests.bench.saved import conditions_now, read_saved, values, with_measured, write_saved
 
 
 def main() -> int:
     """Measure, print a table against the saved baseline, and save a new one if asked to."""
-    baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
+    saved = read_saved()
+    baseline = values(saved)
     if sys.argv[1:2] == ["ingest"]:
-        print_figures(ingest.main(sys.argv[2:]), baseline)
+        measured = ingest.main([word for word in sys.argv[2:] if word != "--save"])
+        print_figures(measured, baseline)
+        if "--save" in sys.argv:
+            write_saved(with_measured(saved, "ingest", measured, conditions_now()))
         return 0
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--rounds", type=int, default=5, help="how often each figure is measured; the median counts")
@@ -55,11 +56,13 @@ def main() -> int:
         years,
     ):
         if options.only in section.__name__:
-            figures += section.measure(options.rounds)
+            conditions = conditions_now()
+            measured = list(section.measure(options.rounds))
+            saved = with_measured(saved, section.__name__.rpartition(".")[2], measured, conditions)
+            figures += measured
     print_figures(figures, baseline)
     if options.save:
-        measured = {f.name: f.value for f in figures}
-        BASELINE.write_text(json.dumps(baseline | measured, indent=2) + "\n")
+        write_saved(saved)
     return 0
 
 
