@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.config_file import ConfigFile
+from engine.config_file import ConfigFile, parse_config
 from engine.errors import InvalidRequest
 from engine.inert_settings import FULFILLED_SETTINGS, INERT_SETTINGS
 from engine.model.bind import Bind
@@ -368,6 +368,29 @@ def test_the_node_s_name_cannot_be_given_twice_nor_be_missing():
     assert bad.startswith("invalid value 'a/b' for POD, which --node-id-from-env names: ")
     with pytest.raises(NodeIdMissing, match=r"^Must set INFLUXDB3_NODE_IDENTIFIER_PREFIX=POD to a valid env var value"):
         resolve(options={"node-id-from-env": "POD"}, environ={"POD": ""})
+
+
+@pytest.mark.parametrize(
+    ("lines", "environ", "plugin_dir"),
+    [
+        pytest.param(
+            'plugin-dir="/var/lib/influxdb3/plugins"', {}, Path("/var/lib/influxdb3/plugins"), id="packages: on"
+        ),
+        pytest.param('# plugin-dir="/var/lib/influxdb3/plugins"', {}, None, id="packages: the line begins with #"),
+        pytest.param("", {}, None, id="packages: the line is not there"),
+        pytest.param("", {"INFLUXDB3_PLUGIN_DIR": "/plugins"}, Path("/plugins"), id="containers: on"),
+        pytest.param("", {"OTHER": ""}, None, id="containers: the variable is not there"),
+    ],
+)
+def test_plugins_are_on_or_off_as_the_documentation_of_the_product_says(lines, environ, plugin_dir):
+    """Seeds 002 and 004."""
+    assert Settings.resolve({}, environ, parse_config(lines, FILE)).plugin_dir == plugin_dir
+
+
+def test_an_empty_text_does_not_switch_plugins_off():
+    """Seeds 002 and 004."""
+    for sources in ({"file": {"plugin-dir": ""}}, {"environ": {"INFLUXDB3_PLUGIN_DIR": ""}}):
+        assert "is an empty string, which is no value: leave it out or unset it" in refusal(**sources)
 
 
 @pytest.mark.parametrize("mode", ["process", "all,process"])
