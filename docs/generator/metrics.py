@@ -15,7 +15,11 @@ def families() -> list[Any]:
     figures = ServerFigures()
     figures.add_request("POST", "/api/v3/query_sql", "ok", 1, 1)
     figures.add_write("home", 1, 0, 1)
+    figures.calls.add("/arrow.flight.protocol.FlightService/DoGet", "ok", 1)
     with running_engine() as engine:
+        with engine.query_log.watching(0, "SELECT 1") as query:
+            query.planned()
+            query.ended("success")
         return list(Families(engine, figures).collect())
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from engine.clock import Clock
 from engine.errors import QueryCancelled
 from engine.model.queries import ENDS, QueryPhase, QueryRecord, QueryType
+from engine.query.figures import QueryFigures
 
 MOST_TEXT = 10_000
 """So many characters of a query are kept: a thousand queries shall not hold gigabytes."""
@@ -20,10 +21,11 @@ CUT = "…"
 class WatchedQuery:
     """One query on its way (port ``QueryWatch``)."""
 
-    __slots__ = ("_at_ns", "_clock", "_id", "_type", "database_id", "issue_time_ns", "phase", "text")
+    __slots__ = ("_at_ns", "_clock", "_figures", "_id", "_type", "database_id", "issue_time_ns", "phase", "text")
 
-    def __init__(self, clock: Clock, database_id: int, text: str, query_type: QueryType) -> None:
+    def __init__(self, clock: Clock, figures: QueryFigures, database_id: int, text: str, query_type: QueryType) -> None:
         self._clock = clock
+        self._figures = figures
         self.database_id = database_id
         self.text = text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + CUT
         self._type: QueryType = query_type
@@ -32,17 +34,22 @@ class WatchedQuery:
         self.issue_time_ns = clock.now_ns()
         # Monotonic times at which it came, was planned, and ended.
         self._at_ns: tuple[int, int | None, int | None] = (clock.monotonic_ns(), None, None)
+        figures.enter(self.phase)
 
     def planned(self) -> None:
         """See ``QueryWatch``."""
         self._at_ns = (self._at_ns[0], self._clock.monotonic_ns(), None)
+        self._figures.enter("physically_planned", self.phase)
         self.phase = "physically_planned"
 
     def ended(self, phase: QueryPhase) -> None:
         """See ``QueryWatch``."""
         if self.phase not in ENDS:
             self._at_ns = (*self._at_ns[:2], self._clock.monotonic_ns())
+            self._figures.enter(phase, self.phase)
             self.phase = phase
+            record = self.record()
+            self._figures.took(plan=record.plan_ns, execute=record.execute_ns, end2end=record.end2end_ns)
 
     def record(self) -> QueryRecord:
         """Return what is known of it now."""
@@ -61,17 +68,22 @@ class WatchedQuery:
 
 
 class QueryLog:
-    """The last ``most`` queries of all databases, and those among them that run; may be used from any thread."""
+    """The last ``most`` queries of all databases, and those among them that run; may be used from any thread.
+
+    Attributes:
+        figures: what all queries since the start came to.
+    """
 
     def __init__(self, clock: Clock, most: int) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: deque[WatchedQuery] = deque(maxlen=most)
+        self.figures = QueryFigures()
 
     @contextmanager
     def watching(self, database_id: int, text: str, query_type: QueryType = "sql") -> Iterator[WatchedQuery]:
         """Note a query; what is raised inside is its failure."""
-        watched = WatchedQuery(self._clock, database_id, text, query_type)
+        watched = WatchedQuery(self._clock, self.figures, database_id, text, query_type)
         with self._lock:
             self._kept.append(watched)
         try:

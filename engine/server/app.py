@@ -8,7 +8,7 @@ from engine.runtime import Engine
 from engine.server.answers import Answers
 from engine.server.auth import Access
 from engine.server.errors import ClientGone, RouteMissing, body_for, disk_failure, status_for
-from engine.server.figures import ABORTED, OK, status_word
+from engine.server.figures import ABORTED, OK, ServerFigures, status_word
 from engine.server.replies import ALLOW_ORIGIN, PREFLIGHT, AnyReply, Reply, json_reply, send_reply
 from engine.server.requests import Message, Receive, Request, Send
 from engine.server.routes import (
@@ -64,11 +64,13 @@ SHUTTING_DOWN = json_reply({"error": "server is shutting down"}, 503)
 
 
 class App:
-    """An ASGI application over an open engine."""
+    """An ASGI application over an open engine; ``figures`` may be shared with what else serves it."""
 
-    def __init__(self, engine: Engine, routes: RouteTable = ROUTES) -> None:
+    def __init__(self, engine: Engine, routes: RouteTable = ROUTES, figures: ServerFigures | None = None) -> None:
         self._routes = routes
-        self._context = Context(engine, Workers(engine.clock, engine.settings.parser_processes), Answers())
+        self._context = Context(
+            engine, Workers(engine.clock, engine.settings.parser_processes), Answers(), figures or ServerFigures()
+        )
         self._access = Access(engine)
         self._clock = engine.clock
         self._most_body_bytes = engine.settings.max_http_request_size_bytes

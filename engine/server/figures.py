@@ -1,8 +1,9 @@
-"""What a server counts of its requests and writes for ``/metrics``; all of it on the event loop, so that no lock is needed.
+"""What a server counts for ``/metrics``: requests and writes on the event loop, without a lock, and calls over gRPC.
 
 To count a request costs some microseconds, and no memory that grows with the number of requests or of paths.
 """
 
+import threading
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
@@ -47,10 +48,35 @@ class WriteFigures:
     bytes: int = 0
 
 
-class ServerFigures:
-    """The figures of one server since its start; what is read of them elsewhere may be of the moment before."""
+class CallFigures:
+    """The figures of calls over gRPC, by path and status word; may be used from any thread."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: dict[tuple[str, str], tuple[list[int], int]] = {}
+
+    def add(self, path: str, status: str, took_ns: int) -> None:
+        """Count one call."""
+        with self._lock:
+            counts, sum_ns = self._calls.get((path, status), ([0] * (len(BOUNDS_NS) + 1), 0))
+            counts[bisect_left(BOUNDS_NS, took_ns)] += 1
+            self._calls[path, status] = (counts, sum_ns + took_ns)
+
+    def calls(self) -> list[tuple[str, str, list[int], int]]:
+        """Return path, status, the numbers of calls in each range of durations, and the sum of these in ns."""
+        with self._lock:
+            return [(*key, list(counts), sum_ns) for key, (counts, sum_ns) in sorted(self._calls.items())]
+
+
+class ServerFigures:
+    """The figures of one server since its start; what is read of them elsewhere may be of the moment before.
+
+    Attributes:
+        calls: those of calls over gRPC.
+    """
+
+    def __init__(self, calls: CallFigures | None = None) -> None:
+        self.calls = calls or CallFigures()
         self._requests: dict[tuple[str, str, str], RequestFigures] = {}
         self._writes: dict[str, WriteFigures] = {}
 

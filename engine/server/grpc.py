@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from engine.server.figures import CallFigures
+
 if TYPE_CHECKING:
     from engine.runtime import Engine
 
@@ -36,11 +38,13 @@ class GrpcSide:
     Attributes:
         engine: what is queried, ``None`` until it is open.
         clients: the connections that speak gRPC.
+        figures: what calls came to.
     """
 
     def __init__(self) -> None:
         self.engine: Engine | None = None
         self.clients: set[asyncio.Transport] = set()
+        self.figures = CallFigures()
         self._starting: asyncio.Task[str] | None = None
         self._server: Stoppable | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
@@ -84,7 +88,9 @@ class GrpcSide:
     async def _start(self, engine: "Engine") -> str:
         try:
             self._path = self._place(engine.paths.flight)
-            self._server = await asyncio.get_running_loop().run_in_executor(None, _make, engine, str(self._path))
+            self._server = await asyncio.get_running_loop().run_in_executor(
+                None, _make, engine, str(self._path), self.figures
+            )
         except Exception:
             logger.exception("Flight does not start")
             self._starting = None  # the next client tries again
@@ -104,8 +110,8 @@ class GrpcSide:
         return path
 
 
-def _make(engine: "Engine", path: str) -> Stoppable:
+def _make(engine: "Engine", path: str, figures: CallFigures) -> Stoppable:
     from engine.server.flight import FlightServer  # 80 ms and 10 MB, which only clients of gRPC need
 
-    server: Stoppable = FlightServer(engine, path)
+    server: Stoppable = FlightServer(engine, path, figures)
     return server

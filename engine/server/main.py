@@ -20,6 +20,7 @@ import uvloop
 from engine.clock import SystemClock
 from engine.errors import EngineError
 from engine.server.door import AsgiApp, Door
+from engine.server.figures import ServerFigures
 from engine.server.first_bytes import first_bytes_of
 from engine.server.grpc import GrpcSide
 from engine.server.listener import BACKLOG, bound_address, open_listener, write_address
@@ -191,7 +192,7 @@ class _Serving:
         engine.start()
         self._engine = engine
         self._grpc.engine = engine
-        self._app = App(engine)
+        self._app = App(engine, figures=ServerFigures(self._grpc.figures))
         gc.freeze()  # what the engine has loaded stays, too
         return self._app
 

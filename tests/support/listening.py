@@ -10,6 +10,7 @@ import uvicorn
 from engine.model.bind import Bind
 from engine.runtime import Engine
 from engine.server.app import App
+from engine.server.figures import ServerFigures
 from engine.server.first_bytes import first_bytes_of
 from engine.server.grpc import GrpcSide
 from engine.server.listener import open_listener
@@ -21,10 +22,10 @@ WAIT_S = 10.0
 @contextmanager
 def listening(engine: Engine) -> Iterator[str]:
     """Serve ``engine``; yield the address."""
-    app = App(engine)
     listener = open_listener(Bind("127.0.0.1", 0))
     grpc = GrpcSide()
     grpc.engine = engine
+    app = App(engine, figures=ServerFigures(grpc.figures))
     config = uvicorn.Config(
         app,
         interface="asgi3",

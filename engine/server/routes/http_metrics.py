@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from engine.query.figures import QueryFigures
 from engine.runtime import Engine
 from engine.server.figures import BOUNDS_BYTES, BOUNDS_NS, RequestKind, ServerFigures
 from engine.server.version import PRODUCT, process_id, product_version, revision
@@ -56,6 +57,22 @@ def request_families(figures: ServerFigures) -> "Iterator[Metric]":
     yield from (number, duration, size)
 
 
+def call_families(figures: ServerFigures) -> "Iterator[Metric]":
+    """Yield the figures of calls over gRPC; there is no family of none."""
+    from prometheus_client.core import Metric
+
+    counted = figures.calls.calls()
+    if not counted:
+        return
+    number = Metric("grpc_requests", "Calls over gRPC by how they ended.", "counter")
+    duration = Metric("grpc_request_duration_seconds", "Time from the beginning of a call to its end.", "histogram")
+    for path, status, counts, sum_ns in counted:
+        labels = {"path": path, "status": status}
+        number.add_sample("grpc_requests_total", labels, sum(counts))
+        _add(duration, labels, zip(_BOUNDS_S, counts, strict=True), sum_ns / NS_PER_S)
+    yield from (number, duration)
+
+
 def write_families(figures: ServerFigures) -> "Iterator[Metric]":
     """Yield the figures of writes through HTTP, by database."""
     from prometheus_client.core import CounterMetricFamily
@@ -74,12 +91,34 @@ def write_families(figures: ServerFigures) -> "Iterator[Metric]":
 
 
 def query_families(engine: Engine) -> "Iterator[Metric]":
-    """Yield the memory that queries may use; how much they use, DataFusion does not tell."""
+    """Yield the memory that queries may use (how much they use, DataFusion does not tell), and what they came to."""
     from prometheus_client.core import GaugeMetricFamily
 
     memory = GaugeMetricFamily("datafusion_mem_pool_bytes", "Memory that queries may use.", labels=("state",))
     memory.add_metric(("limit",), engine.settings.exec_mem_pool_size_bytes)
     yield memory
+    yield from _log_families(engine.query_log.figures)
+
+
+def _log_families(figures: QueryFigures) -> "Iterator[Metric]":
+    """Yield what queries came to; there is no family of none."""
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+    phases = figures.entered()
+    if not phases:
+        return
+    prefix = "influxdb_iox_query_log"
+    entered = CounterMetricFamily(f"{prefix}_phase_entered", "Queries that came into a phase.", labels=("phase",))
+    current = GaugeMetricFamily(f"{prefix}_phase_current", "Queries that are in a phase.", labels=("phase",))
+    for phase, count in phases:
+        entered.add_metric((phase,), count)
+    for phase, count in figures.current():
+        current.add_metric((phase,), count)
+    yield from (entered, current)
+    for name, durations in figures.durations():
+        family = Metric(f"{prefix}_{name}_duration_seconds", f"Time that queries took: {name}.", "histogram")
+        _add(family, {}, zip(_BOUNDS_S, durations.counts, strict=True), durations.sum_ns / NS_PER_S)
+        yield family
 
 
 def _labels(kind: RequestKind) -> dict[str, str]:

@@ -10,7 +10,13 @@ from engine.runtime import Engine
 from engine.server.figures import ServerFigures
 from engine.server.replies import AnyReply, typed
 from engine.server.requests import Request
-from engine.server.routes.http_metrics import process_families, query_families, request_families, write_families
+from engine.server.routes.http_metrics import (
+    call_families,
+    process_families,
+    query_families,
+    request_families,
+    write_families,
+)
 from engine.server.routes.object_store_metrics import object_store_families
 from engine.server.routing import Context, Route, RouteTable
 from engine.server.workers import in_own_thread
@@ -54,6 +60,7 @@ class Families:
         """Yield all families of figures."""
         yield from process_families()
         yield from request_families(self._figures)
+        yield from call_families(self._figures)
         yield from write_families(self._figures)
         yield from query_families(self._engine)
         rows = self._engine.run_figures()

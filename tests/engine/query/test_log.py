@@ -74,3 +74,20 @@ def test_names_of_queries_differ() -> None:
         with queries.watching(CPU, "SELECT 1"):
             pass
     assert len({r.query_id for r in queries.records(CPU)}) == 3
+
+
+def test_figures_tell_where_queries_are_and_how_long_they_took() -> None:
+    queries, clock = log()
+    with queries.watching(CPU, "SELECT 1") as watch:
+        clock.advance(2_000_000)
+        watch.planned()
+        assert queries.figures.current() == [("physically_planned", 1), ("received", 0)]
+        clock.advance(20_000_000)
+    watch.ended("success")
+    with pytest.raises(ValueError, match="no plan"), queries.watching(CPU, "SELEC"):
+        raise ValueError("no plan")
+    with queries.watching(CPU, "SELECT 2"):
+        assert queries.figures.current() == [("physically_planned", 0), ("received", 1)]
+    assert queries.figures.entered() == [("fail", 1), ("physically_planned", 1), ("received", 3), ("success", 1)]
+    took = {name: (sum(durations.counts), durations.sum_ns) for name, durations in queries.figures.durations()}
+    assert took == {"plan": (1, 2_000_000), "execute": (1, 20_000_000), "end2end": (2, 22_000_000)}

@@ -2,9 +2,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pyarrow as pa
 import pyarrow.flight as fl
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from engine.runtime import Engine
 from engine.server.flight import hydrated, split
@@ -142,3 +144,21 @@ def test_a_folder_whose_name_no_address_holds_serves_too(tmp_path: Path) -> None
     ):
         write(engine, "foo", "cpu v=1 1")
         assert client.rows("SELECT v FROM cpu")["v"].to_pylist() == [1.0]
+
+
+def test_calls_are_counted_by_how_they_ended(engine: Engine) -> None:
+    with listening(engine) as url, FlightClient(url) as client:
+        client.rows("SELECT 1")
+        with pytest.raises(pa.ArrowInvalid):
+            client.rows("SELEC")
+        stream = client.ask(MANY)
+        stream.read_chunk()
+        stream.cancel()
+        del stream
+
+        def counted() -> dict[str, float]:
+            families = text_string_to_metric_families(httpx.get(f"{url}/metrics").text)
+            samples = (sample for family in families for sample in family.samples)
+            return {s.labels["status"]: s.value for s in samples if s.name == "grpc_requests_total"}
+
+        eventually(lambda: counted() == {"ok": 1, "client_error": 1, "aborted": 1})

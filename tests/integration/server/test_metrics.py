@@ -105,3 +105,19 @@ def test_the_process_and_the_memory_of_queries(server: Web) -> None:
     }
     limit = server.engine.settings.exec_mem_pool_size_bytes
     assert found[labelled("datafusion_mem_pool_bytes", state="limit")] == limit
+
+
+def test_queries_are_counted_by_phase_with_their_durations(server: Web) -> None:
+    server.write("cpu v=1")
+    server.sql("SELECT v FROM cpu")
+    server.sql("SELEC")
+    found = samples(server)
+    prefix = "influxdb_iox_query_log"
+    entered = dict.fromkeys(("success", "fail", "physically_planned"), 1.0) | {"received": 2.0}
+    for phase, count in entered.items():
+        assert found[labelled(f"{prefix}_phase_entered_total", phase=phase)] == count
+    for phase in ("received", "physically_planned"):
+        assert found[labelled(f"{prefix}_phase_current", phase=phase)] == 0
+    for name, count in (("plan", 1), ("execute", 1), ("end2end", 2)):
+        assert found[labelled(f"{prefix}_{name}_duration_seconds_count")] == count
+        assert found[labelled(f"{prefix}_{name}_duration_seconds_bucket", le="+Inf")] == count
