@@ -18,6 +18,7 @@ from engine.query.config import QueryConfig
 from engine.query.deep_stack import call_with_deep_stack
 from engine.query.failures import executing, planning
 from engine.query.frames import Job, Recipe
+from engine.query.functions.statement import fills_gaps
 from engine.query.information_schema import NATIVE_VIEWS, VIEWS, InformationSchema, views_of_show
 from engine.query.judge import holds_memory, is_tireless
 from engine.query.namespaces import INFORMATION_SCHEMA, LAST_CACHE, SYSTEM_SCHEMA, USER_SCHEMA, Call
@@ -190,8 +191,12 @@ class QueryExecutor:
                 frame = session.plan(sql, values, query.find, call)
                 if watch:
                     watch.planned()
-                shown = str(frame.logical_plan().display_indent())
-                if reads.are_portable and is_tireless(shown):
+                shown = _shown(frame)
+                is_endless = reads.are_portable and is_tireless(shown)
+                if is_endless and fills_gaps(sql):
+                    # What is written for gaps makes no more rows than are allowed; what else is asked counts.
+                    is_endless = is_tireless(_shown(session.plan(sql, values, query.find, call, leaves_gaps=True)))
+                if is_endless:
                     return self._in_child(Job(sql, values, reads.tables, reads.calls), stop, opened)
                 if not self._config.is_shared and holds_memory(shown):
                     opened.callback(self._holding.take(stop))
@@ -318,6 +323,10 @@ class _Lookup:
     def _rows(self, schema: str, name: str, rows: pa.Table) -> "Table":
         self._reads.tables[schema, name] = rows
         return self._session.table_of_rows(name, rows)
+
+
+def _shown(frame: "DataFrame") -> str:
+    return str(frame.logical_plan().display_indent())
 
 
 def _nothing() -> None:

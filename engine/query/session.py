@@ -93,10 +93,12 @@ class Session:
         call: CallTable,
         *,
         has_own_memory: bool = False,
+        leaves_gaps: bool = False,
     ) -> DataFrame:
         """Return the plan of ``sql``, which may only read; ``find`` gives the tables that it names, ``call`` those of functions.
 
-        A plan that ``has_own_memory`` has as much as one query may hold for itself, besides what all others share.
+        A plan that ``has_own_memory`` has as much as one query may hold for itself, besides what all others share. One that
+        ``leaves_gaps`` is only good to be looked at.
 
         Raises:
             QueryError: it cannot be planned, or does more than read.
@@ -105,9 +107,11 @@ class Session:
         """
         texts = {name: value.as_py() for name, value in params.items()}
         plan = self._plan_with_own_memory if has_own_memory else self._plan
-        return planned(
-            sql, texts, lambda text: _with_names(self._catalog, text, partial(plan, text, dict(params)), find, call)
-        )
+
+        def plan_named(text: str) -> DataFrame:
+            return _with_names(self._catalog, text, partial(plan, text, dict(params)), find, call)
+
+        return planned(sql, texts, plan_named, leaves_gaps=leaves_gaps)
 
     def _plan(self, sql: str, values: dict[str, Any]) -> DataFrame:
         return self._queries.sql_with_options(sql, self._read_only, values)

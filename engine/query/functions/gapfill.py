@@ -1,19 +1,24 @@
-"""``date_bin_gapfill``, ``locf`` and ``interpolate`` as plain SQL: empty bins are rows of ``range``, values come from windows.
+"""``date_bin_gapfill``, ``locf`` and ``interpolate`` as plain SQL: empty bins are rows of ``range``.
 
 Each group's bins are listed once, in order. Each row of it makes itself and the empty bins up to the next one, so what is
-read is read once, and HAVING, ORDER BY, LIMIT and what stands around the query work on the filled rows.
+read is read once, and HAVING, ORDER BY, LIMIT and what stands around the query work on the filled rows. Each row knows the
+values before and behind it, so that filled rows need no window: windows over them would be gone through for each of them.
 """
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+
 from engine.errors import QueryError
+from engine.query.functions.bins import Bins
 from engine.query.functions.calls import Call, Text, replaced
 from engine.query.functions.gap_block import GAPFILL, Block, Item, block_at, identifier, name_of, path_at
 from engine.query.functions.gap_bounds import Bounds, bounds_of
 from engine.query.functions.selectors import SELECTORS
 from engine.query.functions.wallclock import NAME as WALLCLOCK
+from engine.query.functions.wallclock import NS_PER_DAY
 from engine.query.sql_text import quote_identifier
 
 FILLS = ("LOCF", "INTERPOLATE")
@@ -39,8 +44,8 @@ _PLAIN_WALLCLOCK = re.compile(r"date_bin\(((?:(?!date_bin\().)+?),nullif\((.+?),
 MOST_ROWS = 2_000_000
 """Filling makes at most so many rows, for they are made in memory."""
 
-Count = Callable[[str], int]
-"""Takes a query of ``first``, ``last`` and ``next``, the first and the last bin and the second; returns how many there are."""
+Evaluate = Callable[[str], pa.Table]
+"""Returns the rows of a query."""
 
 _TOO_MANY = f"date_bin_gapfill may make at most {MOST_ROWS} rows: ask for a longer interval, less time, fewer groups; asked are "
 _ONCE = "Error during planning: DATE_BIN_GAPFILL specified more than once"
@@ -66,7 +71,7 @@ def original_name(name: str, sql: str) -> str:
     return name
 
 
-def filled_text(sql: str, count: Count) -> str:
+def filled_text(sql: str, evaluate: Evaluate) -> str:
     """Return ``sql`` with each query that fills gaps written as plain SQL.
 
     Raises:
@@ -80,7 +85,7 @@ def filled_text(sql: str, count: Count) -> str:
             break
         block = block_at(text, calls[-1])
         start, end = text.tokens[block.whole.start].start, text.tokens[block.whole.end - 1].end
-        sql = sql[:start] + _Filling(block, count).text() + sql[end:]
+        sql = sql[:start] + _Filling(block, evaluate).text() + sql[end:]
     else:
         raise QueryError(f"Error during planning: at most {MOST_GAPFILLS} queries of a statement may fill gaps")
     for at in range(text.end):
@@ -134,11 +139,18 @@ class _Columns:
         self.fills[name] = (how, source)
         return name
 
+    def sources(self) -> dict[str, set[str]]:
+        """Return the columns that are filled, and how."""
+        found: dict[str, set[str]] = {}
+        for how, source in self.fills.values():
+            found.setdefault(source, set()).add(how)
+        return found
+
 
 class _Filling:
     """Writes one query that fills gaps as plain SQL."""
 
-    def __init__(self, block: Block, count: Count) -> None:
+    def __init__(self, block: Block, evaluate: Evaluate) -> None:
         self._block = block
         self._columns = _Columns()
         groups = [_resolved(part, block) for part in block.clause("GROUP").divided(",")]
@@ -147,12 +159,8 @@ class _Filling:
         self._call = call.words
         self._keys = [group for group in groups if group is not call and group.words != call.words]
         self._key_names = [f"gap_key_{number}" for number in range(len(self._keys))]
-        self._bounds: Bounds = bounds_of(block.clause("WHERE"), self._bin.column)
-        first, last = self._bin.of(self._bounds.lower), self._bin.of(self._bounds.upper)
-        bins = count(f"SELECT {first} AS first, {last} AS last, {first} + {self._bin.interval} AS next")
-        if bins > MOST_ROWS:
-            raise QueryError(f"Error during planning: {_TOO_MANY}{bins} bins")
-        self._most_groups = MOST_ROWS // max(bins, 1)
+        self._bins = _found_bins(self._bin, bounds_of(block.clause("WHERE"), self._bin.column), evaluate)
+        self._most_groups = MOST_ROWS // max(self._bins.count, 1)
 
     def text(self) -> str:
         """Return the query as plain SQL."""
@@ -182,37 +190,34 @@ class _Filling:
         return str(part) if name in results else self._over_filled(part)
 
     def _filled_rows(self) -> str:
-        """Return the query of all bins of all groups, with the values of the fills."""
+        """Return the query of all bins of all groups; those without rows have nulls and counts of 0, but for the fills."""
         keys = ", ".join(self._key_names)
-        partition = f"PARTITION BY {keys} " if keys else ""
-        windows = [
-            f"{text} AS {name}"
-            for name, (how, source) in self._columns.fills.items()
-            for text in (_FILL_TEXTS[how](source, f"{partition}ORDER BY gap_bin"),)
-        ]
-        numbered = (
-            f"SELECT *, row_number() OVER ({partition}ORDER BY gap_bin) AS gap_number FROM ({self._bins(partition)})"
-        )
-        return f"SELECT {', '.join(['*', *windows])} FROM ({numbered})"
-
-    def _bins(self, partition: str) -> str:
-        """Return the query of all bins; those without rows have nulls, and counts of 0."""
-        step = self._bin.interval
+        window = f"OVER ({f'PARTITION BY {keys} ' if keys else ''}ORDER BY gap_index)"
+        asked = self._columns.asked.values()
         values = [
-            f"CASE WHEN gap_bin = gap_start THEN {name} ELSE {empty} END AS {name}"
-            for name, _, empty in self._columns.asked.values()
+            f"CASE WHEN gap_number = gap_index THEN {name} ELSE {empty} END AS {name}" for name, _, empty in asked
         ]
-        first, last = self._bin.of(self._bounds.lower), self._bin.of(self._bounds.upper)
+        fills = [f"{_FILL_TEXTS[how](source)} AS {name}" for name, (how, source) in self._columns.fills.items()]
+        columns = [f"{self._bins.time_of('gap_number')} AS gap_bin", *self._key_names, *values, *fills]
         # A text that is no number is the way to fail while the query runs.
-        refusal = f"CAST(CAST(concat('{_TOO_MANY}', gap_groups, ' groups of bins') AS BIGINT) AS TIMESTAMP)"
-        start = f"CASE WHEN gap_groups > {self._most_groups} THEN {refusal} WHEN gap_place = 1 THEN {first} ELSE gap_start END"
-        numbered = f"SELECT *, row_number() OVER ({partition}ORDER BY gap_start) AS gap_place FROM ({self._groups()})"
-        spread = (
-            f"SELECT *, unnest(range({start}, coalesce(gap_next, {last} + {step}), {step})) AS gap_bin FROM ("
-            f"SELECT *, lead(gap_start) OVER ({partition}ORDER BY gap_start) AS gap_next, "
-            f"sum(CASE WHEN gap_place = 1 THEN 1 ELSE 0 END) OVER () AS gap_groups FROM ({numbered}))"
+        refusal = f"CAST(concat('{_TOO_MANY}', gap_groups, ' groups of {self._bins.count} bins') AS BIGINT)"
+        start = (
+            f"CASE WHEN gap_groups > {self._most_groups} THEN {refusal} WHEN gap_place = 1 THEN 0 ELSE gap_index END"
         )
-        return f"SELECT {', '.join(['gap_bin', *self._key_names, *values])} FROM ({spread})"
+        counted = f"SELECT *, sum(CASE WHEN gap_place = 1 THEN 1 ELSE 0 END) OVER () AS gap_groups FROM ({self._placed(window)})"
+        numbers = f"unnest(range({start}, coalesce(gap_next, {self._bins.count})))"
+        return f"SELECT {', '.join(columns)} FROM (SELECT *, {numbers} AS gap_number FROM ({counted}))"
+
+    def _placed(self, window: str) -> str:
+        """Return the query of the groups that have rows, with the bin of the next one and the values on either side."""
+        sides = [
+            f"{side}({what}) IGNORE NULLS {window} AS {source}_{name}"
+            for source, hows in self._columns.sources().items()
+            for side, what, name in _sides(source, hows)
+        ]
+        columns = ["*", f"row_number() {window} AS gap_place", f"lead(gap_index) {window} AS gap_next", *sides]
+        numbered = f"SELECT *, {self._bins.number_of('gap_start')} AS gap_index FROM ({self._groups()})"
+        return f"SELECT {', '.join(columns)} FROM ({numbered})"
 
     def _groups(self) -> str:
         """Return the query of the groups that have rows."""
@@ -318,6 +323,28 @@ def _bin(call: Text) -> _Bin:
     return _Bin(str(interval), behind, column, str(inner[0]), zone)
 
 
+def _found_bins(bin_: _Bin, bounds: Bounds, evaluate: Evaluate) -> Bins:
+    """Return the bins of all times within ``bounds``."""
+    first, last = bin_.of(bounds.lower), bin_.of(bounds.upper)
+    row = evaluate(
+        f"SELECT CAST({first} AS BIGINT) AS first, CAST({last} AS BIGINT) AS last, CAST({bin_.interval} AS INTERVAL) AS step"
+    )
+    first_ns, last_ns, step = (row[name][0].as_py() for name in ("first", "last", "step"))
+    if None in (first_ns, last_ns, step):
+        return Bins.even(0, -1, 1)
+    if step.months:
+        days = f"SELECT unnest(range({bounds.lower}, {bounds.upper}, INTERVAL '1 day')) AS t UNION ALL SELECT {bounds.upper}"
+        found = evaluate(f"SELECT DISTINCT CAST({bin_.of('t')} AS BIGINT) AS bin FROM ({days}) ORDER BY bin")
+        return Bins.listed(found["bin"].to_numpy())
+    step_ns = step.days * NS_PER_DAY + step.nanoseconds
+    if step_ns <= 0:
+        raise QueryError("Error during planning: the interval of date_bin_gapfill must be longer than 0")
+    bins = Bins.even(first_ns, last_ns, step_ns)
+    if bins.count > MOST_ROWS:
+        raise QueryError(f"Error during planning: {_TOO_MANY}{bins.count} bins")
+    return bins
+
+
 def _end_of_aggregate(text: Text, end: int) -> int:
     """Return where an aggregate ends whose parenthesis ends at ``end``: behind ``FILTER`` and other additions."""
     while end < text.end:
@@ -349,19 +376,26 @@ def _between(text: Text, start: int, end: int) -> str:
     return text.sql[first:last]
 
 
-def _carried(source: str, order: str) -> str:
-    return f"last_value({source}) IGNORE NULLS OVER ({order} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
+def _sides(source: str, hows: set[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield what is to be known of the values on either side: the window function, its argument, the end of its name."""
+    yield "lag", source, "before"
+    if "INTERPOLATE" in hows:
+        place = f"CASE WHEN {source} IS NULL THEN NULL ELSE gap_index END"
+        yield from (("lead", source, "behind"), ("lag", place, "before_at"), ("lead", place, "behind_at"))
 
 
-def _coming(source: str, order: str) -> str:
-    return f"first_value({source}) IGNORE NULLS OVER ({order} ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)"
+def _carried(source: str) -> str:
+    return f"CASE WHEN gap_number < gap_index THEN NULL ELSE coalesce({source}, {source}_before) END"
 
 
-def _interpolated(source: str, order: str) -> str:
-    place = f"CASE WHEN {source} IS NULL THEN NULL ELSE CAST(gap_number AS BIGINT) END"
-    before, behind, here = _carried(place, order), _coming(place, order), "CAST(gap_number AS BIGINT)"
-    weighted = f"({_carried(source, order)} * ({behind} - {here}) + {_coming(source, order)} * ({here} - {before}))"
-    return f"CASE WHEN {source} IS NULL THEN {weighted} / ({behind} - {before}) ELSE {source} END"
+def _interpolated(source: str) -> str:
+    before, behind = f"coalesce({source}, {source}_before)", f"{source}_behind"
+    start = f"CASE WHEN {source} IS NULL THEN {source}_before_at ELSE gap_index END"
+    weighted = f"{before} * ({behind}_at - gap_number) + {behind} * (gap_number - {start})"
+    return (
+        f"CASE WHEN gap_number = gap_index AND {source} IS NOT NULL THEN {source} WHEN gap_number < gap_index THEN NULL "
+        f"ELSE ({weighted}) / ({behind}_at - {start}) END"
+    )
 
 
-_FILL_TEXTS: dict[str, Callable[[str, str], str]] = {"LOCF": _carried, "INTERPOLATE": _interpolated}
+_FILL_TEXTS: dict[str, Callable[[str], str]] = {"LOCF": _carried, "INTERPOLATE": _interpolated}

@@ -6,19 +6,16 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from engine.errors import QueryError
-from engine.model.durations import NS_PER_SECOND
 from engine.query.failures import planning
 from engine.query.functions import gapfill
 from engine.query.functions.calls import Text, replaced
 from engine.query.functions.selectors import original_name, rewrites
+from engine.query.functions.wallclock import NS_PER_DAY
 from engine.query.parameters import ParameterValue
 from engine.query.sql_text import quote_identifier
 
 if TYPE_CHECKING:
     from datafusion import DataFrame
-
-_NS_PER_DAY = 86_400 * NS_PER_SECOND
 
 FUNCTIONS = (
     *("selector_first", "selector_last", "selector_min", "selector_max", "tz", "to_timestamp"),
@@ -34,8 +31,15 @@ _WALLCLOCK = re.compile(r"\bdate_bin_wallclock\b", re.IGNORECASE)
 Plan = Callable[[str], "DataFrame"]
 
 
-def planned(sql: str, params: Mapping[str, ParameterValue], plan: Plan) -> "DataFrame":
+def fills_gaps(sql: str) -> bool:
+    """Return whether ``sql`` may fill gaps."""
+    return _GAPS.search(sql) is not None
+
+
+def planned(sql: str, params: Mapping[str, ParameterValue], plan: Plan, *, leaves_gaps: bool = False) -> "DataFrame":
     """Return the plan that ``plan`` makes of ``sql``, with the functions that it may call written for DataFusion.
+
+    If it ``leaves_gaps``, there is nothing in it but what ``sql`` asks itself.
 
     Raises:
         QueryError: a function is called in a way that is not allowed.
@@ -53,9 +57,11 @@ def planned(sql: str, params: Mapping[str, ParameterValue], plan: Plan) -> "Data
         original = original_name(name)
         return original if "to_timestamp_nanos" in sql else original.replace("to_timestamp_nanos(", "to_timestamp(")
 
+    if leaves_gaps:
+        return plan_written(gapfill.plain_text(sql))
     text, names = sql, None
     if _GAPS.search(sql):
-        text = gapfill.filled_text(sql, lambda bins: _count_bins(plan_written(bins)))
+        text = gapfill.filled_text(sql, lambda query: _rows(plan_written(query)))
     if text != sql or _WALLCLOCK.search(sql):
         written(sql)  # what is wrong is told of what was asked, not of what stands for it
         names = [gapfill.original_name(name, sql) for name in plan_written(gapfill.plain_text(sql)).schema().names]
@@ -68,23 +74,14 @@ def planned(sql: str, params: Mapping[str, ParameterValue], plan: Plan) -> "Data
     return frame
 
 
+def _rows(frame: "DataFrame") -> pa.Table:
+    with planning():
+        return frame.to_arrow_table()
+
+
 def _length_ns(interval: str, plan: Plan) -> int | None:
     """Return how long ``interval`` is, ``None`` for months and years."""
-    frame = plan(f"SELECT CAST({interval} AS INTERVAL) AS length")
-    with planning():
-        length = frame.to_arrow_table()["length"][0].as_py()
+    length = _rows(plan(f"SELECT CAST({interval} AS INTERVAL) AS length"))["length"][0].as_py()
     if length is None or length.months:
         return None
-    return int(length.days * _NS_PER_DAY + length.nanoseconds)
-
-
-def _count_bins(frame: "DataFrame") -> int:
-    """Return how many bins there are from the ``first`` to the ``last``, when the second is ``next``."""
-    with planning():
-        row = frame.to_arrow_table()
-    first, last, following = (row[name][0].cast(pa.int64()).as_py() for name in ("first", "last", "next"))
-    if None in (first, last, following):
-        return 0
-    if following <= first:
-        raise QueryError("Error during planning: the interval of date_bin_gapfill must be longer than 0")
-    return int((last - first) // (following - first) + 1)
+    return int(length.days * NS_PER_DAY + length.nanoseconds)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from engine.errors import QueryError
+from engine.model.durations import NS_PER_SECOND
 from engine.query.functions.calls import Call
 
 NAME = "DATE_BIN_WALLCLOCK"
@@ -10,7 +11,9 @@ NAME = "DATE_BIN_WALLCLOCK"
 IntervalNs = Callable[[str], int | None]
 """Returns the length of an interval, in ns; ``None`` for one of months or years."""
 
-_DAY = "arrow_cast(86400000000000, 'Duration(Nanosecond)')"
+NS_PER_DAY = 86_400 * NS_PER_SECOND
+
+_DAY = f"arrow_cast({NS_PER_DAY}, 'Duration(Nanosecond)')"
 
 
 def wallclock(call: Call, length_ns: IntervalNs) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 import pytest
@@ -59,6 +60,20 @@ def test_errors_are_those_of_other_queries(bench: QueryBench, sql: str, kind: ty
     with pytest.raises(kind):
         bench.values(sql)
     assert bench.values("SELECT count(*) FROM generate_series(1, 3) a CROSS JOIN generate_series(1, 3) b") == [9]
+
+
+GAPS = """SELECT date_bin_gapfill(INTERVAL '1 second', {time}) AS t, locf(max(a.usage)), interpolate(max(a.usage)) FROM {source}
+    WHERE {time} >= '2065-01-07T17:28:50Z' AND {time} < '2065-01-07T17:28:55Z' GROUP BY t"""
+
+
+def test_gaps_are_filled_in_the_server_but_not_those_of_a_join(tmp_path: Path) -> None:
+    bench = sample_database(tmp_path)
+    before = len(children())
+    assert bench.table(GAPS.format(time="time", source='"Temp" a')).num_rows == 5
+    assert len(children()) == before
+    assert bench.table(GAPS.format(time="a.time", source='"Temp" a JOIN "Temp" b ON a.time = b.time')).num_rows == 5
+    assert len(children()) == before + 1
+    bench.executor.close()
 
 
 def test_a_stopped_join_leaves_no_process_at_work(bench: QueryBench) -> None:

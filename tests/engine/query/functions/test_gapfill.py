@@ -202,7 +202,7 @@ BOUND = "time bound for gap fill query must evaluate to a scalar"
 def test_what_cannot_be_filled_is_refused(server: Web, sql: str, status: int, text: str) -> None:
     answer = server.sql(sql)
     assert (answer.status_code, text in answer.text) == (status, True), answer.text
-    assert answer.text.startswith(PLANNING) or status != 400 or not text
+    assert PLANNING in answer.text or status != 400 or not text
 
 
 def test_all_aggregates_of_datafusion_are_known() -> None:
