@@ -69,7 +69,7 @@ def _value(option: str, rest: list[str]) -> str:
     if _is_option(rest[0]):
         raise typer.BadParameter(
             f"a value is needed, and {rest[0]!r} looks like an option; a value that begins so is written {option}={rest[0]}",
-            param_hint=option,
+            param_hint=f"'{option}'",
         )
     taken = [rest.pop(0)]
     while option in _GREEDY and rest and not _is_option(rest[0]):
@@ -121,9 +121,13 @@ class _Strict:
             if context.resilient_parsing:  # completion, where words are not complete
                 return read(args)
             words = hoisted(args, known.with_value) if is_inner_group else args
-            given, rest, order = read(prepared(words, known))
-            _refuse_repeated(order)
-            return with_empty_variables(given, self.params, os.environ), rest, order  # type: ignore[attr-defined]
+            try:
+                given, rest, order = read(prepared(words, known))
+                _refuse_repeated(order)
+                return with_empty_variables(given, self.params, os.environ), rest, order  # type: ignore[attr-defined]
+            except typer.BadParameter as error:
+                error.ctx, error.cmd = context, context.command  # what shows the usage above the message
+                raise
 
         parser.parse_args = parse_args
         return parser
@@ -134,7 +138,8 @@ def _refuse_repeated(order: Sequence[Any]) -> None:
     for number, parameter in enumerate(order):
         may_repeat = parameter.multiple or parameter.is_eager or getattr(parameter, "count", False)
         if parameter in order[:number] and not may_repeat:
-            raise typer.BadParameter("cannot be used multiple times", param=parameter)
+            spellings = " / ".join(f"'{name}'" for name in parameter.opts)
+            raise typer.BadParameter("cannot be used multiple times", param_hint=spellings)
 
 
 class Command(_Strict, TyperCommand):

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from engine.errors import InvalidRequest
 from engine.model.trigger_options import OPTIONS, TriggerOption
 from engine.model.trigger_spec import format_trigger_spec, parse_trigger_spec
 
@@ -19,7 +20,13 @@ def canonical_spec(text: str) -> str:
     Raises:
         InvalidRequest: it cannot be understood.
     """
-    return format_trigger_spec(parse_trigger_spec(text))
+    try:
+        return format_trigger_spec(parse_trigger_spec(text))
+    except InvalidRequest as error:
+        if not str(error).endswith(f" from {text.strip()}"):
+            raise
+        # The product's text, which the server has too, leaves the reason out here.
+        raise InvalidRequest(f"{error}: {error.__cause__ or 'nothing stands behind the colon'}") from error
 
 
 def with_trigger_options(*, may_be_default: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:

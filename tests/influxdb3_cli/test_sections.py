@@ -95,6 +95,18 @@ STORIES = [
             "…don't support every schedules of over 1 year…",
             2,
         ),
+        Step(
+            "create trigger t -d foo --path plugin.py --trigger-spec 'cron:99 * * * *'",
+            "",
+            "…'cron:99 * * * *': failed to parse trigger from cron:99 * * * *: 99 is not from 0 to 59 in the field minute",
+            2,
+        ),
+        Step(
+            "create trigger t -d foo --path plugin.py --trigger-spec request:",
+            "",
+            "…failed to parse trigger from request:: nothing stands behind the colon",
+            2,
+        ),
     ),
     told(
         "6 names of what is deleted stay",
