@@ -20,19 +20,20 @@ setup: $(BIN)/influxdb3 ## Make .venv with all packages, and the pre-commit hook
 	@if [ -d .git ] && [ -z "$$CI" ]; then $(BIN)/pre-commit install >/dev/null; fi
 
 test: $(BIN)/influxdb3 ## Run everything that CI holds, two tests at a time (JOBS=2): processes, short crash and hostile runs included
-	$(BIN)/python -m pytest -m 'not long' -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -m 'not long and not clients' -n $(JOBS) --dist worksteal
 
 test-fast: $(BIN)/influxdb3 ## Run the tests that start no process
 	$(BIN)/python -m pytest -m 'not long and not process'
 
 test-all: $(BIN)/influxdb3 ## Run every test, the long properties too
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not clients'
 
 test-plugins: $(BIN)/influxdb3 ## Run the plugins of a folder, unmodified: make test-plugins PLUGINS=<folder> [ONLY=<name>] [OFFLINE=1]
 	$(BIN)/python -m tests.public_plugins $(PLUGINS) $(if $(ONLY),--only $(ONLY)) $(if $(OFFLINE),--offline)
 
-test-clients: $(BIN)/influxdb3 ## Let the official client libraries write and query
-	$(BIN)/python -m pytest tests/clients
+test-clients: $(BIN)/influxdb3 ## Let the official clients for Python, Go, JavaScript and Java write and query; fetches them
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[clients]'
+	$(BIN)/python -m pytest tests/clients -rs
 
 demo: $(BIN)/influxdb3 ## See the main job: plugins run, the server is killed, nothing is lost or doubled
 	$(BIN)/python demo/run.py
@@ -64,7 +65,7 @@ lint: $(BIN)/influxdb3 ## Check format, style, types, floors of imports, spellin
 	$(BIN)/codespell
 
 clean: ## Remove the environment and what tools left behind
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
