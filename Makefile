@@ -9,7 +9,7 @@ FUZZ_S ?= 60
 SOAK_S ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-all test-plugins test-clients crash chaos fuzz lint docs bench soak clean
+.PHONY: help setup demo demo-picture test test-fast test-all test-plugins test-clients crash chaos fuzz lint docs bench soak clean
 
 $(BIN)/influxdb3: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +37,9 @@ test-clients: $(BIN)/influxdb3 ## Let the official clients for Python, Go, JavaS
 
 demo: $(BIN)/influxdb3 ## See the main job: plugins run, the server is killed, nothing is lost or doubled
 	$(BIN)/python demo/run.py
+
+demo-picture: $(BIN)/influxdb3 ## Draw the picture of the demo that the README shows, from what it prints
+	$(BIN)/python demo/run.py --picture docs/pictures/demo.svg
 
 crash: $(BIN)/influxdb3 ## Kill server and host again and again under load: ROUNDS=200 make crash
 	ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/e2e/test_crash.py tests/e2e/test_crash_letters.py -s

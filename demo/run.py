@@ -3,9 +3,11 @@
 Works in a temporary folder and leaves nothing behind; ends with what was proven.
 """
 
+import argparse
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import time
 from pathlib import Path
 
 import httpx
-from rich.console import Console
+from rich.console import CONSOLE_SVG_FORMAT, Console
 from rich.table import Table
 
 PROGRAM = str(Path(sys.executable).with_name("influxdb3"))
@@ -24,6 +26,7 @@ DATABASE = "home"
 KILLS = 3
 ROWS_BETWEEN_KILLS = 1500
 PATIENCE_S = 30
+PICTURE_COLUMNS = 104
 
 console = Console(highlight=False)
 
@@ -138,16 +141,32 @@ class Sensors(threading.Thread):
 
 
 def main() -> int:
-    """Tell the story; return 0 if nothing was lost or doubled."""
+    """Tell the story, and draw its triggers, kills and proof if asked to; return 0 if nothing was lost or doubled."""
+    parser = argparse.ArgumentParser(prog="make demo")
+    parser.add_argument("--picture", type=Path, help="file to which the terminal is drawn as SVG")
+    picture: Path | None = parser.parse_args().picture
+    if picture is not None:
+        console.width = PICTURE_COLUMNS
+    code = _told(is_drawn=picture is not None)
+    if picture is not None and code == 0:
+        without_fonts = re.sub(
+            r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL
+        )  # they are on the network
+        drawn = console.export_svg(title="make demo", code_format=without_fonts, unique_id="demo")
+        picture.write_text("\n".join(line.rstrip() for line in drawn.splitlines()) + "\n")
+    return code
+
+
+def _told(*, is_drawn: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="influxdb3-demo-") as folder:
         server = Server(Path(folder))
         try:
-            return _story(server)
+            return _story(server, is_drawn=is_drawn)
         finally:
             server.stop()
 
 
-def _story(server: Server) -> int:
+def _story(server: Server, *, is_drawn: bool) -> int:
     title("A server starts")
     console.print(
         f"It answers after {server.start():.2f} s. Nobody gets in without a token, so the first command makes one."
@@ -155,6 +174,7 @@ def _story(server: Server) -> int:
     server.token = json.loads(server.command("create", "token", "--admin", "--format", "json", show=False))["token"]
     console.print("[bold cyan]$ influxdb3 create token --admin[/]\nNew token created successfully!")
 
+    console.record = is_drawn
     title("Three plugins, three triggers: on a write, on a schedule, on a request")
     for name, spec, plugin in (
         ("convert", "table:readings", "copy_readings.py"),
@@ -179,10 +199,11 @@ def _story(server: Server) -> int:
     goal = sensors.acknowledged + ROWS_BETWEEN_KILLS
     until(lambda: sensors.acknowledged >= goal)
     sensors.finish()
-    return _proof(server, sensors)
+    console.record = False
+    return _proof(server, sensors, is_drawn=is_drawn)
 
 
-def _proof(server: Server, sensors: Sensors) -> int:
+def _proof(server: Server, sensors: Sensors, *, is_drawn: bool) -> int:
     written = sensors.acknowledged
     until(lambda: _count(server, "SELECT count(DISTINCT number) AS n FROM fahrenheit") >= written)
 
@@ -198,6 +219,7 @@ def _proof(server: Server, sensors: Sensors) -> int:
         "FROM system.processing_engine_runs GROUP BY trigger_name, outcome ORDER BY trigger_name",
     )
 
+    console.record = is_drawn
     title("What was proven")
     stored = _count(server, "SELECT count(*) AS n FROM readings")
     processed = _count(server, "SELECT count(DISTINCT number) AS n FROM fahrenheit")
