@@ -7,7 +7,8 @@ from typing import Any, cast
 from engine.server.upgrades import StayingHttp
 
 MOST_HEAD_BYTES = 128 * 1024
-"""So long may request line and headers be together; what comes with the end of an earlier body is not counted."""
+"""So long may request line and headers be together; what comes with the end of an earlier body is not counted. The same holds
+for what stands between two pieces of a body, and behind it."""
 
 HEAD_S = 30.0
 """So long they may take, from the beginning of a connection on."""
@@ -34,6 +35,8 @@ class PatientHttp(StayingHttp):
         super().__init__(**parts)
         self._part = _Part.NOTHING
         self._head_bytes = 0
+        self._gets_on = False
+        self._idle_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -46,6 +49,7 @@ class PatientHttp(StayingHttp):
         before = self._part
         if before is _Part.REFUSED:
             return
+        self._gets_on = False
         super().data_received(data)
         if self._part is _Part.HEAD:
             self._head_bytes = self._head_bytes + len(data) if before is _Part.HEAD else 0
@@ -54,7 +58,12 @@ class PatientHttp(StayingHttp):
             elif before is not _Part.HEAD or self._timer is None:
                 self._wait(HEAD_S)
         elif self._part is _Part.BODY:
-            self._wait(BODY_S)
+            self._idle_bytes = 0 if self._gets_on else self._idle_bytes + len(data)
+            if self._idle_bytes > MOST_HEAD_BYTES:
+                self._forget()
+                self.transport.close()  # trailers without end, or what stands between chunks
+            else:
+                self._wait(BODY_S)
         else:
             self._forget()
 
@@ -71,7 +80,13 @@ class PatientHttp(StayingHttp):
     def on_headers_complete(self) -> None:
         """Go on with the body."""
         self._part = _Part.BODY
+        self._gets_on = True
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._gets_on = True
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Wait for nothing more."""
@@ -101,6 +116,9 @@ class PatientHttp(StayingHttp):
         self._forget()
         self._part = _Part.REFUSED
         if self.transport.is_closing():
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.close()  # the answer to an earlier request would stand behind this one
             return
         text = reason.encode()
         head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n"

@@ -126,3 +126,48 @@ def test_between_two_requests_a_connection_may_rest() -> None:
         assert pipe.is_closing()
 
     run_in_owned_time(go)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        pytest.param(b"a: b\r\n" * 700, id="trailers"),
+        pytest.param(b"a" * 4096, id="one trailer"),
+    ],
+)
+@pytest.mark.parametrize("begin", [b"3\r\nabc\r\n0\r\nx: ", b"0\r\nx: "], ids=["after a body", "after none"])
+@in_loop
+async def test_trailers_without_end_end_the_connection(piece: bytes, begin: bytes) -> None:
+    protocol, pipe = connected()
+    protocol.data_received(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n" + begin)
+    sent = 0
+    while not pipe.is_closing():
+        protocol.data_received(piece)
+        sent += len(piece)
+        assert sent < 2 * MOST_HEAD_BYTES
+    protocol.connection_lost(None)
+
+
+@in_loop
+async def test_a_long_body_in_large_and_small_chunks_is_taken() -> None:
+    protocol, pipe = connected()
+    protocol.data_received(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
+    for _ in range(3):
+        protocol.data_received(b"100000\r\n")
+        for _ in range(16):
+            protocol.data_received(bytes(2**16))
+        protocol.data_received(b"\r\n" + b"1\r\na\r\n" * 50_000)
+    protocol.data_received(b"0\r\n\r\n")
+    await asyncio.wait(set(protocol.tasks))
+    assert pipe.sent.count(b"204 No Content") == 1
+    protocol.connection_lost(None)
+
+
+@in_loop
+async def test_headers_without_end_behind_a_request_that_is_answered_end_the_connection() -> None:
+    protocol, pipe = connected()
+    protocol.data_received(b"GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\n")
+    while not pipe.is_closing():
+        protocol.data_received(b"a: b\r\n" * 700)
+    assert b"400" not in pipe.sent
+    protocol.connection_lost(None)
