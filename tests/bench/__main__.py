@@ -7,6 +7,7 @@ from tests.bench import (
     activation,
     caches,
     chain,
+    datafusion,
     ingest,
     machine,
     many_triggers,
@@ -52,6 +53,7 @@ def main() -> int:
         requests,
         caches,
         sql,
+        datafusion,
         pauses,
         years,
     ):

@@ -89,7 +89,7 @@ def _round() -> dict[str, float]:
         connection = Connection(bench)
         bench.query("SELECT 1 AS one")  # what the first query of all loads is not what is measured
         for i in range(BATCHES):
-            bench.write(_body("cpu", i), precision="nanosecond")
+            bench.write(body("cpu", i), precision="nanosecond")
         figures["count, live, first"] = connection.ask(QUERIES[0].sql)[0]
         _note_all(figures, connection, "live", with_first=False)
         with _writing(bench):
@@ -116,7 +116,7 @@ def _writing(bench: Bench) -> Iterator[None]:
     def write() -> None:
         number = BATCHES
         while not ending.wait(PAUSE_S):
-            bench.write(_body("cpu", number), precision="nanosecond")
+            bench.write(body("cpu", number), precision="nanosecond")
             number += 1
 
     writer = threading.Thread(target=write)
@@ -133,14 +133,14 @@ def _fill_until_snapshot(bench: Bench) -> None:
     deadline = time.monotonic() + PATIENCE_S
     number = 0
     while b"snapshot: files=" not in bench.serving.log.read_bytes():
-        bench.write(_body("other", number), precision="nanosecond")
+        bench.write(body("other", number), precision="nanosecond")
         number += 1
         if time.monotonic() > deadline:
             raise SystemExit(f"no snapshot within {PATIENCE_S:g} s")
         time.sleep(0.02)
 
 
-def _body(table: str, batch: int) -> str:
+def body(table: str, batch: int) -> str:
     """Return lines in the order of time: two floats with two digits, one with all, one that repeats, and a counter."""
     first, chance = batch * LINES, random.Random(batch)
     return "\n".join(
