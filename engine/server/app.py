@@ -7,6 +7,7 @@ from engine.errors import DiskFull, EngineError, StorageError, Unavailable
 from engine.runtime import Engine
 from engine.server.answers import Answers
 from engine.server.auth import Access
+from engine.server.bodies import Bodies
 from engine.server.errors import ClientGone, RouteMissing, body_for, disk_failure, status_for
 from engine.server.figures import ABORTED, OK, ServerFigures, status_word
 from engine.server.replies import ALLOW_ORIGIN, PREFLIGHT, AnyReply, Reply, json_reply, send_reply
@@ -73,6 +74,7 @@ class App:
         )
         self._access = Access(engine)
         self._clock = engine.clock
+        self._bodies = Bodies()
         self._most_body_bytes = engine.settings.max_http_request_size_bytes
         self._headers = ((b"cluster-uuid", engine.catalog.state.cluster_uuid.encode()),)
 
@@ -80,7 +82,7 @@ class App:
         """Answer one request."""
         if scope["type"] != "http":
             raise RuntimeError(f"only HTTP is served, not {scope['type']}")
-        request = Request(scope, receive, self._most_body_bytes)
+        request = Request(scope, receive, self._most_body_bytes, self._bodies)
         begun_ns = self._clock.monotonic_ns()
         status, sent_bytes = ABORTED, 0
         try:
@@ -97,6 +99,7 @@ class App:
             # The status went out already: all that is left is to end the connection before the end of the body.
             logger.error("answer broke off method=%s path=%s: %s", request.method, request.path, error)
         finally:
+            request.release()
             path = self._known_path(request, status)
             took_ns = self._clock.monotonic_ns() - begun_ns
             self._context.figures.add_request(request.method, path, status_word(status), took_ns, sent_bytes)

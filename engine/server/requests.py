@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeVar
 
+from engine.server.bodies import Bodies
 from engine.server.errors import BodyTooLarge, ClientGone
 
 Message = MutableMapping[str, Any]
@@ -27,17 +28,35 @@ class Request:
         query: the query string as it was sent, empty where there is none.
         headers: names in lower case, in the order in which they were sent.
         most_body_bytes: the limit for a body, before and after decompression.
+
+    Args:
+        bodies: counts the bodies of all requests.
     """
 
-    __slots__ = ("_is_read", "_receive", "_watched_from_s", "headers", "method", "most_body_bytes", "path", "query")
+    __slots__ = (
+        "_bodies",
+        "_held_bytes",
+        "_is_read",
+        "_receive",
+        "_watched_from_s",
+        "headers",
+        "method",
+        "most_body_bytes",
+        "path",
+        "query",
+    )
 
-    def __init__(self, scope: MutableMapping[str, Any], receive: Receive, most_body_bytes: int) -> None:
+    def __init__(
+        self, scope: MutableMapping[str, Any], receive: Receive, most_body_bytes: int, bodies: Bodies | None = None
+    ) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["raw_path"].decode("latin-1")
         self.query: bytes = scope["query_string"]
         self.headers: list[tuple[bytes, bytes]] = scope["headers"]
         self.most_body_bytes = most_body_bytes
         self._receive = receive
+        self._bodies = bodies or Bodies()
+        self._held_bytes = 0
         self._is_read = False
         self._watched_from_s = 0.0
 
@@ -49,10 +68,11 @@ class Request:
         return None
 
     async def read(self, count: Callable[[int], None] | None = None) -> bytes:
-        """Return the body as it was sent; ``count`` is told how many bytes came, and may raise.
+        """Return the body as it was sent; ``count`` is told how many bytes came, and may raise (by default: see ``Bodies``).
 
         Raises:
             BodyTooLarge: as soon as that is known; the rest stays unread.
+            TooManyBodies: the bodies of others leave no room for it.
             ClientGone: the client went away before it was complete.
         """
         declared = self._declared_bytes()
@@ -60,15 +80,20 @@ class Request:
             raise BodyTooLarge(self.most_body_bytes)
         pieces: list[bytes] = []
         size = 0
+        count = count or self._hold
         while not self._is_read:
             piece = await self._next_piece()
             pieces.append(piece)
             size += len(piece)
-            if count is not None:
-                count(len(piece))
+            count(len(piece))
             if size > self.most_body_bytes:
                 raise BodyTooLarge(self.most_body_bytes)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def release(self) -> None:
+        """Count the body no more: the request was answered."""
+        self._bodies.leave(self._held_bytes)
+        self._held_bytes = 0
 
     @property
     def leaves_body(self) -> bool:
@@ -125,6 +150,10 @@ class Request:
             doing.cancel()
             if watching:
                 watching[0].cancel()
+
+    def _hold(self, size: int) -> None:
+        self._bodies.add(size)
+        self._held_bytes += size
 
     async def _gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

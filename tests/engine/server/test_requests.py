@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from engine.server.bodies import Bodies, TooManyBodies
 from engine.server.errors import ClientGone
 from engine.server.requests import MOST_LEFT_BYTES, Request
 from tests.support.asgi import LIMIT, Wire, request, scope
@@ -89,5 +90,25 @@ def test_what_is_left_of_a_body_is_skipped_up_to_the_limit() -> None:
 def test_a_body_that_does_not_come_is_not_waited_for() -> None:
     async def go() -> None:
         await request(Wire([b"x"], is_complete=False)).skip(0.01)
+
+    asyncio.run(go())
+
+
+def test_bodies_of_many_requests_are_bounded_together() -> None:
+    async def go() -> None:
+        bodies = Bodies(most_bytes=10)
+
+        def sent(*pieces: bytes) -> Request:
+            return Request(scope("POST"), Wire(pieces).receive, LIMIT, bodies)
+
+        first, second = sent(b"x" * 6), sent(b"y" * 4, b"y")
+        assert await first.read() == b"x" * 6
+        with pytest.raises(TooManyBodies, match="take the 10 bytes that there are for them"):
+            await second.read()
+        second.release()
+        first.release()
+        alone = sent(b"z" * 20)
+        assert await alone.read() == b"z" * 20
+        alone.release()
 
     asyncio.run(go())

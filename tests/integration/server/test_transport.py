@@ -8,6 +8,7 @@ import pytest
 
 from engine.errors import QueryFailed
 from engine.server.app import App
+from engine.server.bodies import Bodies
 from engine.server.replies import AnyReply, StreamedReply
 from engine.server.requests import Request
 from engine.server.routing import Context, Handler, Route
@@ -88,3 +89,10 @@ def test_a_closed_engine_is_not_healthy(tmp_path: Path) -> None:
 def test_only_http_is_served(server: Web) -> None:
     with pytest.raises(RuntimeError, match="only HTTP"):
         asyncio.run(App(server.engine)({"type": "websocket"}, Wire([]).receive, Wire([]).send))
+
+
+def test_a_body_is_counted_until_its_request_is_answered(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.app, "_bodies", Bodies(most_bytes=100))
+    query = {"db": "_internal", "q": "SELECT 1 AS one" + " " * 50}
+    for _ in range(5):
+        assert told(server.post("/api/v3/query_sql", json=query)) == (200, '[{"one":1}]')
