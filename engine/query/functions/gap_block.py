@@ -7,7 +7,8 @@ from engine.errors import QueryError, QueryNotSupported
 from engine.query.functions.calls import Text
 from engine.query.sql_text import Token
 
-GAPFILL = "DATE_BIN_GAPFILL"
+GAPFILL, WALLCLOCK_GAPFILL = "DATE_BIN_GAPFILL", "DATE_BIN_WALLCLOCK_GAPFILL"
+GAPFILLS = frozenset((GAPFILL, WALLCLOCK_GAPFILL))
 _SET_OPERATIONS = {"UNION", "INTERSECT", "EXCEPT", "MINUS", ";"}
 _CLAUSES = {"SELECT", "FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "FETCH", "WINDOW", "QUALIFY"}
 _OF_UNION = {"ORDER", "LIMIT", "OFFSET", "FETCH"}

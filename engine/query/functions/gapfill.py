@@ -9,16 +9,23 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import pyarrow as pa
-
 from engine.errors import QueryError
-from engine.query.functions.bins import Bins
 from engine.query.functions.calls import Call, Text, replaced
-from engine.query.functions.gap_block import GAPFILL, Block, Item, block_at, identifier, name_of, path_at
-from engine.query.functions.gap_bounds import Bounds, bounds_of
+from engine.query.functions.gap_bin import MOST_ROWS, TOO_MANY, Evaluate, GapBin
+from engine.query.functions.gap_block import (
+    GAPFILL,
+    GAPFILLS,
+    WALLCLOCK_GAPFILL,
+    Block,
+    Item,
+    block_at,
+    identifier,
+    name_of,
+    path_at,
+)
+from engine.query.functions.gap_bounds import bounds_of
 from engine.query.functions.selectors import SELECTORS
 from engine.query.functions.wallclock import NAME as WALLCLOCK
-from engine.query.functions.wallclock import NS_PER_DAY
 from engine.query.sql_text import quote_identifier
 
 FILLS = ("LOCF", "INTERPOLATE")
@@ -36,18 +43,20 @@ AGGREGATES = SELECTORS | frozenset((
 # fmt: on
 
 # Functions of one argument, which nobody calls so, stand for those that DataFusion lacks while names are asked for.
-_PLAIN = {GAPFILL: "date_bin", WALLCLOCK: "date_bin", "LOCF": "least", "INTERPOLATE": "greatest"}
+_PLAIN = {
+    GAPFILL: "date_bin",
+    WALLCLOCK: "date_bin",
+    WALLCLOCK_GAPFILL: "date_bin",
+    "LOCF": "least",
+    "INTERPOLATE": "greatest",
+}
 
 # The time twice tells one function from the other.
-_PLAIN_WALLCLOCK = re.compile(r"date_bin\(((?:(?!date_bin\().)+?),nullif\((.+?),\2\)")
+_MARKS = {WALLCLOCK: "nullif", WALLCLOCK_GAPFILL: "coalesce"}
+_MARKED = {
+    name.lower(): re.compile(rf"date_bin\(((?:(?!date_bin\().)+?),{mark}\((.+?),\2\)") for name, mark in _MARKS.items()
+}
 
-MOST_ROWS = 2_000_000
-"""Filling makes at most so many rows, for they are made in memory."""
-
-Evaluate = Callable[[str], pa.Table]
-"""Returns the rows of a query."""
-
-_TOO_MANY = f"date_bin_gapfill may make at most {MOST_ROWS} rows: ask for a longer interval, less time, fewer groups; asked are "
 _ONCE = "Error during planning: DATE_BIN_GAPFILL specified more than once"
 _ONLY_GROUPED = "Error during planning: date_bin_gapfill may only be used as a GROUP BY expression"
 _TOP_LEVEL = (
@@ -64,7 +73,8 @@ def plain_text(sql: str) -> str:
 
 def original_name(name: str, sql: str) -> str:
     """Return the name of a column in ``sql`` for the ``name`` that it has in the plain text."""
-    name = _PLAIN_WALLCLOCK.sub(r"date_bin_wallclock(\1,\2", name)
+    for function, marked in _MARKED.items():
+        name = marked.sub(rf"{function}(\1,\2", name)
     for function, plain in _PLAIN.items():
         if f"{plain.upper()}(" not in sql.upper():
             name = name.replace(f"{plain}(", f"{function.lower()}(")
@@ -80,7 +90,7 @@ def filled_text(sql: str, evaluate: Evaluate) -> str:
     """
     for _ in range(MOST_GAPFILLS):
         text = Text.of(sql)
-        calls = [at for at in range(text.end) if text.tokens[at].text == GAPFILL and text.is_call(at)]
+        calls = [at for at in range(text.end) if text.tokens[at].text in GAPFILLS and text.is_call(at)]
         if not calls:
             break
         block = block_at(text, calls[-1])
@@ -95,29 +105,11 @@ def filled_text(sql: str, evaluate: Evaluate) -> str:
 
 
 def _plainly(call: Call) -> str:
-    if call.name.upper() == WALLCLOCK and len(call.arguments) > 1:
+    mark = _MARKS.get(call.name.upper())
+    if mark and len(call.arguments) > 1:
         interval, time, *origin = call.arguments
-        return f"date_bin({', '.join([interval, f'nullif({time}, {time})', *origin])})"
+        return f"date_bin({', '.join([interval, f'{mark}({time}, {time})', *origin])})"
     return f"{_PLAIN[call.name.upper()]}({', '.join(call.arguments)})"
-
-
-@dataclass(frozen=True, slots=True)
-class _Bin:
-    """The call of ``date_bin_gapfill``: its interval and origin, the column of times, and the zone of the results."""
-
-    interval: str
-    origin: str
-    column: str
-    source: str
-    zone: str | None
-
-    def of(self, time: str) -> str:
-        """Return the bin of ``time``."""
-        return f"date_bin({self.interval}, {time}{self.origin})"
-
-    def zoned(self, time: str) -> str:
-        """Return ``time`` in the zone of the results."""
-        return time if self.zone is None else f"tz({time}{self.zone})"
 
 
 @dataclass(slots=True)
@@ -155,11 +147,11 @@ class _Filling:
         self._columns = _Columns()
         groups = [_resolved(part, block) for part in block.clause("GROUP").divided(",")]
         call = _call_among(groups)
-        self._bin = _bin(call)
+        self._bin = GapBin.of_call(call)
         self._call = call.words
         self._keys = [group for group in groups if group is not call and group.words != call.words]
         self._key_names = [f"gap_key_{number}" for number in range(len(self._keys))]
-        self._bins = _found_bins(self._bin, bounds_of(block.clause("WHERE"), self._bin.column), evaluate)
+        self._bins = self._bin.found(bounds_of(block.clause("WHERE"), self._bin.column), evaluate)
         self._most_groups = MOST_ROWS // max(self._bins.count, 1)
 
     def text(self) -> str:
@@ -200,7 +192,7 @@ class _Filling:
         fills = [f"{_FILL_TEXTS[how](source)} AS {name}" for name, (how, source) in self._columns.fills.items()]
         columns = [f"{self._bins.time_of('gap_number')} AS gap_bin", *self._key_names, *values, *fills]
         # A text that is no number is the way to fail while the query runs.
-        refusal = f"CAST(concat('{_TOO_MANY}', gap_groups, ' groups of {self._bins.count} bins') AS BIGINT)"
+        refusal = f"CAST(concat('{TOO_MANY}', gap_groups, ' groups of {self._bins.count} bins') AS BIGINT)"
         start = (
             f"CASE WHEN gap_groups > {self._most_groups} THEN {refusal} WHEN gap_place = 1 THEN 0 ELSE gap_index END"
         )
@@ -250,7 +242,7 @@ class _Filling:
         token = text.tokens[at]
         if text.is_call(at):
             end = text.closing(at + 1) + 1
-            if token.text == GAPFILL:
+            if token.text in GAPFILLS:
                 raise QueryError(_ONCE)
             if token.text in FILLS:
                 return self._columns.filled(token.text, text.part(at + 2, end - 1)), end
@@ -286,12 +278,12 @@ def _names_in(expression: Text) -> set[str]:
 
 
 def _call_among(groups: Sequence[Text]) -> Text:
-    holding = [group for group in groups if GAPFILL in group.words]
+    holding = [group for group in groups if GAPFILLS.intersection(group.words)]
     if not holding:
         raise QueryError(_ONLY_GROUPED)
     for group in holding:
         if (
-            group.words[0] != GAPFILL
+            group.words[0] not in GAPFILLS
             or not group.is_call(group.start)
             or group.closing(group.start + 1) != group.end - 1
         ):
@@ -299,50 +291,6 @@ def _call_among(groups: Sequence[Text]) -> Text:
     if len({group.words for group in holding}) > 1:
         raise QueryError(_ONCE)
     return holding[0]
-
-
-def _bin(call: Text) -> _Bin:
-    arguments = call.arguments(call.start)
-    if len(arguments) not in (2, 3):
-        raise QueryError(
-            "Error during planning: date_bin_gapfill takes an interval, a time and an origin if wanted, "
-            f"not {len(arguments)} arguments"
-        )
-    interval, time, *origin = arguments
-    behind = f", {origin[0]}" if origin else ""
-    column = name_of(time)
-    if column is not None:
-        return _Bin(str(interval), behind, column, str(time), None)
-    inner = time.arguments(time.start) if time.is_call(time.start) and time.words[0] == "TZ" else []
-    column = name_of(inner[0]) if inner else None
-    if column is None or time.closing(time.start + 1) != time.end - 1:
-        raise QueryError(
-            f"Error during planning: date_bin_gapfill needs a time column or tz(column, zone) as its second argument, got {time}"
-        )
-    zone = f", {inner[1]}" if len(inner) > 1 else ""
-    return _Bin(str(interval), behind, column, str(inner[0]), zone)
-
-
-def _found_bins(bin_: _Bin, bounds: Bounds, evaluate: Evaluate) -> Bins:
-    """Return the bins of all times within ``bounds``."""
-    first, last = bin_.of(bounds.lower), bin_.of(bounds.upper)
-    row = evaluate(
-        f"SELECT CAST({first} AS BIGINT) AS first, CAST({last} AS BIGINT) AS last, CAST({bin_.interval} AS INTERVAL) AS step"
-    )
-    first_ns, last_ns, step = (row[name][0].as_py() for name in ("first", "last", "step"))
-    if None in (first_ns, last_ns, step):
-        return Bins.even(0, -1, 1)
-    if step.months:
-        days = f"SELECT unnest(range({bounds.lower}, {bounds.upper}, INTERVAL '1 day')) AS t UNION ALL SELECT {bounds.upper}"
-        found = evaluate(f"SELECT DISTINCT CAST({bin_.of('t')} AS BIGINT) AS bin FROM ({days}) ORDER BY bin")
-        return Bins.listed(found["bin"].to_numpy())
-    step_ns = step.days * NS_PER_DAY + step.nanoseconds
-    if step_ns <= 0:
-        raise QueryError("Error during planning: the interval of date_bin_gapfill must be longer than 0")
-    bins = Bins.even(first_ns, last_ns, step_ns)
-    if bins.count > MOST_ROWS:
-        raise QueryError(f"Error during planning: {_TOO_MANY}{bins.count} bins")
-    return bins
 
 
 def _end_of_aggregate(text: Text, end: int) -> int:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 FUNCTIONS = (
     *("selector_first", "selector_last", "selector_min", "selector_max", "tz", "to_timestamp"),
-    *("date_bin_wallclock", "date_bin_gapfill", "locf", "interpolate"),
+    *("date_bin_wallclock", "date_bin_gapfill", "date_bin_wallclock_gapfill", "locf", "interpolate"),
 )
 """Functions that DataFusion lacks, or understands in another way."""
 
 _SPECIAL = re.compile(rf"\b(?:{'|'.join(FUNCTIONS)})\b", re.IGNORECASE)
-_GAPS = re.compile(r"\b(?:date_bin_gapfill|locf|interpolate)\b", re.IGNORECASE)
+_GAPS = re.compile(r"\b(?:date_bin_gapfill|date_bin_wallclock_gapfill|locf|interpolate)\b", re.IGNORECASE)
 
 _WALLCLOCK = re.compile(r"\bdate_bin_wallclock\b", re.IGNORECASE)
 

@@ -7,7 +7,8 @@ from datafusion import SessionContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.query.functions.gapfill import AGGREGATES, MOST_ROWS
+from engine.query.functions.gap_bin import MOST_ROWS
+from engine.query.functions.gapfill import AGGREGATES
 from engine.query.functions.selectors import SELECTORS
 from engine.query.functions.statement import planned
 from tests.support.web import Web, web

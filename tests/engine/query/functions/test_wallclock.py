@@ -83,6 +83,32 @@ def test_bins_are_those_of_the_reference(zone: str) -> None:
         assert not wrong, (interval, wrong[:3])
 
 
+def around_changes(zone: ZoneInfo) -> list[int]:
+    """Return some times at which clocks are changed in 2023 and 2024, to the minute."""
+    found = []
+    for hour in range(int(datetime(2023, 1, 1, tzinfo=UTC).timestamp()), 1735689600, 3600):
+        if offset_at(hour * S, zone) != offset_at((hour + 3600) * S, zone):
+            found.append(hour * S)
+    return found[:2]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Lord_Howe", "Antarctica/Troll"])
+def test_gaps_are_filled_with_all_bins_that_a_time_may_have(zone: str) -> None:
+    session = SessionContext()
+    for change in around_changes(ZoneInfo(zone)):
+        first, last = change - 30 * HOUR + 7 * S, change + 31 * HOUR
+        session.from_arrow(pa.table({"time": pa.array([change], pa.timestamp("ns"))}), "m")
+        for interval, length, origin in BINS[1:6]:
+            bins = f"date_bin_wallclock_gapfill({interval}, tz(time, '{zone}'), to_timestamp({origin}))"
+            within = f"time >= to_timestamp({first}) AND time <= to_timestamp({last})"
+            sql = f"SELECT CAST({bins} AS BIGINT) AS b, count(*) AS n FROM m WHERE {within} GROUP BY {bins} ORDER BY b"
+            found = planned(sql, {}, session.sql).to_arrow_table().to_pydict()
+            minutes = [*range(first, last, 60 * S), last]
+            assert found["b"] == sorted({reference(time, ZoneInfo(zone), length, origin) for time in minutes}), interval
+            assert found["n"] == [int(b == reference(change, ZoneInfo(zone), length, origin)) for b in found["b"]]
+        session.deregister_table("m")
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     path: Path = tmp_path_factory.mktemp("wallclock")
@@ -102,6 +128,29 @@ def test_a_day_may_have_23_hours(server: Web) -> None:
         {"day": "2024-03-31T00:00:00+01:00", "s": 5.0},
         {"day": "2024-04-01T00:00:00+02:00", "s": 8.0},
     ]
+
+
+FILLED = BIN.replace("wallclock(", "wallclock_gapfill(")
+WITHIN = "time >= '2024-03-29T23:00:00Z' AND time < '2024-04-02T00:00:00Z'"
+
+
+def test_fills_are_those_of_other_gaps(server: Web) -> None:
+    values = "sum(v) AS s, locf(sum(v)) AS l, interpolate(sum(v)) AS i"
+    sql = f"SELECT {FILLED} AS day, {values} FROM m WHERE v <> 4 AND v <> 1 AND {WITHIN} GROUP BY day"
+    assert server.rows(sql) == [
+        {"day": "2024-03-30T00:00:00+01:00", "s": 2.0, "l": 2.0, "i": 2.0},
+        {"day": "2024-03-31T00:00:00+01:00", "l": 2.0, "i": 5.0},
+        {"day": "2024-04-01T00:00:00+02:00", "s": 8.0, "l": 8.0, "i": 8.0},
+        {"day": "2024-04-02T00:00:00+02:00", "l": 8.0},
+    ]
+    assert next(iter(server.rows(sql.replace(" AS day", "").replace("BY day", "BY 1"))[0])).startswith(
+        "date_bin_wallclock_gapfill(Int"
+    )
+
+
+def test_without_zone_gaps_are_those_of_utc(server: Web) -> None:
+    sql = f"SELECT date_bin_gapfill(INTERVAL '6 hours', time) AS t, count(*) AS n FROM m WHERE {WITHIN} GROUP BY 1"
+    assert server.rows(sql.replace("bin_gapfill", "bin_wallclock_gapfill")) == server.rows(sql)
 
 
 def test_a_time_without_zone_is_that_of_utc(server: Web) -> None:
@@ -132,6 +181,8 @@ def test_columns_are_named_by_what_was_asked(server: Web) -> None:
         ("date_bin_wallclock(INTERVAL '1 hour')", "takes an interval, a time and an origin if wanted, not 1 arguments"),
         ("date_bin_wallclock(INTERVAL '1 hour', host)", "No field named host"),
         ("date_bin_wallclock(time, time)", ""),
+        (f"{FILLED.replace('1 day', '1 month')} FROM m WHERE {WITHIN} GROUP BY 1 --", "no interval of months or years"),
+        (f"{FILLED.replace('1 day', '1 second')} FROM m WHERE {WITHIN} GROUP BY 1 --", "may make at most 100000 bins"),
     ],
 )
 def test_what_cannot_be_a_bin_is_refused(server: Web, call: str, text: str) -> None:
