@@ -79,11 +79,13 @@ def filter_of_verbosity(count: int) -> LogFilter:
 def logger_levels(shown: LogFilter, *, is_noise_wanted: bool = False) -> Mapping[str, int]:
     """Return the level of each logger that has one of its own, the root as ``""``.
 
-    Of libraries only trouble is worth a line, unless the filter names them or ``is_noise_wanted``.
+    Of libraries only trouble is worth a line, unless the filter names them or ``is_noise_wanted``. They never trace: that
+    would show what is in requests.
     """
-    noisy = () if is_noise_wanted else _NOISY
-    quiet = dict.fromkeys(noisy, max(shown.level, LEVELS["warn"]))
-    return {"": shown.level, **quiet, **dict(shown.loggers)}
+    least = LEVELS["debug" if is_noise_wanted else "warn"]
+    quiet = dict.fromkeys(_NOISY, max(shown.level, least))
+    named = {name: level if name.startswith("engine") else max(level, LEVELS["debug"]) for name, level in shown.loggers}
+    return {"": shown.level, **quiet, **named}
 
 
 def _level(directive: str, name: str) -> int:

@@ -121,7 +121,9 @@ def _level(record: logging.LogRecord) -> str:
 
 
 def _place(record: logging.LogRecord) -> str:
-    return f"{record.filename}:{record.lineno}"
+    package = record.name.partition(".")[0]
+    _, found, inside = record.pathname.rpartition(f"/{package}/")
+    return f"{package}/{inside}:{record.lineno}" if found else f"{record.filename}:{record.lineno}"
 
 
 def _one_line(text: str) -> str:

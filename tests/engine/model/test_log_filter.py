@@ -65,9 +65,11 @@ def test_each_v_shows_more(count: int, level: str) -> None:
         ("debug", False, LEVELS["warn"]),
         ("error", False, LEVELS["error"]),
         ("debug,uvicorn=info", False, LEVELS["info"]),
-        ("debug", True, None),
+        ("debug", True, LEVELS["debug"]),
+        ("trace", True, LEVELS["debug"]),
+        ("trace,uvicorn=trace", False, LEVELS["debug"]),
     ],
 )
-def test_of_libraries_only_trouble_is_shown(text: str, is_noise_wanted: bool, uvicorn: int | None) -> None:
+def test_of_libraries_only_trouble_is_shown(text: str, is_noise_wanted: bool, uvicorn: int) -> None:
     levels = logger_levels(parse_log_filter(text), is_noise_wanted=is_noise_wanted)
     assert (levels[""], levels.get("uvicorn")) == (parse_log_filter(text).level, uvicorn)

@@ -61,7 +61,7 @@ def test_a_traceback_follows_its_line() -> None:
 @pytest.mark.parametrize(("has_colours", "level"), [(False, " WARN"), (True, "\x1b[33m WARN\x1b[0m")])
 def test_a_pretty_event_says_where_it_comes_from(has_colours: bool, level: str) -> None:
     text = PrettyFormatter(has_colours=has_colours).format(record("state=%s", logging.WARNING))
-    assert text == f"  2026-11-21T03:15:00.250000Z {level} engine.x: state=a\n    at x.py:7\n"
+    assert text == f"  2026-11-21T03:15:00.250000Z {level} engine.x: state=a\n    at engine/x.py:7\n"
 
 
 def test_json_has_the_keys_of_the_product() -> None:
@@ -77,7 +77,9 @@ def test_json_has_the_keys_of_the_product() -> None:
 
 def test_logfmt_is_one_line_of_quoted_values() -> None:
     line = LogfmtFormatter().format(record('say "%s"\nfake=1', logging.WARNING))
-    assert line == (r'level=warn msg="say \"a\"\nfake=1" target="engine.x" location="x.py:7" time=1795230900250000000')
+    assert line == (
+        r'level=warn msg="say \"a\"\nfake=1" target="engine.x" location="engine/x.py:7" time=1795230900250000000'
+    )
     assert "\n" not in LogfmtFormatter().format(failed())
 
 
