@@ -48,5 +48,5 @@ def test_the_page_from_top_to_bottom(live: RunCli, tmp_path: Path) -> None:
 
 def test_the_tables_tell_the_options(live: RunCli) -> None:
     told = set(re.findall(r"--[a-z-]+", live("apply", "--help").stdout))
-    own = told - {"--file", "--host", "--token", "--tls-ca", "--tls-no-verify", "--help"}
+    own = told - {"--file", "--host", "--token", "--tls-ca", "--tls-no-verify", "--help", "--help-all"}
     assert own == set(re.findall(r"^\| `(--[a-z-]+)(?: [A-Z]+)?` \|", PAGE, re.MULTILINE))

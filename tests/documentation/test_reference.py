@@ -1,18 +1,25 @@
 """Each command, option, setting, endpoint, metric and SQL function has its place in the reference that is made from the code."""
 
+import pkgutil
 import re
 from functools import cache
+from importlib import import_module
 from typing import Any
 
+import msgspec
 import pytest
 from typer.main import get_command
 
 from docs.generator import commands, endpoints, functions, markdown, metrics, settings
 from engine.query.functions.statement import FUNCTIONS
+from engine.server import routes
 from engine.server.app import ROUTES
 from engine.settings import SETTINGS
 from influxdb3_cli.app import app
 from tests.support.web import Web, web
+
+INSIDE_A_PARAMETER = ("_Settings", "_ChangedSettings", "_Field", "_FolderFile")
+"""Structures that are the value of a parameter."""
 
 
 def command_paths(path: str, command: Any, *, hidden: bool = False) -> list[str]:
@@ -79,6 +86,29 @@ def test_each_setting_has_its_line(setting: Any) -> None:
 def test_each_endpoint_has_its_line_and_says_what_it_does(method: str, path: str) -> None:
     (line,) = [line for line in endpoints.markdown().splitlines() if line.startswith(f"| {method} | `{path}` |")]
     assert line.split("|")[3].strip()
+
+
+def structures() -> list[Any]:
+    """What requests consist of: every structure of a module of routes."""
+    modules = [import_module(f"engine.server.routes.{m.name}") for m in pkgutil.iter_modules(routes.__path__)]
+    return [
+        pytest.param(module, member, id=f"{module.__name__.rpartition('.')[2]}-{name}")
+        for module in modules
+        for name, member in vars(module).items()
+        if isinstance(member, type) and issubclass(member, msgspec.Struct) and member.__module__ == module.__name__
+        if name not in INSIDE_A_PARAMETER
+    ]
+
+
+@pytest.mark.parametrize(("module", "structure"), structures())
+def test_each_parameter_stands_with_its_endpoint(module: Any, structure: type[msgspec.Struct]) -> None:
+    lines = [
+        line
+        for line in endpoints.markdown().splitlines()
+        if any(line.startswith(f"| {method} | `{path}` |") for method, path in module.ROUTES)
+    ]
+    names = [field.encode_name for field in msgspec.structs.fields(structure)]
+    assert any(all(f"`{name}`" in line.split("|")[4] for name in names) for line in lines)
 
 
 @pytest.fixture(scope="module")

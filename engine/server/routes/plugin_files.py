@@ -30,7 +30,7 @@ class _Place(msgspec.Struct):
 
 
 async def write_file(context: Context, request: Request) -> AnyReply:
-    """Create or replace a file; its name is a path in the plugin folder (processing-engine §2.4)."""
+    """Create or replace a file; its name is a path in the plugin folder."""
     wanted = from_json(await read_json(request), _PluginFile)
     await context.workers.change(lambda: context.engine.write_plugin_file(wanted.plugin_name, wanted.content))
     return EMPTY
