@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,16 +33,20 @@ class Language:
     Attributes:
         tools: what has to be installed.
         make: fetches and compiles; returns the words that start the program.
+        folder: where its sources are, and what is made of them.
         has_nanoseconds: whether the client gives times as exactly as they are stored, not in milliseconds.
         lacks: the chapters of the story that it cannot tell.
         takes_authority: whether the file of an authority's certificate is an argument, not in the environment.
+        more: arguments after the others.
     """
 
     tools: tuple[str, ...]
     make: Callable[[Path], Sequence[str]]
+    folder: str
     has_nanoseconds: bool = True
     lacks: frozenset[str] = frozenset()
     takes_authority: bool = True
+    more: tuple[str, ...] = ()
 
 
 def _go(place: Path) -> Sequence[str]:
@@ -78,10 +82,13 @@ def _java(place: Path) -> Sequence[str]:
 _ONLY_GO = frozenset({"strict", "no_sync", "batched", "edges"})
 """Others cannot ask for ``accept_partial=false``, have no batches, no unsigned numbers; they use ``no_sync`` elsewhere."""
 
+_JAVASCRIPT = Language(("node", "npm"), _javascript, "javascript", False, _ONLY_GO, takes_authority=False)
+
 LANGUAGES = {
-    "go": Language(("go",), _go),
-    "javascript": Language(("node", "npm"), _javascript, False, _ONLY_GO, takes_authority=False),
-    "java": Language(("java", "mvn"), _java, lacks=_ONLY_GO | {"lines"}),
+    "go": Language(("go",), _go, "go"),
+    "java": Language(("java", "mvn"), _java, "java", lacks=_ONLY_GO | {"lines"}),
+    "javascript": _JAVASCRIPT,
+    "javascript 1": replace(_JAVASCRIPT, lacks=_ONLY_GO | {"reasons"}, more=("influxdb3-client-1",)),
 }
 
 
@@ -92,7 +99,7 @@ def command(name: str) -> Sequence[str]:
     missing = [tool for tool in language.tools if _tool(tool) is None]
     if missing:
         pytest.skip(f"the {name} client needs {' and '.join(missing)}, which this machine does not have")
-    place = CACHE / name
+    place = CACHE / language.folder
     place.mkdir(parents=True, exist_ok=True)
     return tuple(language.make(place))
 
@@ -105,6 +112,7 @@ def told(name: str, door: Door, database: str) -> dict[str, Any]:
         words.append(str(door.authority))
     elif door.authority is not None:
         environment = dict.fromkeys(("NODE_EXTRA_CA_CERTS", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"), str(door.authority))
+    words += LANGUAGES[name].more
     story: dict[str, Any] = json.loads(_run(words, SOURCES, environment, MOST_STORY_S))
     return story
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,8 @@ def test_query_in_an_event_loop(client: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"x": "b"}, {"x": "it's"}, {"x": 1}, {"x": 2**62}, {"x": 1.5}, {"x": True}, {"x": None}]
+    "parameters",
+    [{"x": "b"}, {"x": "it's"}, {"x": 1}, {"x": 1_763_000_000_000_000_000}, {"x": 1.5}, {"x": True}, {"x": None}],
 )
 def test_parameter(client: Any, parameters: dict[str, object]) -> None:
     client.write("cpu v=1 1")
@@ -215,6 +217,27 @@ def test_large_result(client: Any) -> None:
     client.write([f"many v={number}i {number}" for number in range(1000)])
     sql = "SELECT a.v, repeat('x', 100) AS x FROM many a CROSS JOIN (SELECT v FROM many LIMIT 200) b"
     assert sum(chunk.data.num_rows for chunk in client.query(sql, mode="chunk")) == 200_000
+
+
+def test_many_threads_share_a_client(client: Any) -> None:
+    def write(number: int) -> None:
+        client.write(f"many v={number}i {number}")
+
+    def ask(number: int) -> list[int]:
+        values: list[int] = client.query(f"SELECT v FROM many WHERE v = {number}")["v"].to_pylist()
+        return values
+
+    with ThreadPoolExecutor(32) as threads:
+        list(threads.map(write, range(200)))
+        assert list(threads.map(ask, range(200))) == [[number] for number in range(200)]
+
+
+def test_a_time_limit_is_a_deadline(client: Any) -> None:
+    client.write("cpu v=1 1")
+    endless = "SELECT count(*) FROM generate_series(1, 1000000000000) WHERE value < 0"
+    with pytest.raises(clients.InfluxDB3ClientQueryError, match="Deadline Exceeded"):
+        client.query(endless, timeout=0.5)
+    assert client.query("SELECT v FROM cpu")["v"].to_pylist() == [1.0]
 
 
 def test_wrong_token(entrance: Door) -> None:

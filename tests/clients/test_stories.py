@@ -45,7 +45,7 @@ def language(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def story(language: str, entrance: Door) -> dict[str, Any]:
-    return told(language, entrance, language)
+    return told(language, entrance, language.replace(" ", "_"))
 
 
 def moment(language: str, ns: int) -> str:
@@ -98,7 +98,11 @@ def test_chapter(story: dict[str, Any], language: str, chapter: str, expected: o
         ("no_sense", None, "SQL error: ParserError("),
     ],
 )
-def test_an_error_is_understood(story: dict[str, Any], chapter: str, status: int | None, text: str) -> None:
+def test_an_error_is_understood(
+    story: dict[str, Any], language: str, chapter: str, status: int | None, text: str
+) -> None:
+    if "reasons" in LANGUAGES[language].lacks and "\tline" in text:
+        text = "partial write of line protocol occurred"
     assert story[chapter].get("status") == status
     assert text in story[chapter]["message"]
 

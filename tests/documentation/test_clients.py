@@ -39,7 +39,7 @@ def version_of(client: str) -> str:
         found = re.search(pattern, (CLIENTS / "java" / "pom.xml").read_text())
     else:
         dependencies = json.loads((CLIENTS / "javascript" / "package.json").read_text())["dependencies"]
-        return str(dependencies["@influxdata/influxdb3-client"])
+        return ", ".join(version.rpartition("@")[2] for version in dependencies.values())
     assert found is not None
     return found[1]
 

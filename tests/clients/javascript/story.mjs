@@ -1,12 +1,13 @@
 // Lets the official JavaScript client write and query, and prints what it saw as JSON.
 //
-// Arguments: URL, token, database. An authority's certificate comes from the environment, see programs.py.
-import {InfluxDBClient, Point, setLogger} from '@influxdata/influxdb3-client'
+// Arguments: URL, token, database, and optionally the package that is the client.
+// An authority's certificate comes from the environment, see programs.py.
+const [host, token, database, clientPackage = '@influxdata/influxdb3-client'] = process.argv.slice(2)
+const {InfluxDBClient, Point, setLogger} = await import(clientPackage)
 
 const START = 1700000000000000001n
 const ROOMS = 'SELECT * FROM rooms ORDER BY time'
 
-const [host, token, database] = process.argv.slice(2)
 setLogger({error() {}, warn() {}}) // errors of writes are expected here
 
 async function firstSteps() {
