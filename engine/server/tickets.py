@@ -45,6 +45,9 @@ def parse_ticket(data: bytes) -> Asked:
     """
     try:
         return _asked_by_json(_DECODER.decode(data))
+    except msgspec.ValidationError as error:
+        reason = str(error)
+        raise InvalidRequest(f"{INVALID_TICKET}: {reason[:1].lower()}{reason[1:]}") from error
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _asked_by_message(data)  # which is no JSON, and JSON is no message
 

@@ -48,6 +48,11 @@ def test_what_is_no_ticket(data: bytes) -> None:
         parse_ticket(data)
 
 
+def test_what_is_wrong_with_json_is_told() -> None:
+    with pytest.raises(InvalidRequest, match=r"Invalid ticket: expected `.*`, got `array` - at `\$\.params"):
+        parse_ticket(b'{"database":"foo","sql_query":"SELECT $a","params":{"a":[1]}}')
+
+
 def test_influxql_is_refused_in_plain_words() -> None:
     with pytest.raises(QueryNotSupported, match="not implemented: InfluxQL"):
         parse_ticket(b'{"database":"foo","sql_query":"SHOW MEASUREMENTS","query_type":"influxql"}')
