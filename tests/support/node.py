@@ -77,8 +77,14 @@ class Node:
         assert isinstance(self.disk, CrashingDisk)
         self.disk.crash(into)
         self.is_crashed = True
+        self._end_threads()
         return Node(into, clock=self.clock, disk=CrashingDisk(into), **self.changes)
 
     def close(self) -> None:
         """Stop in good order."""
         self.engine.close()
+
+    def _end_threads(self) -> None:
+        """Let nothing of a crashed engine go on, as nothing of a process does."""
+        self.engine.wal.close()
+        self.engine._aside.close()
