@@ -27,6 +27,7 @@ from engine.server.listener import BACKLOG, bound_address, open_listener, write_
 from engine.server.logs import LogStyle, set_up_logging
 from engine.server.notify import READY, STOPPING, notify
 from engine.server.patience import PatientHttp
+from engine.server.service_manager import ServiceManager
 from engine.server.summary import StartFacts, first_steps, summary
 from engine.server.tls import tls_context
 from engine.server.version import product_version
@@ -53,10 +54,17 @@ _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 
 
-def run(settings: Settings, outside: "Outside | None" = None, *, is_quick_start: bool = False) -> int:
+def run(
+    settings: Settings,
+    outside: "Outside | None" = None,
+    *,
+    is_quick_start: bool = False,
+    notify_socket: str | None = None,
+) -> int:
     """Serve until SIGINT or SIGTERM; return the exit code. A second signal ends the process at once.
 
     ``outside`` is what the engine works on, ``None`` = this machine. ``is_quick_start``: tell what to do next.
+    ``notify_socket``: where a service manager listens, see ``ServiceManager``.
     """
     style = LogStyle(settings.log_format, settings.log_destination, settings.disable_log_filter_noise_reduction)
     set_up_logging(settings.log_filter, style)
@@ -76,6 +84,7 @@ def run(settings: Settings, outside: "Outside | None" = None, *, is_quick_start:
         return _failed(str(error))
     serving = _Serving(settings, listener, outside, recovery, tls)
     serving.is_quick_start = is_quick_start
+    serving.manager = ServiceManager(notify_socket)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(serving.run())
     serving.leave(code)
@@ -120,6 +129,7 @@ class _Serving:
         tls: ssl.SSLContext | None,
     ) -> None:
         self.is_quick_start = False
+        self.manager = ServiceManager(None)
         self._settings = settings
         self._outside = outside
         self._listener = listener
@@ -146,6 +156,7 @@ class _Serving:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop_on, number)
         http = asyncio.create_task(self._http.serve(sockets=[self._listener]))
+        starting = asyncio.create_task(self.manager.wait_for_start(lambda: self._door.progress()))
         try:
             self._door.app = await loop.run_in_executor(self._engine_thread, self._open)
             if self._settings.tcp_listener_file_path is not None:
@@ -157,8 +168,10 @@ class _Serving:
         except Exception:
             logger.exception("the engine did not open")
             self._problem = "internal error, see the log"
+        starting.cancel()
         if self._problem is None:
             self._tell()
+            self.manager.ready(str(self._address))
             self._end_when_lost(loop)
         else:
             self._stop()
@@ -247,6 +260,7 @@ class _Serving:
         self._stopped_ns = self._clock.monotonic_ns()
         self._http.should_exit = True
         self._end_recovery()
+        self.manager.stopping(self._settings.shutdown_timeout_s)
 
     def _close(self) -> None:
         if self._app is not None:

@@ -30,11 +30,12 @@ def run_server(options: Mapping[str, object], *, is_quick_start: bool = False) -
         raise typer.Exit(2) from error
     except EngineError as error:
         raise CommandFailed(str(error)) from error
+    manager = os.environ.pop("NOTIFY_SOCKET", None)  # not for plugins, which inherit the environment
     gc.disable()  # nothing of what is imported becomes garbage; the server turns it on when that is over
     from engine.server.main import run  # here: only this command needs the engine, which takes long to import
 
     try:
-        raise SystemExit(run(settings, is_quick_start=is_quick_start))
+        raise SystemExit(run(settings, is_quick_start=is_quick_start, notify_socket=manager))
     except EngineError as error:
         raise CommandFailed(str(error)) from error
 
