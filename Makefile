@@ -9,7 +9,7 @@ FUZZ_S ?= 60
 SOAK_S ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-picture test test-fast test-all test-plugins test-clients crash chaos fuzz lint docs bench soak clean
+.PHONY: help setup packages test-packages demo demo-picture test test-fast test-all test-plugins test-clients crash chaos fuzz lint docs bench soak clean
 
 $(BIN)/influxdb3: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,14 @@ test-plugins: $(BIN)/influxdb3 ## Run the plugins of a folder, unmodified: make 
 test-clients: $(BIN)/influxdb3 ## Let the official clients for Python, Go, JavaScript and Java write and query; fetches them
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[clients]'
 	$(BIN)/python -m pytest tests/clients -rs
+
+test-packages: $(BIN)/influxdb3 ## Build wheel, source package and Debian package, install each into an empty folder, start it
+	$(BIN)/python -m pytest tests/packaging -rs
+
+packages: $(BIN)/influxdb3 ## Build wheel, source package and (on Debian) a Debian package in build/packages
+	rm -rf build/packages
+	$(BIN)/uv build --quiet --out-dir build/packages
+	UV=$(BIN)/uv packaging/debian/build.sh build/packages/*.whl build/packages
 
 demo: $(BIN)/influxdb3 ## See the main job: plugins run, the server is killed, nothing is lost or doubled
 	$(BIN)/python demo/run.py
