@@ -66,5 +66,11 @@ def storage_schema(table: TableSchema) -> pa.Schema:
 
 def query_schema(table: TableSchema) -> pa.Schema:
     """Return the Arrow schema that queries see: columns in the order of their names' bytes."""
-    ordered = sorted(table.columns, key=lambda c: c.name.encode())
-    return pa.schema([arrow_field(c) for c in ordered], metadata={"iox::measurement::name": table.name})
+    return _query_schema(table.name, table.columns)
+
+
+@lru_cache(maxsize=4096)
+def _query_schema(name: str, columns: tuple[Column, ...]) -> pa.Schema:
+    """Make a schema once: each query needs it."""
+    ordered = sorted(columns, key=lambda c: c.name.encode())
+    return pa.schema([arrow_field(c) for c in ordered], metadata={"iox::measurement::name": name})
