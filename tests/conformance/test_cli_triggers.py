@@ -1,4 +1,4 @@
-"""Command line, rows 55 to 70, 84 and 85: triggers, dry runs, packages."""
+"""Command line, rows 55 to 70 and 84: triggers, dry runs, packages; row 85 is in test_b10_tables_and_commands.py."""
 
 from pathlib import Path
 
@@ -8,7 +8,6 @@ from tests.conformance.checklist import row
 from tests.support.cli import RunCli
 from tests.support.scripted_server import Reply, scripted_server
 from tests.support.stories import PLUGIN, Step, Story, server_of, tell, told
-from tests.support.wheels import make_wheel
 
 FOO = Step("create database foo", 'Database "foo" created successfully')
 CREATE = "create trigger t -d foo --trigger-spec all_tables"
@@ -187,19 +186,3 @@ def test_the_plugin_of_a_trigger_is_replaced(cli: RunCli, tmp_path: Path, monkey
         monkeypatch.setenv("INFLUXDB3_HOST_URL", url)
         tell(story, cli, tmp_path, monkeypatch)
         assert (served.plugins / "plugin.py").read_text() == f"# new\n{PLUGIN}"
-
-
-@pytest.mark.process
-@row("CLI row 85")
-def test_a_package_is_installed(cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wheel of the test stands for pandas; pip's lines go to stderr here, and a failure is one (docs/differences.md)."""
-    wheel = make_wheel(tmp_path, "conformance_probe", "1.0")
-    story = Story(
-        (
-            Step(f"install package {wheel}", "", "…Successfully installed conformance…"),
-            Step(f"install package {tmp_path}/gone.whl", "", "…Install command failed: …", 1),
-        )
-    )
-    with server_of(story, tmp_path / "server") as (_, url):
-        monkeypatch.setenv("INFLUXDB3_HOST_URL", url)
-        tell(story, cli, tmp_path, monkeypatch)
