@@ -13,6 +13,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from influxdb3_cli.values import read_quickly
+
 _GREEDY = frozenset({"--tags", "--restrict-plugin-triggers-to"})
 _BOOLEANS = ("true", "false")
 
@@ -110,6 +112,7 @@ class _Strict:
     def make_parser(self, context: Any) -> Any:
         """Return a parser of Typer that reads words as this module says."""
         parser = super().make_parser(context)  # type: ignore[misc] # of the class that follows
+        read_quickly(self.get_params(context))  # type: ignore[attr-defined]
         read, is_group = parser.parse_args, isinstance(self, TyperGroup)
         options = {**parser._short_opt, **parser._long_opt}
         is_inner_group = (
@@ -154,8 +157,7 @@ def give_grammar(group: typer.Typer) -> None:
     """Have all commands of ``group`` read their words as this module says."""
     for command in group.registered_commands:
         command.cls = Command
-    if group.registered_callback is not None:
-        group.registered_callback.cls = Group
+    group.info.cls = Group
     for inner in group.registered_groups:
         if inner.typer_instance is not None:
             give_grammar(inner.typer_instance)

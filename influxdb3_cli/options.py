@@ -1,5 +1,6 @@
 """The options that several commands share, and how their values are read."""
 
+import sys
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -38,6 +39,7 @@ class FileFormat(StrEnum):
 
 def connect(host: str, token: str | None) -> "InfluxClient":
     """Return a client of the server at ``host``."""
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type] # its own command line, which would load rich
     from influxdb3_cli.client import InfluxClient  # here: httpx would double the time of --help
 
     return InfluxClient(host, token, TRUST.get())

@@ -191,6 +191,17 @@ def test_help_loads_nothing_heavy() -> None:
     assert not heavy & set(loaded.stdout.split())
 
 
+def test_a_command_loads_no_more_than_its_client() -> None:
+    """Typer would read values by pydantic, httpx load rich: half of the time that a command takes."""
+    command = ["show", "databases", "--format", "csv", "--host", "http://127.0.0.1:9"]
+    code = (
+        f"import atexit, sys, influxdb3_cli.app as a; atexit.register(lambda: print(*sys.modules)); a.main({command})"
+    )
+    run = subprocess.run([PROGRAM.with_name("python"), "-c", code], check=False, capture_output=True, text=True)
+    assert (run.returncode, "httpx" in run.stdout.split()) == (1, True)
+    assert not {"pydantic", "rich", "pyarrow", "numpy", "engine.settings"} & set(run.stdout.split())
+
+
 def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path) -> None:
     with scripted_server() as server:
         server.replies.append(Reply(body=b"rows\n" * 1_000_000))
