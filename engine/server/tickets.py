@@ -35,6 +35,9 @@ class _Ticket(msgspec.Struct):
 
 _DECODER = msgspec.json.Decoder(_Ticket)
 
+_INSIDE = "- at `$."
+"""With this a reason names a place in an object; a message may begin as a number or a text of JSON does."""
+
 
 def parse_ticket(data: bytes) -> Asked:
     """Return the query that a ticket asks.
@@ -45,10 +48,10 @@ def parse_ticket(data: bytes) -> Asked:
     """
     try:
         return _asked_by_json(_DECODER.decode(data))
-    except msgspec.ValidationError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         reason = str(error)
-        raise InvalidRequest(f"{INVALID_TICKET}: {reason[:1].lower()}{reason[1:]}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        if _INSIDE in reason:
+            raise InvalidRequest(f"{INVALID_TICKET}: {reason[:1].lower()}{reason[1:]}") from error
         return _asked_by_message(data)  # which is no JSON, and JSON is no message
 
 
