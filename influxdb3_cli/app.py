@@ -14,7 +14,7 @@ import typer
 from typer.main import get_command, get_group
 
 from influxdb3_cli import dotenv, output, process_list
-from influxdb3_cli.errors import CommandFailed
+from influxdb3_cli.errors import CommandFailed, OutputTrouble, ReaderGone, Unexpected
 from influxdb3_cli.grammar import Command, Group, give_grammar
 from influxdb3_cli.process_list import tokens_in
 from influxdb3_cli.trust import give_trust, with_trust
@@ -23,6 +23,10 @@ from influxdb3_cli.version import version_line
 _SHORT_NAMES = {"q": "query", "w": "write"}
 
 _WIDEST_HELP = 120
+
+_READER_GONE, _INTERRUPTED = 141, 130
+"""Exit codes: those of a process that ``SIGPIPE`` or ``SIGINT`` ends, as shells tell them."""
+
 
 _GROUPS = ("create", "show", "update", "backfill", "retry", "delete", "enable", "disable", "install", "test", "debug")
 _COMMANDS = {
@@ -68,6 +72,11 @@ class _Commands(Mapping[str, Any]):
         return len(_COMMANDS)
 
 
+def _tells_of_words(error: Exception) -> bool:
+    """Return whether ``error`` is Typer's, which shows a bad command line itself; their class has no public name."""
+    return any(kind.__name__ == "ClickException" for kind in type(error).__mro__)
+
+
 class Root(Group):
     """The group of all commands: the one place where a failed command becomes a line and an exit code."""
 
@@ -79,11 +88,18 @@ class Root(Group):
         """Run the command that ``ctx`` holds, a context of Typer: its base class has no public name."""
         try:
             return super().invoke(ctx)
-        except CommandFailed as error:
-            if ctx.params["verbose"]:
+        except (typer.Exit, typer.Abort, ReaderGone, BrokenPipeError):  # the last one is of help that nobody reads
+            raise
+        except Exception as error:  # whatever it is, a person is told in one line
+            if _tells_of_words(error):
+                raise
+            is_shown = ctx.params["verbose"]
+            if is_shown:
                 output.traceback(error)
-            verb = ctx.invoked_subcommand or "serve"
-            output.failure(_SHORT_NAMES.get(verb, verb), error)
+            name = ctx.invoked_subcommand or "serve"
+            verb = _SHORT_NAMES.get(name, name)
+            hidden_in = None if is_shown else verb
+            output.failure(verb, error if isinstance(error, CommandFailed) else Unexpected(error, hidden_in))
             raise typer.Exit(1) from error
 
 
@@ -178,4 +194,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
     words = sys.argv[1:] if arguments is None else arguments
     process_list.hide(tokens_in(words))
-    _command_line()(_with_bare_values(words), prog_name="influxdb3")
+    try:
+        _command_line()(_with_bare_values(words), prog_name="influxdb3")
+    except ReaderGone:
+        sys.exit(_READER_GONE)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED and arguments is None:
+            output.interrupted()
+            os._exit(_INTERRUPTED)  # the interpreter would wait for threads that wait for a server
+        raise
+    except (CommandFailed, OSError) as error:  # before there was a command: help or version on a full disk
+        output.failure("influxdb3", error if isinstance(error, CommandFailed) else OutputTrouble(error))
+        sys.exit(1)

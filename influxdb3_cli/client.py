@@ -269,7 +269,9 @@ class InfluxClient:
     def rows(self, database: str, sql: str) -> list[dict[str, Any]]:
         """Return the rows of ``sql``."""
         answer = self._call("POST", "/api/v3/query_sql", body={"db": database, "q": sql, "format": "json"})
-        rows: list[dict[str, Any]] = json.loads(answer)
+        rows = _json(answer)
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise AnswerUnusable("expected a list of objects")
         return rows
 
     def backup(self) -> Body:
@@ -421,13 +423,17 @@ def _told(body: bytes) -> str:
 
 
 def _decoded(body: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(body)
-    except ValueError as error:
-        raise AnswerUnusable(str(error)) from error
+    value = _json(body)
     if not isinstance(value, dict):
         raise AnswerUnusable("expected an object")
     return value
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise AnswerUnusable(str(error)) from error
 
 
 def _member(value: dict[str, Any], key: str, kind: type[_T]) -> _T:

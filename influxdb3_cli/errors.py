@@ -1,8 +1,13 @@
 """Why a command fails; each text completes the line ``<Verb> command failed: …``."""
 
 from http import HTTPStatus
+from pathlib import Path
 
 from influxdb3_cli.texts import os_error, quote
+
+
+class ReaderGone(Exception):
+    """Nobody reads any more what the command prints, as when ``head`` has seen enough."""
 
 
 class CommandFailed(Exception):
@@ -31,6 +36,8 @@ class RequestNotSent(CommandFailed):
 
     def __init__(self, method: str, url: str, stage: str, why: str = "") -> None:
         super().__init__(f"failed to send {method} {url} request: client error ({stage}){why}")
+        self.stage = stage
+        self.why = why
         self._sent = f"method: {method}, url: {quote(url)}, source: client error ({stage}){why}"
 
     def debug_form(self) -> str:
@@ -53,10 +60,28 @@ class AnswerBroken(CommandFailed):
 
 
 class FileTrouble(CommandFailed):
-    """A file of the caller cannot be read or written."""
+    """A file of the caller cannot be read or written; ``path`` where the error does not say which."""
+
+    def __init__(self, error: OSError, path: Path | None = None) -> None:
+        super().__init__(f"io error: {os_error(error)}")
+        self.path = str(error.filename if path is None else path)
+        self.number = error.errno
+
+
+class OutputTrouble(CommandFailed):
+    """Standard output cannot be written, as on a full disk."""
 
     def __init__(self, error: OSError) -> None:
-        super().__init__(f"io error: {os_error(error)}")
+        super().__init__(f"cannot write to standard output: {os_error(error)}")
+
+
+class Unexpected(CommandFailed):
+    """The command met something that nobody thought of; ``verb`` is its name, ``None`` = the caller sees where."""
+
+    def __init__(self, error: BaseException, verb: str | None) -> None:
+        text = " ".join(str(error).split())
+        super().__init__(f"unexpected error: {type(error).__name__}" + (f": {text}" if text else ""))
+        self.verb = verb
 
 
 def _reason(status: int) -> str:

@@ -1,11 +1,15 @@
 """The only place that prints: results to stdout, everything else to stderr, always UTF-8, always flushed."""
 
 import json
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-from influxdb3_cli.errors import CommandFailed
+from influxdb3_cli import terminal
+from influxdb3_cli.errors import CommandFailed, OutputTrouble, ReaderGone
+from influxdb3_cli.hints import way_out
 from influxdb3_cli.texts import quote
 
 # The escapes are part of the block and stand there when it is piped too: scripts strip them.
@@ -16,12 +20,16 @@ _KEEP_SAFE = "Store this token securely, as it will not be shown again."
 
 def line(text: str) -> None:
     """Print one line of a result."""
-    _write(sys.stdout, f"{text}\n")
+    _print(text)
 
 
 def note(text: str) -> None:
     """Print one line that is not a result: a question, progress, an error."""
-    _write(sys.stderr, f"{text}\n")
+    stream: TextIO | None = sys.stderr  # none if the caller closed it
+    if stream is not None:
+        with suppress(OSError):  # nobody is left who could be told
+            stream.buffer.write(_encoded(text))
+            stream.buffer.flush()
 
 
 def emit(body: Iterable[bytes]) -> None:
@@ -32,9 +40,13 @@ def emit(body: Iterable[bytes]) -> None:
 
 def emit_raw(body: Iterable[bytes]) -> None:
     """Print the body of an answer as it is."""
+    if sys.stdout is None:  # the caller closed it
+        return
     for piece in body:
-        sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
+        with _to_stdout():
+            sys.stdout.buffer.write(piece)
+    with _to_stdout():
+        sys.stdout.buffer.flush()
 
 
 def emit_json(value: Any) -> None:
@@ -43,8 +55,9 @@ def emit_json(value: Any) -> None:
 
 
 def failure(verb: str, error: CommandFailed) -> None:
-    """Print the one line that tells why ``verb`` failed."""
-    note(f"{verb.capitalize()} command failed: {error}")
+    """Print the line that tells why ``verb`` failed, and below it what to do, where that can be said."""
+    note(f"{terminal.painted(f'{verb.capitalize()} command failed:', terminal.BOLD_RED, sys.stderr)} {error}")
+    _tip(error)
 
 
 def traceback(error: BaseException) -> None:
@@ -73,6 +86,7 @@ def token_json(token: str) -> None:
 def token_failure(error: CommandFailed) -> None:
     """Print why there is no new token; it goes to stdout, where scripts look for it."""
     line(f"Failed to create token, error: {error.debug_form()}")
+    _tip(error)
 
 
 def catalog(state: dict[str, Any]) -> None:
@@ -100,6 +114,39 @@ def _kept(entry: dict[str, Any]) -> str:
     return text
 
 
-def _write(stream: TextIO, text: str) -> None:
-    stream.buffer.write(text.encode(errors="surrogateescape"))
-    stream.buffer.flush()
+def interrupted() -> None:
+    """End the line on which a terminal shows ``^C``."""
+    if terminal.is_terminal(sys.stderr):
+        note("")
+
+
+def _tip(error: CommandFailed) -> None:
+    hint = way_out(error)
+    if hint is not None:
+        note(terminal.painted(f"  tip: {hint}", terminal.DIM, sys.stderr))
+
+
+def _print(text: str) -> None:
+    emit_raw((_encoded(text),))
+
+
+def _encoded(text: str) -> bytes:
+    return f"{text}\n".encode(errors="surrogateescape")
+
+
+@contextmanager
+def _to_stdout() -> Iterator[None]:
+    """Raise ``ReaderGone`` or ``OutputTrouble`` if standard output cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        _abandon_stdout()
+        raise (ReaderGone if isinstance(error, BrokenPipeError) else OutputTrouble(error)) from error
+
+
+def _abandon_stdout() -> None:
+    """Have what is left to be written go nowhere: at its end the interpreter would try it again, and complain."""
+    with suppress(OSError):  # a stream of a test has no file
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

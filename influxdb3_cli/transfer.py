@@ -1,6 +1,5 @@
 """How lines go to the server: cut into requests of a bounded size, some of them at the same time."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -9,7 +8,6 @@ from engine.model.durations import NS_PER_SECOND, format_duration
 from influxdb3_cli.texts import format_size
 
 _MILLISECOND_NS = 1_000_000
-_INTERRUPTED = 130
 
 
 def cut_at_lines(blocks: Iterable[bytes], most_bytes: int) -> Iterator[bytes]:
@@ -57,7 +55,8 @@ def _send_together(send: Callable[[bytes], None], pieces: Iterator[bytes], most_
             while under_way:
                 yield from arrived()
         except KeyboardInterrupt:
-            os._exit(_INTERRUPTED)  # the interpreter would wait for threads that wait for the server
+            pool.shutdown(wait=False, cancel_futures=True)  # the threads wait for the server
+            raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """``influxdb3 backfill``: send what is stored through a trigger once more."""
 
-import json
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -88,8 +87,7 @@ def _wait(client: "InfluxClient", database: str, backfill_id: int) -> None:
 
 
 def _state(client: "InfluxClient", database: str, backfill_id: int) -> dict[str, Any]:
-    with client.query_sql(database, _STATE.format(backfill_id), "json") as body:
-        rows: list[dict[str, Any]] = json.loads(b"".join(body))
+    rows = client.rows(database, _STATE.format(backfill_id))
     if not rows:
         raise CommandFailed(f"backfill {backfill_id} ended with its trigger")
     return rows[0]

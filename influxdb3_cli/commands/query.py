@@ -59,7 +59,7 @@ def _query_text(text: str | None, file: Path | None) -> str:
         if not sys.stdin.isatty():
             return sys.stdin.buffer.read().decode()
     except OSError as error:
-        raise FileTrouble(error) from error
+        raise FileTrouble(error, file) from error
     except UnicodeDecodeError as error:
         raise CommandFailed(f"the query is not UTF-8: {error}") from error
     raise CommandFailed("No input from stdin detected, no string was passed in,  and no file path was given")
@@ -70,4 +70,4 @@ def _save(body: Iterator[bytes], path: Path) -> None:
         with path.open("wb") as file:
             file.writelines(body)
     except OSError as error:
-        raise FileTrouble(error) from error
+        raise FileTrouble(error, path) from error

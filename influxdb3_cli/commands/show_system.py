@@ -1,6 +1,5 @@
 """``influxdb3 show system``: the system tables of a database."""
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -130,8 +129,7 @@ def _emit(client: "InfluxClient", database: str, sql: str, fmt: Format) -> None:
 
 
 def _table_names(client: "InfluxClient", database: str) -> list[str]:
-    with client.query_sql(database, _TABLE_NAMES, "json") as body:
-        return [row["table_name"] for row in json.loads(b"".join(body))]
+    return [row["table_name"] for row in client.rows(database, _TABLE_NAMES)]
 
 
 def _explained(error: ServerRefused, name: str, client: "InfluxClient", database: str) -> CommandFailed:

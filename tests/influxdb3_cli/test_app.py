@@ -87,20 +87,93 @@ def test_a_file_that_does_not_parse_stops_every_command(cli: RunCli, tmp_path: P
         ("test schedule_plugin p.py -d foo", "Test"),
     ],
 )
-def test_a_failure_is_one_line_and_1(connected: RunCli, server: ScriptedServer, command: str, verb: str) -> None:
+def test_a_failure_is_one_line_with_the_way_out_and_1(
+    connected: RunCli, server: ScriptedServer, command: str, verb: str
+) -> None:
     server.replies.append(Reply(401, b'{"error": "the request was not authenticated"}'))
     result = connected(*command.split())
     assert (result.code, result.stdout) == (1, "")
     assert result.stderr == (
         f"{verb} command failed: server responded with error [401 Unauthorized]: "
         '{"error": "the request was not authenticated"}\n'
+        "  tip: give a token by --token or INFLUXDB3_AUTH_TOKEN; "
+        "`influxdb3 create token --admin` makes the first one of a server\n"
     )
 
 
 def test_verbose_shows_where_it_failed(cli: RunCli) -> None:
     result = cli("--verbose", "show", "databases", "-H", "http://127.0.0.1:9")
     assert result.stderr.startswith("Traceback (most recent call last):\n")
-    assert result.stderr.splitlines()[-1].startswith("Show command failed: failed to send GET")
+    assert result.failure.splitlines()[-1].startswith("Show command failed: failed to send GET")
+
+
+def test_what_nobody_thought_of_is_one_line_too(
+    connected: RunCli, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def surprise(*_: object) -> None:
+        raise ZeroDivisionError("no such\nnumber")
+
+    monkeypatch.setattr("influxdb3_cli.client.InfluxClient.create_database", surprise)
+    result = connected("create", "database", "foo")
+    assert (result.code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "Create command failed: unexpected error: ZeroDivisionError: no such number\n"
+        "  tip: `influxdb3 --verbose create …` shows where it was raised\n"
+    )
+    told = connected("--verbose", "create", "database", "foo").stderr
+    assert told.startswith("Traceback (most recent call last):\n")
+    assert 'raise ZeroDivisionError("no such' in told
+    assert told.splitlines()[-1].startswith("Create command failed: unexpected error: ")
+
+
+class FullDisk(io.RawIOBase):
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_output_that_cannot_be_written_is_told(
+    connected: RunCli, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.replies.append(Reply(body=b"rows"))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(FullDisk())))
+    result = connected("query", "-d", "foo", "q")
+    assert result.code == 1
+    assert result.failure == (
+        "Query command failed: cannot write to standard output: No space left on device (os error 28)\n"
+    )
+    assert "make room" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_help_that_cannot_be_written_is_told(cli: RunCli, monkeypatch: pytest.MonkeyPatch, option: str) -> None:
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(FullDisk()), write_through=True))
+    result = cli(option)
+    assert result.code == 1
+    assert "command failed: cannot write to standard output: No space left on device" in result.stderr
+
+
+def test_streams_that_are_closed_are_passed_over(
+    connected: RunCli, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.replies.append(Reply(body=b"rows"))
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert connected("query", "-d", "foo", "q").code == 0
+    assert connected("query", "-d", "foo", "--file", "gone", "q2").code == 0
+    assert connected("query", "-d", "foo", "--file", "gone").code == 1
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[1]", b"{}", b"[" * 100_000, b"null"])
+def test_rubbish_of_a_server_is_told(connected: RunCli, server: ScriptedServer, body: bytes) -> None:
+    server.replies.append(Reply(body=body))
+    result = connected("logs", "t", "-d", "foo")
+    assert result.code == 1
+    assert result.failure.startswith("Logs command failed: failed to parse JSON response: ")
+    assert result.failure.count("\n") == 1
+    assert "does --host name an influxdb3 server?" in result.stderr
 
 
 class ClosedPipe(io.RawIOBase):
@@ -118,7 +191,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(
     pipe = io.BufferedWriter(ClosedPipe())
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(pipe))
     result = connected("query", "-d", "foo", "q")
-    assert (result.code, result.stderr) == (1, "")
+    assert (result.code, result.stderr) == (141, "")
 
 
 def test_an_interrupt_ends_it_quietly(cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
