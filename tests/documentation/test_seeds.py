@@ -1,4 +1,4 @@
-"""Every code block of the document that the project fulfils, run as it is written.
+"""Every code block of the guide that the project fulfils, run as it is written.
 
 Commands run in bash with the real ``influxdb3`` against a real server; plugins, and fragments of plugins, as triggers.
 Put in are: a path, a kind of object store, the server's address, and a database of its own for each block. What the

@@ -1,0 +1,1 @@
+sudo nano /etc/influxdb3/influxdb3-core.conf
