@@ -7,13 +7,14 @@ from typing import Any
 
 from pygments.lexers.special import TextLexer
 
-from docs.generator import benchmarks, changelog, commands, endpoints, functions, metrics, settings
+from docs.generator import benchmarks, changelog, commands, endpoints, examples, functions, metrics, settings
 
 GENERATED: dict[str, Callable[[], str]] = {
     "benchmarks": benchmarks.markdown,
     "changelog": changelog.markdown,
     "commands": commands.markdown,
     "endpoints": endpoints.markdown,
+    "example-plugins": examples.markdown,
     "functions": functions.markdown,
     "metrics": metrics.markdown,
     "settings": settings.markdown,

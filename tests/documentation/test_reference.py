@@ -10,12 +10,13 @@ import msgspec
 import pytest
 from typer.main import get_command
 
-from docs.generator import commands, endpoints, functions, markdown, metrics, settings
+from docs.generator import commands, endpoints, examples, functions, markdown, metrics, settings
 from engine.query.functions.statement import FUNCTIONS
 from engine.server import routes
 from engine.server.app import ROUTES
 from engine.settings import SETTINGS
 from influxdb3_cli.app import app
+from tests.support.engines import PLUGINS
 from tests.support.web import Web, web
 
 INSIDE_A_PARAMETER = ("_Settings", "_ChangedSettings", "_Field", "_FolderFile")
@@ -154,3 +155,17 @@ def test_text_is_told_as_it_is(text: str, expected: str) -> None:
 )
 def test_first_sentence(text: str, expected: str) -> None:
     assert markdown.first_sentence(text) == expected
+
+
+def test_each_example_plugin_has_its_section() -> None:
+    page = examples.markdown()
+    plugins = sorted(file.stem for file in PLUGINS.glob("*.py"))
+    assert len(plugins) == 8
+    assert [name for name in plugins if f"\n## {name}.py" not in page] == []
+    assert ".md)" not in page
+
+
+def test_comments_of_code_are_no_headings() -> None:
+    page = examples.markdown()
+    for block in re.findall(r"^```.*?^```$", page, re.MULTILINE | re.DOTALL):
+        assert "## " not in block
