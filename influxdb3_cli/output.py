@@ -7,14 +7,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-from influxdb3_cli import terminal
+from influxdb3_cli import tables, terminal
 from influxdb3_cli.errors import CommandFailed, OutputTrouble, ReaderGone
 from influxdb3_cli.hints import way_out
-from influxdb3_cli.texts import quote
+from influxdb3_cli.texts import harmless, quote
 
 # The escapes are part of the block and stand there when it is piped too: scripts strip them.
 _UNDERLINE, _BOLD, _BOLD_RED, _PLAIN = "\x1b[4m", "\x1b[1m", "\x1b[1m\x1b[31m", "\x1b[0m"
 _PLAIN_RED = "\x1b[39m\x1b[0m"
+_PLAN_MARK, _PLAN_DETAIL = 4, "      "
+_PLAN_STYLES = {"  + ": terminal.GREEN, "  ~ ": terminal.YELLOW, "  - ": terminal.RED}
+_LEVEL_STYLES = {"WARN": terminal.YELLOW, "ERROR": terminal.RED}
 _KEEP_SAFE = "Store this token securely, as it will not be shown again."
 
 
@@ -32,10 +35,29 @@ def note(text: str) -> None:
             stream.buffer.flush()
 
 
-def emit(body: Iterable[bytes]) -> None:
-    """Print the body of an answer and one line break more."""
+def rows(body: Iterable[bytes], fmt: str) -> None:
+    """Print rows, the body of an answer in the format ``fmt``, and one line break more; a grid fits a terminal."""
+    if fmt == "pretty" and terminal.is_terminal(sys.stdout):
+        screen = tables.Screen(terminal.width_of(sys.stdout), terminal.is_coloured(sys.stdout))
+        emit_raw(map(_encoded, tables.fit(body, screen)))
+        return
     emit_raw(body)
     emit_raw((b"\n",))
+
+
+def plan(lines: Iterable[str]) -> None:
+    """Print what is going to be done: on a terminal what is added is green, what changes yellow, what goes red."""
+    style = ""
+    for text in map(harmless, lines):
+        indented = text.startswith(_PLAN_DETAIL)
+        style = style if indented else _PLAN_STYLES.get(text[:_PLAN_MARK], "")
+        line(terminal.painted(text, style, sys.stdout))
+
+
+def log_line(time: str, level: str, text: str) -> None:
+    """Print a line of a log: on a terminal warnings are yellow, errors red."""
+    word = terminal.painted(f"{level:<5}", _LEVEL_STYLES.get(level, ""), sys.stdout)
+    line(f"{time}  {word}  {harmless(text)}")
 
 
 def emit_raw(body: Iterable[bytes]) -> None:

@@ -27,7 +27,7 @@ def is_coloured(stream: MaybeTerminal | None) -> bool:
 
 def painted(text: str, style: str, stream: MaybeTerminal | None) -> str:
     """Return ``text`` in a style such as ``BOLD_RED`` if ``stream`` shows colours, else as it is."""
-    return f"\x1b[{style}m{text}\x1b[0m" if text and is_coloured(stream) else text
+    return f"\x1b[{style}m{text}\x1b[0m" if style and is_coloured(stream) else text
 
 
 def width_of(stream: TextIO) -> int:

@@ -10,7 +10,7 @@ from engine.errors import CatalogEditRefused
 from influxdb3_cli import output
 from influxdb3_cli.errors import CommandFailed
 from influxdb3_cli.options import DEFAULT_HOST, Host, Token, connect
-from influxdb3_cli.texts import harmless, os_error
+from influxdb3_cli.texts import os_error
 
 if TYPE_CHECKING:
     from influxdb3_cli.client import InfluxClient
@@ -69,8 +69,7 @@ def apply(
     wanted = _declared(file)
     with connect(host, token) as client:
         plan = _plan(client, wanted, plugins, prune=prune)
-        for line in describe_plan(plan):
-            output.line(harmless(line))
+        output.plan(describe_plan(plan))
         if dry_run:
             raise typer.Exit(_SOMETHING_TO_DO if exit_code and not plan.is_empty else 0)
         if plan.removals and not yes:

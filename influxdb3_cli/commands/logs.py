@@ -126,6 +126,6 @@ def _identity(row: dict[str, Any]) -> tuple[str, str, str]:
 
 def _print(rows: Iterable[dict[str, Any]], *, details: bool) -> None:
     for row in rows:
-        output.line(f"{row['event_time']}  {row['log_level']:<5}  {harmless(row['log_text'])}")
+        output.log_line(row["event_time"], row["log_level"], row["log_text"])
         if details and row.get("error_details") and row["error_details"] != row["log_text"]:
             output.line(harmless(row["error_details"].rstrip("\n")))

@@ -43,7 +43,7 @@ def query(
         if output_path is not None:
             _save(body, output_path)
         elif fmt is not FileFormat.PARQUET:
-            output.emit(body)
+            output.rows(body, fmt.value)
         elif sys.stdout.isatty():
             raise CommandFailed("cannot write parquet to a terminal, use `--output <file>` or pipe the output")
         else:

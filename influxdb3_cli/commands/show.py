@@ -64,7 +64,7 @@ def databases(
 ) -> None:
     """Show the databases."""
     with connect(host, token) as client, client.databases(fmt.value, show_deleted=show_deleted) as body:
-        output.emit(body)
+        output.rows(body, fmt.value)
 
 
 @app.command()
@@ -79,21 +79,21 @@ def retention(
     """Show how long the rows of databases are kept."""
     chosen = "" if database is None else f" WHERE database_name = {sql_text(database)}"
     with connect(host, token) as client, client.query_sql(_INTERNAL, _RETENTION.format(chosen), fmt.value) as body:
-        output.emit(body)
+        output.rows(body, fmt.value)
 
 
 @app.command()
 def tokens(fmt: OutputFormat = Format.PRETTY, host: Host = DEFAULT_HOST, token: Token = None) -> None:
     """Show the tokens: names, ids, when they were made and expire; of their hashes the beginning."""
     with connect(host, token) as client, client.query_sql(_INTERNAL, _TOKENS, fmt.value) as body:
-        output.emit(body)
+        output.rows(body, fmt.value)
 
 
 @app.command()
 def plugins(fmt: OutputFormat = Format.PRETTY, host: Host = DEFAULT_HOST, token: Token = None) -> None:
     """Show the plugin files of all triggers."""
     with connect(host, token) as client, client.query_sql(_INTERNAL, _PLUGINS, fmt.value) as body:
-        output.emit(body)
+        output.rows(body, fmt.value)
 
 
 @app.command()
@@ -102,7 +102,7 @@ def triggers(
 ) -> None:
     """Show the triggers of a database: whether they run, how their runs went, how far behind they are."""
     with connect(host, token) as client, client.query_sql(database, _TRIGGERS, fmt.value) as body:
-        output.emit(body)
+        output.rows(body, fmt.value)
 
 
 @app.command("dead_letters")
@@ -119,7 +119,7 @@ def dead_letters(
         if trigger is not None:
             client.check_trigger(database, trigger, "processing_engine_dead_letters")
         with client.query_sql(database, _LETTERS.format(chosen), fmt.value) as body:
-            output.emit(body)
+            output.rows(body, fmt.value)
 
 
 @app.command()
@@ -128,7 +128,7 @@ def backfills(
 ) -> None:
     """Show the backfills of a database: those that go on, with their progress, and those that have ended."""
     with connect(host, token) as client, client.query_sql(database, _BACKFILLS, fmt.value) as body:
-        output.emit(body)
+        output.rows(body, fmt.value)
 
 
 @app.command("cache_state")
@@ -145,7 +145,7 @@ def cache_state(
         if trigger is not None:
             client.check_trigger(database, trigger)
         with client.query_sql(database, _CACHE_STATE.format(chosen), fmt.value) as body:
-            output.emit(body)
+            output.rows(body, fmt.value)
 
 
 @app.command()

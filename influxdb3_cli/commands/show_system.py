@@ -125,7 +125,7 @@ def table_query(name: str, select: list[str], order_by: list[str], limit: int) -
 
 def _emit(client: "InfluxClient", database: str, sql: str, fmt: Format) -> None:
     with client.query_sql(database, sql, fmt.value) as body:
-        output.emit(body)
+        output.rows(body, fmt.value)
 
 
 def _table_names(client: "InfluxClient", database: str) -> list[str]:
