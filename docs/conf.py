@@ -18,6 +18,7 @@ suppress_warnings = ["misc.highlighting_failure"]  # output of commands is not a
 
 html_theme = "furo"
 html_theme_options = {"top_of_page_buttons": []}
+html_use_index = False
 html_show_sourcelink = False
 html_copy_source = False
 html_show_copyright = False
