@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command, get_group
 
-from influxdb3_cli import dotenv, output, process_list
+from influxdb3_cli import completion, dotenv, output, process_list
 from influxdb3_cli.errors import CommandFailed, OutputTrouble, ReaderGone, Unexpected
 from influxdb3_cli.grammar import Command, Group, give_grammar
 from influxdb3_cli.process_list import tokens_in
@@ -32,7 +32,7 @@ _GROUPS = ("create", "show", "update", "backfill", "retry", "delete", "enable", 
 _COMMANDS = {
     **{"serve": "serve.command", "query": "query.query", "q": "query.query", "logs": "logs.logs"},
     **{"write": "write.write", "w": "write.write", "backup": "backup.backup"},
-    **{"apply": "apply.apply", "export": "export.export"},
+    **{"apply": "apply.apply", "export": "export.export", "completion": "completion.completion"},
     **{name: f"{name}.app" for name in _GROUPS},
 }
 """What each command is, below ``influxdb3_cli.commands``, in the order of the help."""
@@ -192,6 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except dotenv.DotenvError as error:
         output.note(f"FATAL Error loading config from: {error}\nAborting")
         sys.exit(1)
+    if completion.VARIABLE in os.environ:
+        completion.begin()
     words = sys.argv[1:] if arguments is None else arguments
     process_list.hide(tokens_in(words))
     try:

@@ -6,6 +6,7 @@ import typer
 
 from engine.model.caches import MOST_COUNT
 from engine.model.durations import NS_PER_SECOND, parse_duration
+from influxdb3_cli import completion
 
 CacheName = Annotated[str, typer.Argument(metavar="CACHE_NAME", help="Name of the cache.", show_default=False)]
 NewCacheName = Annotated[
@@ -14,7 +15,9 @@ NewCacheName = Annotated[
         metavar="CACHE_NAME", help="Name of the cache; without it one is made of table and columns.", show_default=False
     ),
 ]
-OfTable = Annotated[str, typer.Option("--table", "-t", metavar="TABLE", help="Table of the cache.")]
+OfTable = Annotated[
+    str, typer.Option("--table", "-t", metavar="TABLE", help="Table of the cache.", autocompletion=completion.tables)
+]
 
 
 def seconds(text: str | int) -> int:

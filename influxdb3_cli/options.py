@@ -10,6 +10,7 @@ import typer
 
 from engine.errors import InvalidRequest
 from engine.model.retention import parse_period
+from influxdb3_cli import completion
 from influxdb3_cli.trust import TRUST
 
 if TYPE_CHECKING:
@@ -150,18 +151,47 @@ Token = Annotated[
 ]
 Database = Annotated[
     str,
-    typer.Option("--database", "-d", envvar="INFLUXDB3_DATABASE_NAME", metavar="NAME", help="Name of the database."),
+    typer.Option(
+        "--database",
+        "-d",
+        envvar="INFLUXDB3_DATABASE_NAME",
+        metavar="NAME",
+        help="Name of the database.",
+        autocompletion=completion.databases,
+    ),
 ]
 DatabaseName = Annotated[
     str,
     typer.Argument(
-        envvar="INFLUXDB3_DATABASE_NAME", metavar="DATABASE_NAME", help="Name of the database.", show_default=False
+        envvar="INFLUXDB3_DATABASE_NAME",
+        metavar="DATABASE_NAME",
+        help="Name of the database.",
+        show_default=False,
+        autocompletion=completion.databases,
     ),
 ]
-TableName = Annotated[str, typer.Argument(metavar="TABLE_NAME", help="Name of the table.", show_default=False)]
-TriggerName = Annotated[str, typer.Argument(metavar="TRIGGER_NAME", help="Name of the trigger.", show_default=False)]
+TableName = Annotated[
+    str,
+    typer.Argument(
+        metavar="TABLE_NAME", help="Name of the table.", show_default=False, autocompletion=completion.tables
+    ),
+]
+TriggerName = Annotated[
+    str,
+    typer.Argument(
+        metavar="TRIGGER_NAME", help="Name of the trigger.", show_default=False, autocompletion=completion.triggers
+    ),
+]
 OfTrigger = Annotated[
-    str | None, typer.Option("--trigger", "-t", metavar="NAME", help="Only those of this trigger.", show_default=False)
+    str | None,
+    typer.Option(
+        "--trigger",
+        "-t",
+        metavar="NAME",
+        help="Only those of this trigger.",
+        show_default=False,
+        autocompletion=completion.triggers,
+    ),
 ]
 LetterIds = Annotated[
     list[str] | None, typer.Option("--id", metavar="ID,…", help="These dead letters.", show_default=False)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from engine.model.tokens import OPERATOR_NAME
-from influxdb3_cli import output
+from influxdb3_cli import completion, output
 from influxdb3_cli.cache_options import CacheName, OfTable
 from influxdb3_cli.errors import CommandFailed
 from influxdb3_cli.options import (
@@ -101,7 +101,16 @@ def delete_trigger(
 
 @app.command("token")
 def delete_token(
-    name: Annotated[str, typer.Option("--token-name", metavar="NAME", help="Name of the token.", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Option(
+            "--token-name",
+            metavar="NAME",
+            help="Name of the token.",
+            show_default=False,
+            autocompletion=completion.tokens,
+        ),
+    ],
     yes: Yes = False,
     host: Host = DEFAULT_HOST,
     token: Token = None,
@@ -150,7 +159,10 @@ def delete_backfill(name: TriggerName, database: Database, host: Host = DEFAULT_
 @app.command("cache_state")
 def delete_cache_state(
     database: Database,
-    trigger: Annotated[str | None, typer.Option("--trigger", "-t", metavar="NAME", help="Whose cache.")] = None,
+    trigger: Annotated[
+        str | None,
+        typer.Option("--trigger", "-t", metavar="NAME", help="Whose cache.", autocompletion=completion.triggers),
+    ] = None,
     is_global: Annotated[bool, typer.Option("--global", help="The cache that all triggers share.")] = False,
     key: Annotated[str | None, typer.Option(metavar="KEY", help="Only this value; without it all of them.")] = None,
     yes: Yes = False,

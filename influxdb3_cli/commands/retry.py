@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from influxdb3_cli import output
+from influxdb3_cli import completion, output
 from influxdb3_cli.errors import CommandFailed
 from influxdb3_cli.options import (
     DEFAULT_HOST,
@@ -28,7 +28,17 @@ def group() -> None:
 @app.command("dead_letters")
 def retry_dead_letters(
     database: Database,
-    trigger: Annotated[str, typer.Option("--trigger", "-t", metavar="NAME", help="Their trigger.", show_default=False)],
+    trigger: Annotated[
+        str,
+        typer.Option(
+            "--trigger",
+            "-t",
+            metavar="NAME",
+            help="Their trigger.",
+            show_default=False,
+            autocompletion=completion.triggers,
+        ),
+    ],
     ids: LetterIds = None,
     is_all: AllLetters = False,
     host: Host = DEFAULT_HOST,

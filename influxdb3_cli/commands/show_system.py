@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from influxdb3_cli import output
+from influxdb3_cli import completion, output
 from influxdb3_cli.errors import CommandFailed, ServerRefused
 from influxdb3_cli.options import (
     DEFAULT_HOST,
@@ -73,7 +73,15 @@ def table_list(context: typer.Context, fmt: OutputFormat = Format.PRETTY) -> Non
 @app.command("table")
 def table(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="SYSTEM_TABLE", help="Name of the system table.", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="SYSTEM_TABLE",
+            help="Name of the system table.",
+            show_default=False,
+            autocompletion=completion.system_tables,
+        ),
+    ],
     limit: Annotated[int, typer.Option("--limit", "-l", parser=_LIMIT, metavar="N", help="Most rows; 0 is all.")] = 100,
     order_by: Annotated[
         list[str] | None, typer.Option("--order-by", "-o", metavar="COLUMN,…", help="Order of the rows.")

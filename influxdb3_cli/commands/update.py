@@ -8,7 +8,7 @@ import typer
 from engine.model.backfill import parse_start_point
 from engine.model.retention import parse_period
 from engine.model.trigger import ErrorBehavior
-from influxdb3_cli import output
+from influxdb3_cli import completion, output
 from influxdb3_cli.errors import CommandFailed
 from influxdb3_cli.options import (
     DEFAULT_HOST,
@@ -72,7 +72,10 @@ def update_trigger(
     *,
     name: Annotated[str | None, typer.Argument(metavar="TRIGGER_NAME", help="Name of the trigger.")] = None,
     trigger_name: Annotated[
-        str | None, typer.Option("--trigger-name", "-t", metavar="NAME", help="Name of the trigger.")
+        str | None,
+        typer.Option(
+            "--trigger-name", "-t", metavar="NAME", help="Name of the trigger.", autocompletion=completion.triggers
+        ),
     ] = None,
     database: Database,
     trigger_spec: Annotated[
