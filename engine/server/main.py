@@ -25,7 +25,6 @@ from engine.server.first_bytes import first_bytes_of
 from engine.server.grpc import GrpcSide
 from engine.server.listener import BACKLOG, bound_address, open_listener, write_address
 from engine.server.logs import LogStyle, set_up_logging
-from engine.server.notify import READY, STOPPING, notify
 from engine.server.patience import PatientHttp
 from engine.server.service_manager import ServiceManager
 from engine.server.summary import StartFacts, first_steps, summary
@@ -256,7 +255,6 @@ class _Serving:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
-        notify(STOPPING, os.environ)
         self._stopped_ns = self._clock.monotonic_ns()
         self._http.should_exit = True
         self._end_recovery()
@@ -289,7 +287,6 @@ class _Serving:
             )
         took_ms = (self._clock.monotonic_ns() - self._started_ns) // _NS_PER_MS
         logger.info("startup time: %dms address=%s", took_ms, self._address)
-        notify(READY, os.environ)
         for line in first_steps(settings, facts) if self.is_quick_start else ():
             logger.info("%s", line)
 
