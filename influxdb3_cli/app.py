@@ -32,8 +32,9 @@ _GROUPS = ("create", "show", "update", "backfill", "retry", "delete", "enable", 
 _COMMANDS = {
     **{"serve": "serve.command", "query": "query.query", "q": "query.query", "logs": "logs.logs"},
     **{"write": "write.write", "w": "write.write", "backup": "backup.backup"},
-    **{"apply": "apply.apply", "export": "export.export", "completion": "completion.completion"},
+    **{"apply": "apply.apply", "export": "export.export"},
     **{name: f"{name}.app" for name in _GROUPS},
+    "completion": "completion.completion",
 }
 """What each command is, below ``influxdb3_cli.commands``, in the order of the help."""
 

@@ -13,7 +13,7 @@ def test_help_names_every_command(cli: RunCli) -> None:
     assert result.code == 0
     listed = result.stdout.partition("Commands:\n")[2].splitlines()
     names = "serve query logs write backup apply export create show update backfill retry delete enable disable install test"
-    assert [line.split()[0] for line in listed] == [*names.split(), "debug"]
+    assert [line.split()[0] for line in listed] == [*names.split(), "debug", "completion"]
     assert "..." not in "".join(listed)
 
 
