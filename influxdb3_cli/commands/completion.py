@@ -18,7 +18,7 @@ class Shell(StrEnum):
 
 
 def completion(shell: Annotated[Shell, typer.Argument(help="Shell to make it for.", show_default=False)]) -> None:
-    r"""Print what makes a shell complete commands, options, and names that the server knows.
+    r"""Print what makes a shell complete commands and names.
 
     \b
     bash, in ~/.bashrc:                 eval "$(influxdb3 completion bash)"
