@@ -17,6 +17,7 @@ from influxdb3_cli import completion, dotenv, output, process_list
 from influxdb3_cli.errors import CommandFailed, OutputTrouble, ReaderGone, Unexpected
 from influxdb3_cli.grammar import Command, Group, give_grammar
 from influxdb3_cli.process_list import tokens_in
+from influxdb3_cli.progress import QUIET
 from influxdb3_cli.trust import give_trust, with_trust
 from influxdb3_cli.version import version_line
 
@@ -139,12 +140,14 @@ def root(
         bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Show the version and end.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the traceback of a failed command.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress of long work.")] = False,
     **runtime: str | None,
 ) -> None:
     """InfluxDB 3, in Python: a time series database whose plugins run on writes, on schedules and on requests.
 
     Without a command a server starts, as with serve.
     """
+    QUIET.set(quiet)
     if context.invoked_subcommand is None:
         from influxdb3_cli.commands.serve import run_server  # here: other commands need it not
 

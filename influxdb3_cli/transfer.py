@@ -46,17 +46,20 @@ def _send_together(send: Callable[[bytes], None], pieces: Iterator[bytes], most_
             future.result()
             yield under_way.pop(future)
 
-    with ThreadPoolExecutor(most_at_once) as pool:
-        try:
-            for piece in pieces:
-                under_way[pool.submit(send, piece)] = piece
-                if len(under_way) == most_at_once:
-                    yield from arrived()
-            while under_way:
+    pool = ThreadPoolExecutor(most_at_once)
+    is_interrupted = False
+    try:
+        for piece in pieces:
+            under_way[pool.submit(send, piece)] = piece
+            if len(under_way) == most_at_once:
                 yield from arrived()
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)  # the threads wait for the server
-            raise
+        while under_way:
+            yield from arrived()
+    except (KeyboardInterrupt, GeneratorExit):
+        is_interrupted = True  # the threads wait for the server
+        raise
+    finally:
+        pool.shutdown(wait=not is_interrupted, cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)

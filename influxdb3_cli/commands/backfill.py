@@ -10,6 +10,7 @@ from engine.model.times import parse_time
 from influxdb3_cli import output
 from influxdb3_cli.errors import CommandFailed
 from influxdb3_cli.options import DEFAULT_HOST, Database, Host, Token, TriggerName, checked, connect, whole_number
+from influxdb3_cli.progress import QUIET, Bar, Unit, Work, is_shown
 
 if TYPE_CHECKING:
     from influxdb3_cli.client import InfluxClient
@@ -61,29 +62,34 @@ def backfill_trigger(
         begun = client.begin_backfill(database, name, {"start": start, "end": end, "batch_rows": batch_rows})
         output.line(f"Backfill {begun['backfill_id']} of trigger {name} began: {begun['rows']} rows")
         if wait:
-            _wait(client, database, begun["backfill_id"])
+            with Bar(Work("Backfill", Unit.ROWS, begun["rows"])) as bar:
+                state = _wait(client, database, begun["backfill_id"], bar)
+            _tell_end(begun["backfill_id"], state)
 
 
-def _wait(client: "InfluxClient", database: str, backfill_id: int) -> None:
-    """Tell how far a backfill is until it ends.
+def _wait(client: "InfluxClient", database: str, backfill_id: int, bar: Bar) -> dict[str, Any]:
+    """Tell how far a backfill is until it ends; return its last state."""
+    told = -1
+    while (now := _state(client, database, backfill_id))["state"] == "running":
+        bar.reach(now["rows_done"])
+        if now["rows_done"] != told and not is_shown() and not QUIET.get():
+            output.note(f"{now['rows_done']} of {now['rows_total']} rows")
+        told = now["rows_done"]
+        time.sleep(LOOK_EVERY_S)
+    return now
+
+
+def _tell_end(backfill_id: int, last: dict[str, Any]) -> None:
+    """Print that a backfill is done.
 
     Raises:
         CommandFailed: it did not get to its end.
     """
-    told = -1
-    while True:
-        now = _state(client, database, backfill_id)
-        if now["rows_done"] != told and now["state"] == "running":
-            told = now["rows_done"]
-            output.note(f"{told} of {now['rows_total']} rows")
-        if now["state"] == "done":
-            output.line(f"Backfill {backfill_id} is done: {now['rows_total']} rows")
-            return
-        if now["state"] != "running":
-            reason = f": {now['error']}" if now["error"] else ""
-            done = f"{now['rows_done']} of {now['rows_total']} rows"
-            raise CommandFailed(f"backfill {backfill_id} ended as {now['state']} after {done}{reason}")
-        time.sleep(LOOK_EVERY_S)
+    if last["state"] != "done":
+        reason = f": {last['error']}" if last["error"] else ""
+        done = f"{last['rows_done']} of {last['rows_total']} rows"
+        raise CommandFailed(f"backfill {backfill_id} ended as {last['state']} after {done}{reason}")
+    output.line(f"Backfill {backfill_id} is done: {last['rows_total']} rows")
 
 
 def _state(client: "InfluxClient", database: str, backfill_id: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import typer
 
 from influxdb3_cli import output
 from influxdb3_cli.options import DEFAULT_HOST, Host, Token, connect
+from influxdb3_cli.progress import Bar, Unit, Work
 from influxdb3_cli.texts import format_size
 from influxdb3_cli.unpack import check_target, unpack
 
@@ -25,8 +26,8 @@ def backup(
     not: keep the plugin folder too.
     """
     check_target(folder)
-    with connect(host, token) as client, client.backup() as pieces:
-        made = unpack(pieces, folder)
+    with connect(host, token) as client, Bar(Work("Receiving", Unit.BYTES)) as bar, client.backup() as pieces:
+        made = unpack(bar.counted(pieces), folder)
     for name in made.missing:
         output.note(f"the server has lost {name}, so it is not in the backup either")
     output.line(f"Backup of {made.node_id} complete: {made.files} files, {format_size(made.size_bytes)}")

@@ -6,6 +6,7 @@ import typer
 
 from influxdb3_cli import output
 from influxdb3_cli.options import DEFAULT_HOST, Host, Token, connect
+from influxdb3_cli.progress import QUIET, Bar, Work
 
 app = typer.Typer(help="Install Python packages for the plugins.", no_args_is_help=True)
 
@@ -57,5 +58,7 @@ def install_package(
             if requirements is None
             else client.install_requirements(requirements)
         )
-        for line in lines:
-            output.note(line)
+        with Bar(Work("Installing")) as bar:
+            for line in lines:
+                if not QUIET.get():
+                    bar.note(line)

@@ -11,6 +11,7 @@ import typer
 from influxdb3_cli import output
 from influxdb3_cli.errors import CommandFailed, FileTrouble
 from influxdb3_cli.options import DEFAULT_HOST, Database, FileFormat, Host, Token, check_url, connect
+from influxdb3_cli.progress import Bar, Unit, Work
 
 
 class Language(StrEnum):
@@ -39,9 +40,13 @@ def query(
 ) -> None:
     """Run a query and print its rows. Short: q."""
     sql = _query_text(text, file)
-    with connect(query_host or host, token) as client, client.query_sql(database, sql, fmt.value) as body:
+    with (
+        connect(query_host or host, token) as client,
+        Bar(Work("Receiving", Unit.BYTES), is_wanted=output_path is not None) as bar,
+        client.query_sql(database, sql, fmt.value) as body,
+    ):
         if output_path is not None:
-            _save(body, output_path)
+            _save(bar.counted(body), output_path)
         elif fmt is not FileFormat.PARQUET:
             output.rows(body, fmt.value)
         elif sys.stdout.isatty():

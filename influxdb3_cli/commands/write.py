@@ -13,6 +13,7 @@ from engine.model.precision import Precision
 from influxdb3_cli import output
 from influxdb3_cli.errors import CommandFailed
 from influxdb3_cli.options import DEFAULT_HOST, Database, Host, Token, check_url, checked, connect, whole_number
+from influxdb3_cli.progress import QUIET, Bar, Unit, Work, is_shown
 from influxdb3_cli.texts import os_error
 from influxdb3_cli.transfer import Progress, cut_at_lines, send_all
 
@@ -71,12 +72,46 @@ def write(
 
     options = WriteOptions(precision, accept_partial, no_sync, gzip)
     pieces = cut_at_lines(_input(lines, file), max_request_size)
-    progress, start_ns = Progress(), time.monotonic_ns()
-    with connect(write_host or host, token) as client:
-        for piece in send_all(lambda piece: client.write_lp(database, piece, options), pieces, max_concurrent_requests):
-            progress = progress.after(piece)
-            if not quiet:
-                output.note(progress.report(time.monotonic_ns() - start_ns))
+    size = file.stat().st_size if file is not None and file.is_file() and not lines else None
+    report = _Report(is_wanted=not (quiet or QUIET.get()), is_last_only=is_shown())
+    try:
+        with (
+            connect(write_host or host, token) as client,
+            Bar(Work("Writing", Unit.BYTES, size), is_wanted=report.is_wanted) as bar,
+        ):
+            arrived = send_all(lambda piece: client.write_lp(database, piece, options), pieces, max_concurrent_requests)
+            for piece in arrived:
+                report.add(piece)
+                bar.reach(report.done.size_bytes)
+    except CommandFailed:
+        report.end()
+        raise
+    report.end()
+
+
+class _Report:
+    """Tells how much has arrived: after each request, or at the end only, where a bar is shown meanwhile."""
+
+    def __init__(self, *, is_wanted: bool, is_last_only: bool) -> None:
+        self.is_wanted = is_wanted
+        self.done = Progress()
+        self._is_last_only = is_last_only
+        self._start_ns = time.monotonic_ns()
+
+    def add(self, piece: bytes) -> None:
+        """Count the request of ``piece``."""
+        self.done = self.done.after(piece)
+        if not self._is_last_only:
+            self._tell()
+
+    def end(self) -> None:
+        """Tell what came of it all."""
+        if self._is_last_only and self.done.requests:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self.is_wanted:
+            output.note(self.done.report(time.monotonic_ns() - self._start_ns))
 
 
 def _input(lines: list[str] | None, file: Path | None) -> Iterator[bytes]:

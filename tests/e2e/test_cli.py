@@ -214,7 +214,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path) -> None:
             assert process.stdout.read(5) == b"rows\n"
             process.stdout.close()
             assert process.stderr.read() == b""
-            assert process.wait(10) == 1
+            assert process.wait(10) == 141
 
 
 def test_an_interrupt_ends_requests_under_way(tmp_path: Path) -> None:

@@ -355,7 +355,7 @@ def all_words() -> Iterator[list[str]]:
 
 
 ELSEWHERE = (
-    "--verbose",  # test_app.py
+    "--verbose --quiet",  # test_app.py, test_progress.py
     "query --query-host",  # commands/test_query.py
     "write --write-host",  # commands/test_write.py
     "logs --follow -f",  # commands/test_logs.py
