@@ -16,14 +16,13 @@ from typer.main import get_command, get_group
 from influxdb3_cli import completion, dotenv, output, process_list
 from influxdb3_cli.errors import CommandFailed, OutputTrouble, ReaderGone, Unexpected
 from influxdb3_cli.grammar import Command, Group, give_grammar
+from influxdb3_cli.help import WIDEST
 from influxdb3_cli.process_list import tokens_in
 from influxdb3_cli.progress import QUIET
 from influxdb3_cli.trust import give_trust, with_trust
 from influxdb3_cli.version import version_line
 
 _SHORT_NAMES = {"q": "query", "w": "write"}
-
-_WIDEST_HELP = 120
 
 _READER_GONE, _INTERRUPTED = 141, 130
 """Exit codes: those of a process that ``SIGPIPE`` or ``SIGINT`` ends, as shells tell them."""
@@ -56,8 +55,7 @@ def _made(name: str) -> Any:
         give_grammar(found)
         one.add_typer(found, name=name)
         return get_group(one).commands[name]
-    wide = {"max_content_width": _WIDEST_HELP}  # names of variables are long; a narrower terminal breaks them
-    one.command(name, cls=Command, hidden=name in _SHORT_NAMES, context_settings=wide)(with_trust(found))
+    one.command(name, cls=Command, hidden=name in _SHORT_NAMES)(with_trust(found))
     return get_command(one)
 
 
@@ -109,7 +107,7 @@ app = typer.Typer(
     cls=Root,
     rich_markup_mode=None,
     add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help", "--help-all"]},
+    context_settings={"max_content_width": WIDEST},
 )
 
 _RUNTIME = (

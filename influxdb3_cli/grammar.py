@@ -8,11 +8,13 @@ a variable that is set counts, also when it is empty, and a flag's variable is e
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from influxdb3_cli.help import PAGE_OPTIONS, HasPage
 from influxdb3_cli.values import read_quickly
 
 _GREEDY = frozenset({"--tags", "--restrict-plugin-triggers-to"})
@@ -106,13 +108,13 @@ def with_empty_variables(
     return found
 
 
-class _Strict:
+class _Strict(HasPage):
     """What commands and groups have in common; it stands before the class of Typer."""
 
     def make_parser(self, context: Any) -> Any:
         """Return a parser of Typer that reads words as this module says."""
         parser = super().make_parser(context)  # type: ignore[misc] # of the class that follows
-        read_quickly(self.get_params(context))  # type: ignore[attr-defined]
+        read_quickly(self.get_params(context))
         read, is_group = parser.parse_args, isinstance(self, TyperGroup)
         options = {**parser._short_opt, **parser._long_opt}
         is_inner_group = (
@@ -145,12 +147,26 @@ def _refuse_repeated(order: Sequence[Any]) -> None:
             raise typer.BadParameter("cannot be used multiple times", param_hint=spellings)
 
 
+def _asks_for_page(words: Sequence[str]) -> bool:
+    return any(word in PAGE_OPTIONS for word in takewhile(lambda word: word != "--", words))
+
+
 class Command(_Strict, TyperCommand):
     """A command."""
 
 
 class Group(_Strict, TyperGroup):
     """A group of commands that has options of its own."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read ``args``; who asks for the page of a command below need not give what the group needs."""
+        before = ctx.resilient_parsing
+        is_page_below = ctx.parent is not None and args and args[0] in self.commands and _asks_for_page(args)
+        ctx.resilient_parsing = before or is_page_below
+        try:
+            return super().parse_args(ctx, args)
+        finally:
+            ctx.resilient_parsing = before
 
 
 def give_grammar(group: typer.Typer) -> None:

@@ -13,6 +13,13 @@ from engine.model.trigger_spec import format_trigger_spec, parse_trigger_spec
 DEFAULT = "default"
 """What takes an option out again."""
 
+_HEADINGS = {
+    "What a run may use": ("timeout", "max_memory", "max_cpu", "max_rows_per_run", "isolation"),
+    "Schedules": ("timezone", "misfire", "misfire_window", "jitter"),
+    "After a restart": ("restore_state",),
+}
+"""Below which heading of a help page the options stand, by their keys."""
+
 
 def canonical_spec(text: str) -> str:
     """Return a specification in the form in which it is sent.
@@ -56,7 +63,8 @@ def with_trigger_options(*, may_be_default: bool = False) -> Callable[[Callable[
 
 
 def _parameter(option: TriggerOption, may_be_default: bool) -> inspect.Parameter:
-    info = typer.Option(_flag(option), metavar=option.placeholder, help=option.help)
+    heading = next((title for title, keys in _HEADINGS.items() if option.key in keys), None)
+    info = typer.Option(_flag(option), metavar=option.placeholder, help=option.help, rich_help_panel=heading)
     return inspect.Parameter(
         option.key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, info]
     )

@@ -10,6 +10,8 @@ from typer.main import get_command
 
 from docs.generator.markdown import code, codes, prose, table
 from influxdb3_cli.app import app
+from influxdb3_cli.examples import examples_of
+from influxdb3_cli.help import lines_of
 
 PROGRAM = "influxdb3"
 SHARED = ("--host", "--token", "--tls-ca", "--tls-no-verify")
@@ -69,8 +71,7 @@ def _other_names(path: str) -> list[str]:
 def told(path: str, command: Any) -> list[Told]:
     """Return the arguments and options of ``command`` that its help shows."""
     context = typer.Context(command, info_name=path)
-    records = (parameter.get_help_record(context) for parameter in command.get_params(context))
-    return [_told(*record) for record in records if record is not None]
+    return [_told(line.name, line.text) for line in lines_of(command, context)]
 
 
 def _told(spelling: str, text: str) -> Told:
@@ -99,7 +100,7 @@ def _server_options(path: str, command: Any) -> tuple[Told, ...]:
 
 def _section(path: str, command: Any, shared: tuple[Told, ...]) -> str:
     depth = len(path.split())
-    parts = [f"{'#' * depth} {path}", *map(_paragraph, _paragraphs(command.help)), *_example(command)]
+    parts = [f"{'#' * depth} {path}", *map(_paragraph, _paragraphs(command.help)), *_examples(path)]
     if others := _other_names(path):
         parts.append(f"Also: {codes(others)}.")
     if not hasattr(command, "commands"):
@@ -121,14 +122,18 @@ def _paragraph(text: str) -> str:
     return prose(text) if lines == text else f"```text\n{lines.strip()}\n```"
 
 
-def _example(command: Any) -> Iterator[str]:
-    if command.epilog:
-        yield f"```text\n{command.epilog.strip()}\n```"
+def _examples(path: str) -> Iterator[str]:
+    if examples := examples_of(path):
+        yield "```console\n" + "\n".join(f"$ {example}" for example in examples) + "\n```"
 
 
 def _own_parameters(path: str, command: Any, shared: tuple[Told, ...]) -> str:
     asks_server = _server_options(path, command) == shared
-    own = [row for row in told(path, command) if row.spelling != "--help" and not (asks_server and row in shared)]
+    own = [
+        row
+        for row in told(path, command)
+        if not row.is_of(("--help", "--help-all")) and not (asks_server and row in shared)
+    ]
     also = f"And the [options of all commands that ask a server](#{_ANCHOR})." if asks_server else ""
     return "\n\n".join(part for part in (_parameters(own), also) if part)
 

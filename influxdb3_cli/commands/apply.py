@@ -56,10 +56,6 @@ def apply(
     spec = "table:cpu"
     plugin = "alarm.py"
     arguments = { threshold = "90" }
-
-    \b
-    influxdb3 apply -f triggers.toml --dry-run
-    influxdb3 apply -f triggers.toml
     """  # noqa: D301 - the mark is Click's: these lines stay as they are
     from influxdb3_cli.trigger_changes import carry_out  # here and below: start-up time of every other command
     from influxdb3_cli.trigger_plans import describe_plan, name_of

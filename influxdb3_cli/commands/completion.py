@@ -18,7 +18,7 @@ class Shell(StrEnum):
 
 
 def completion(shell: Annotated[Shell, typer.Argument(help="Shell to make it for.", show_default=False)]) -> None:
-    r"""Print what makes a shell complete commands and names.
+    """Print what makes a shell complete commands and names.
 
     \b
     bash, in ~/.bashrc:                 eval "$(influxdb3 completion bash)"
@@ -27,5 +27,5 @@ def completion(shell: Annotated[Shell, typer.Argument(help="Shell to make it for
 
     Names of databases, tables, triggers and tokens come from the server that --host or INFLUXDB3_HOST_URL names, with the
     token of --token or INFLUXDB3_AUTH_TOKEN; if it does not answer within a second there are none.
-    """
+    """  # noqa: D301 - the mark is Click's: these lines stay as they are
     output.line(script_for(shell))

@@ -44,10 +44,8 @@ def export(
 ) -> None:
     """Write the triggers of a server as a file for apply.
 
-    \b
-    influxdb3 export -o triggers.toml
-    influxdb3 apply -f triggers.toml --host http://other:8181
-    """  # noqa: D301 - the mark is Click's: these lines stay as they are
+    Without --database those of all databases. apply takes such a file, on this server or on another.
+    """
     if schema is None:
         text, what = _triggers(database, host, token)
     else:

@@ -14,6 +14,7 @@ from engine.setting import Setting
 from engine.settings import SETTINGS, Settings
 from influxdb3_cli import output
 from influxdb3_cli.errors import CommandFailed
+from influxdb3_cli.setting_groups import SETTING_GROUPS
 
 ROOT_NAMES = tuple(name.replace("-", "_") for row in ROOT_SETTINGS for name in (row.name, *row.other_names))
 
@@ -48,14 +49,15 @@ def command(context: typer.Context, **options: object) -> None:
     run_server({**runtime, **{name: value for name, value in options.items() if value is not None}, **counted})
 
 
-def _parameter(setting: Setting, *, is_hidden: bool = False) -> inspect.Parameter:
+def _parameter(setting: Setting, *, heading: str | None = None) -> inspect.Parameter:
     """Return ``setting`` as a parameter that Typer makes an option of."""
     options = [f"--{name}" for name in (setting.name, *setting.other_names)] + [setting.short] * bool(setting.short)
     metavar = None if setting.is_count else "|".join(setting.choices) or "VALUE"
     variables = ", ".join(setting.environment)
     otherwise = setting.unset if setting.default is None else setting.default
     text = f"{setting.help} [env var: {variables}; default: {otherwise}]"
-    info = typer.Option(*options, metavar=metavar, help=text, count=setting.is_count, hidden=is_hidden)
+    info = typer.Option(*options, metavar=metavar, help=text, count=setting.is_count)
+    info.hidden, info.rich_help_panel = heading is None, heading
     annotation: object = Annotated[str | None, info]
     if setting.is_flag:
         annotation = Annotated[bool | None, info]
@@ -65,13 +67,14 @@ def _parameter(setting: Setting, *, is_hidden: bool = False) -> inspect.Paramete
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
+_SETTINGS = {setting.name: setting for setting in SETTINGS}
 _CONTEXT = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
 
 # Typer reads parameters from the signature.
 command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
     [
         _CONTEXT,
-        *(_parameter(setting) for setting in SETTINGS),
-        *(_parameter(setting, is_hidden=True) for setting in (*INERT_SETTINGS, *FULFILLED_SETTINGS)),
+        *(_parameter(_SETTINGS[name], heading=heading) for heading, names in SETTING_GROUPS.items() for name in names),
+        *(_parameter(setting) for setting in (*INERT_SETTINGS, *FULFILLED_SETTINGS)),
     ]
 )

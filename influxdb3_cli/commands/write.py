@@ -18,6 +18,7 @@ from influxdb3_cli.texts import os_error
 from influxdb3_cli.transfer import Progress, cut_at_lines, send_all
 
 _BLOCK_BYTES = 1 << 20
+_REQUESTS = "Requests"
 
 
 def _sent_precision(word: str) -> str:
@@ -57,13 +58,21 @@ def write(
         bool,
         typer.Option("--accept-partial", help="Keep the good lines when others are bad, as the server does anyway."),
     ] = False,
-    no_sync: Annotated[bool, typer.Option("--no-sync", help="Do not wait until the lines are durable.")] = False,
-    gzip: Annotated[bool, typer.Option("--gzip", help="Compress the requests.")] = False,
+    no_sync: Annotated[
+        bool, typer.Option("--no-sync", help="Do not wait until the lines are durable.", rich_help_panel=_REQUESTS)
+    ] = False,
+    gzip: Annotated[bool, typer.Option("--gzip", help="Compress the requests.", rich_help_panel=_REQUESTS)] = False,
     max_request_size: Annotated[
-        int, typer.Option(parser=whole_number(1), metavar="BYTES", help="Most bytes of a request.")
+        int,
+        typer.Option(
+            parser=whole_number(1), metavar="BYTES", help="Most bytes of a request.", rich_help_panel=_REQUESTS
+        ),
     ] = 10_485_760,
     max_concurrent_requests: Annotated[
-        int, typer.Option(parser=whole_number(1), metavar="N", help="Most requests at the same time.")
+        int,
+        typer.Option(
+            parser=whole_number(1), metavar="N", help="Most requests at the same time.", rich_help_panel=_REQUESTS
+        ),
     ] = 32,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not tell the progress.")] = False,
 ) -> None:

@@ -18,7 +18,7 @@ STORIES = [
     # The texts of the parser are Typer's (architecture §8.7); code and named value hold.
     told("CLI row 2", Step("help", "", "…No such command 'help'…", 2)),
     told("CLI row 3", Step("querry", "", "…No such command 'querry'. Did you mean 'query'…", 2)),  # codespell:ignore
-    told("CLI row 4", Step("create", "", "Usage: influxdb3 create …\n  database …\n  trigger …\n  token …", 2)),
+    told("CLI row 4", Step("create", "", "…Usage: influxdb3 create …\n  database …\n  trigger …\n  token …", 2)),
     told(
         "CLI row 5",
         Step("create token", "", "…Missing required subcommand. Use: influxdb3 create token --admin [OPTIONS]…", 2),
@@ -26,12 +26,12 @@ STORIES = [
     told("CLI row 6", Step("create token --name test", "", "…Missing required subcommand…--admin…", 2)),
     told(
         "CLI row 7",
-        Step("create token --help", "Usage: influxdb3 create token …Create a new auth token…--admin…"),
-        Step("create token --help-all", "Usage: influxdb3 create token …Create a new auth token…--admin…"),
-        Step("create token -h", "Usage: influxdb3 create token …Create a new auth token…--admin…"),
+        Step("create token --help", "Create a new auth token…Usage: influxdb3 create token …--admin…"),
+        Step("create token --help-all", "Create a new auth token…Usage: influxdb3 create token …--admin…"),
+        Step("create token -h", "Create a new auth token…Usage: influxdb3 create token …--admin…"),
     ),
     # The help of the command itself here, where the product shows that of the root.
-    told("CLI row 8", Step("update database --help", "Usage: influxdb3 update database …--retention-period…")),
+    told("CLI row 8", Step("update database --help", "…Usage: influxdb3 update database …--retention-period…")),
     told(
         "CLI row 83",
         Step(

@@ -60,11 +60,11 @@ ROWS = {
     "cli 1": Row("--version", stdout=r"/influxdb3 InfluxDB 3 Core, \d+\.\d+\.\d+, revision [0-9a-f]{40}/"),
     "cli 2": Row("help", code=2, stderr="/No such command 'help'/"),
     "cli 3": Row("querry", code=2, stderr="/Did you mean 'query'/"),  # codespell:ignore
-    "cli 4": Row("create", code=2, stderr=r"/Usage: influxdb3 create (.|\n)*trigger/"),
+    "cli 4": Row("create", code=2, stderr=r"/(.|\n)*Usage: influxdb3 create (.|\n)*trigger/"),
     "cli 5": Row("create token", code=2, stderr="/Missing required subcommand. Use: influxdb3 create token --admin/"),
     "cli 6": Row("create token --name test", code=2, stderr="/Missing required subcommand/"),
     "cli 7": Row(
-        "create token --help", stdout=r"/Usage: influxdb3 create token(.|\n)*Create a new auth token(.|\n)*--admin/"
+        "create token --help", stdout=r"/Create a new auth token(.|\n)*Usage: influxdb3 create token(.|\n)*--admin/"
     ),
     "cli 9": Row(
         "create database foo",

@@ -24,7 +24,7 @@ def given(options: Mapping[str, object]) -> dict[str, object]:
 
 def test_every_setting_is_an_option_with_its_variables(cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "1000")
-    text = cli("serve", "--help").stdout
+    text = cli("serve", "--help-all").stdout
     words = text.replace(",", " ").replace(";", " ").split()
     for setting in SETTINGS:
         assert {f"--{name}" for name in (setting.name, *setting.other_names)} <= set(words)
@@ -116,7 +116,7 @@ def test_options_without_effect_are_taken_and_not_shown(
 ) -> None:
     for name in (setting.name, *setting.other_names):
         assert cli("serve", f"--{name}" if setting.is_flag else f"--{name}=1").code == 0
-        assert f"--{name}" not in cli("serve", "--help").stdout.replace(",", " ").split()
+        assert f"--{name}" not in cli("serve", "--help-all").stdout.replace(",", " ").split()
     names = [name.replace("-", "_") for name in (setting.name, *setting.other_names)]
     assert [[*given(options)] for options in started] == [[setting.name.replace("-", "_")]] * len(names)
 
