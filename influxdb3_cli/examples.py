@@ -1,11 +1,6 @@
 """The examples of the help pages: command lines that work, in a fresh server, in this order."""
 
 _EXAMPLES: dict[str, tuple[str, ...]] = {
-    "": (
-        "influxdb3 serve --data-dir ~/influxdb3 --plugin-dir ~/plugins",
-        "influxdb3 write --database home 'cpu,host=a usage=0.6'",
-        "influxdb3 query --database home 'SELECT * FROM cpu'",
-    ),
     "serve": (
         "influxdb3 serve --data-dir ~/influxdb3 --plugin-dir ~/plugins",
         "influxdb3 serve --object-store memory --without-auth",
@@ -20,6 +15,11 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
     "query": (
         "influxdb3 query --database home 'SELECT * FROM cpu ORDER BY time DESC LIMIT 5'",
         "influxdb3 query -d home --format csv --output cpu.csv 'SELECT * FROM cpu'",
+    ),
+    "": (
+        "influxdb3 serve --data-dir ~/influxdb3 --plugin-dir ~/plugins",
+        "influxdb3 write --database home 'cpu,host=a usage=0.6'",
+        "influxdb3 query --database home 'SELECT * FROM cpu'",
     ),
     "create last_cache": (
         "influxdb3 create last_cache -d home -t cpu --key-columns host latest",
@@ -88,7 +88,7 @@ _EXAMPLES: dict[str, tuple[str, ...]] = {
         "influxdb3 apply --file triggers.toml --dry-run",
         "influxdb3 apply --file triggers.toml",
     ),
-    "backup": ("influxdb3 backup /srv/backups/monday",),
+    "backup": ("influxdb3 backup ~/backups/monday",),
     "completion": ("influxdb3 completion bash",),
     "debug": ("influxdb3 debug catalog list --data-dir ~/influxdb3",),
     "debug catalog": ("influxdb3 debug catalog list --data-dir ~/influxdb3",),

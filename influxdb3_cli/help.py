@@ -16,7 +16,7 @@ ARGUMENTS, OPTIONS, SERVER, HELP = "Arguments", "Options", "Server to ask", "Hel
 
 PAGE_OPTIONS = ("-h", "--help", "--help-all")
 _SERVER_OPTIONS = ("--host", "--query-host", "--write-host", "--token", "--tls-ca", "--tls-no-verify")
-_LAST = (SERVER, HELP)
+_FIRST, _LAST = (ARGUMENTS, OPTIONS), (SERVER, HELP)
 
 _SHORT_PAGES = {"influxdb3 serve": ("Common options", HELP)}
 """Commands with so many options that ``--help`` shows only these headings of them, and ``--help-all`` the rest."""
@@ -59,16 +59,15 @@ class Section:
 
 
 def sections(lines: Iterable[Line], shown: Sequence[str] = ()) -> list[Section]:
-    """Return ``lines`` below their headings; the headings as they come first, that of the server and of help at the end.
+    """Return ``lines`` below their headings: arguments and plain options first, then others as they come, help at the end.
 
     ``shown``: only these headings; empty = all.
     """
     found: dict[str, list[tuple[str, str]]] = {}
     for line in lines:
         found.setdefault(line.heading, []).append((line.name, line.text))
-    ordered = [heading for heading in found if heading not in _LAST] + [
-        heading for heading in _LAST if heading in found
-    ]
+    own = [heading for heading in found if heading not in (*_FIRST, *_LAST)]
+    ordered = [heading for heading in (*_FIRST, *own, *_LAST) if heading in found]
     return [Section(heading, tuple(found[heading])) for heading in ordered if not shown or heading in shown]
 
 
@@ -181,7 +180,7 @@ class HasPage:
         shown = () if context.meta.get(_HELP_ALL) else _SHORT_PAGES.get(context.command_path, ())
         lines = lines_of(self, context)
         commands = command_lines(self, context) if hasattr(self, "commands") else []
-        parts = sections([*commands, *lines])
+        parts = [*sections(commands), *sections(lines)]
         _write_sections(formatter, [part for part in parts if not shown or part.heading in shown])
         if left := [part.heading for part in parts if shown and part.heading not in shown]:
             formatter.write_paragraph()

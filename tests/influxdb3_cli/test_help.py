@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from typer.main import get_command
 
 from engine.settings import SETTINGS
 from influxdb3_cli.app import _COMMANDS, app
-from influxdb3_cli.examples import examples_of
+from influxdb3_cli.examples import _EXAMPLES, examples_of
 from influxdb3_cli.help import (
+    ARGUMENTS,
     COMMAND_GROUPS,
     HELP,
     OPTIONS,
@@ -25,7 +27,9 @@ from influxdb3_cli.help import (
     usage_piece,
 )
 from influxdb3_cli.setting_groups import SETTING_GROUPS
-from tests.support.cli import RunCli
+from tests.support.cli import RunCli, cli_runner
+from tests.support.engines import open_engine
+from tests.support.listening import listening
 
 
 def _paths(path: str, command: Any) -> list[str]:
@@ -40,9 +44,9 @@ EXAMPLES = sorted({example for path in PATHS for example in examples_of(path)})
 
 def test_lines_stand_below_their_headings_in_order() -> None:
     lines = [Line(HELP, "-h", "1"), Line(OPTIONS, "-a", "2"), Line(SERVER, "-H", "3"), Line("More", "-m", "4")]
-    found = sections([*lines, Line(OPTIONS, "-b", "5")])
-    assert [section.heading for section in found] == [OPTIONS, "More", SERVER, HELP]
-    assert found[0] == Section(OPTIONS, (("-a", "2"), ("-b", "5")))
+    found = sections([*lines, Line(OPTIONS, "-b", "5"), Line(ARGUMENTS, "NAME", "6")])
+    assert [section.heading for section in found] == [ARGUMENTS, OPTIONS, "More", SERVER, HELP]
+    assert found[1] == Section(OPTIONS, (("-a", "2"), ("-b", "5")))
     assert [section.heading for section in sections(lines, shown=(HELP, "More"))] == ["More", HELP]
 
 
@@ -125,7 +129,45 @@ def test_each_example_is_understood(example: str, tmp_path: Path, monkeypatch: p
         context = command.make_context(command.name, words, parent=context)
 
 
-def test_examples_are_of_commands(cli: RunCli) -> None:
-    from influxdb3_cli.examples import _EXAMPLES
-
+def test_examples_are_of_commands() -> None:
     assert {f"influxdb3 {words}".strip() for words in _EXAMPLES} <= set(PATHS)
+
+
+PLUGINS = {
+    "alarm.py": "def process_writes(influxdb3_local, table_batches, args=None):\n    influxdb3_local.info('seen')\n",
+    "report.py": "def process_scheduled_call(influxdb3_local, call_time, args=None):\n    influxdb3_local.info('now')\n",
+    "hook.py": "def process_request(influxdb3_local, query, headers, body, args=None):\n    return body.decode()\n",
+}
+NOT_RUN = {
+    "influxdb3 serve": "starts a server, which tests/e2e does",
+    "influxdb3 install package": "asks a package index",
+    "influxdb3 delete backfill": "a backfill of few rows has ended before",
+    "influxdb3 create token": "the server of this test asks for no token",
+    "influxdb3 delete token": "the same",
+}
+
+
+@pytest.fixture
+def live(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> Iterator[RunCli]:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lines.lp").write_text("cpu,host=b usage=0.5 1700000000\n")
+    plugins = tmp_path / "server"
+    plugins.mkdir()
+    for name, text in PLUGINS.items():
+        (plugins / name).write_text(text)
+    with open_engine(tmp_path, plugin_dir=plugins) as engine, listening(engine) as url:
+        monkeypatch.setenv("INFLUXDB3_HOST_URL", url)
+        yield cli_runner(monkeypatch, capsysbinary)
+
+
+def test_the_examples_work_one_after_the_other(live: RunCli, tmp_path: Path) -> None:
+    """In the order of their table, which is that of a first hour with the server."""
+    examples = dict.fromkeys(example for examples in _EXAMPLES.values() for example in examples)
+    for example in examples:
+        if example.startswith(tuple(NOT_RUN)):
+            continue
+        text = example.replace("\\\n", "").replace("~/influxdb3", f"{tmp_path}/data").replace("~/", f"{tmp_path}/")
+        done = live(*shlex.split(text)[1:], stdin="yes\n")
+        assert done.code == 0, f"{example}\n{done.stdout}{done.stderr}"
