@@ -31,6 +31,9 @@ COMMAND_GROUPS = {
 
 _SHORTER = {"query": "query, q", "write": "write, w"}
 _WORDS_OF_TYPES = {"path": "PATH", "str": "TEXT", "int": "N"}
+_WORDED_DEFAULT = re.compile(r"default: \(([^)]*)\)")
+"""How Typer shows a default that its option has words for."""
+
 _HELP_ALL = "help.all"
 _WIDEST_NAME = 30
 """An option that is longer has its text on the next line."""
@@ -108,7 +111,8 @@ def lines_of(command: Any, context: Any) -> list[Line]:
         record = parameter.get_help_record(context)
         if record is not None:
             is_argument = parameter.param_type_name == "argument"
-            found.append(Line(heading_of(parameter), plain_name(record[0], is_argument=is_argument), record[1]))
+            text = _WORDED_DEFAULT.sub(r"default: \1", record[1])
+            found.append(Line(heading_of(parameter), plain_name(record[0], is_argument=is_argument), text))
     return found
 
 

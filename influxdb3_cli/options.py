@@ -203,7 +203,7 @@ RetentionPeriod = Annotated[
         "--retention-period",
         parser=period,
         metavar="DURATION",
-        help="So long rows are kept, such as 30d.",
+        help="How long rows are kept, such as 30d.",
         show_default=False,
     ),
 ]
@@ -213,7 +213,7 @@ NewRetentionPeriod = Annotated[
         "--retention-period",
         "-r",
         metavar="DURATION",
-        help="So long rows are kept, such as 30d; or none.",
+        help="How long rows are kept, such as 30d; or none.",
         show_default=False,
     ),
 ]

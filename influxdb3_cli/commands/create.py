@@ -43,7 +43,10 @@ _FIELD_TYPES = ("int64", "uint64", "float64", "utf8", "bool")
 def create_database(
     name: DatabaseName, retention_period: RetentionPeriod = None, host: Host = DEFAULT_HOST, token: Token = None
 ) -> None:
-    """Create a database; a write creates it too."""
+    """Create a database; a write creates it too.
+
+    Without --retention-period its rows are kept for ever.
+    """
     with connect(host, token) as client:
         client.create_database(name, retention_period)
     output.line(f"Database {quote(name)} created successfully")
@@ -66,9 +69,9 @@ def create_last_cache(
         list[str] | None,
         typer.Option(metavar="COLUMN,…", help="What is kept; all other columns by default.", show_default=False),
     ] = None,
-    count: Annotated[int, typer.Option(parser=row_count, metavar="N", help="So many rows of each key.")] = 1,
+    count: Annotated[int, typer.Option(parser=row_count, metavar="N", help="Rows that are kept of each key.")] = 1,
     ttl: Annotated[
-        int, typer.Option(parser=seconds, metavar="DURATION", show_default="4 hours", help="So long a row is kept.")
+        int, typer.Option(parser=seconds, metavar="DURATION", show_default="4 hours", help="How long a row is kept.")
     ] = DEFAULT_TTL_S,
     host: Host = DEFAULT_HOST,
     token: Token = None,
@@ -96,12 +99,15 @@ def create_distinct_cache(
         ),
     ] = None,
     max_cardinality: Annotated[
-        int, typer.Option(parser=cardinality, metavar="N", help="So many combinations at most.")
+        int, typer.Option(parser=cardinality, metavar="N", help="Most combinations that are kept.")
     ] = DEFAULT_MAX_CARDINALITY,
     max_age: Annotated[
         int,
         typer.Option(
-            parser=seconds, metavar="DURATION", show_default="1d", help="So old the latest row of a combination may be."
+            parser=seconds,
+            metavar="DURATION",
+            show_default="1d",
+            help="A combination goes when its latest row is older.",
         ),
     ] = DEFAULT_MAX_AGE_S,
     host: Host = DEFAULT_HOST,
@@ -125,7 +131,11 @@ def create_table(
     host: Host = DEFAULT_HOST,
     token: Token = None,
 ) -> None:
-    """Create a table; a write creates it too."""
+    """Create a table; a write creates it too.
+
+    A database holds tables; tags tell series apart and are text, fields are what is measured. Without
+    --retention-period its rows are kept as long as those of its database.
+    """
     columns = [_field(text) for text in comma_list(fields)]
     with connect(host, token) as client:
         client.create_table(database, name, comma_list(tags), columns, retention_period)
@@ -175,7 +185,11 @@ def create_trigger(
     host: Host = DEFAULT_HOST,
     token: Token = None,
 ) -> None:
-    """Create a trigger: run a plugin on writes, on a schedule or on requests."""
+    """Create a trigger: run a plugin on writes, on a schedule or on requests.
+
+    A plugin is a Python file in the folder that the server was given by --plugin-dir. What it logs and how its runs end
+    is shown by `influxdb3 logs` and `influxdb3 show triggers`.
+    """
     from influxdb3_cli.client import NewTrigger  # here: start-up time, as in options.connect
 
     trigger = NewTrigger(

@@ -93,7 +93,10 @@ def delete_trigger(
     host: Host = DEFAULT_HOST,
     token: Token = None,
 ) -> None:
-    """Delete a trigger."""
+    """Delete a trigger.
+
+    Its plugin file stays. One that is enabled is deleted only with --force.
+    """
     with connect(host, token) as client:
         client.delete_trigger(database, name, force=force)
     output.line(f"Trigger {name} deleted successfully")
@@ -138,7 +141,10 @@ def delete_dead_letters(
     host: Host = DEFAULT_HOST,
     token: Token = None,
 ) -> None:
-    """Throw away what triggers gave up."""
+    """Throw away what triggers gave up.
+
+    `influxdb3 show dead_letters` lists it with its ids, `influxdb3 retry dead_letters` runs it again instead.
+    """
     chosen = chosen_letters(ids, is_all)
     if chosen is None:
         of_whom = f"database {quote(database)}" if trigger is None else f"trigger {quote(trigger)}"

@@ -64,7 +64,7 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines until interrupted.")] = False,
     lines: Annotated[
         int,
-        typer.Option("--lines", "-n", parser=whole_number(0, MOST_LINES), metavar="N", help="So many to begin with."),
+        typer.Option("--lines", "-n", parser=whole_number(0, MOST_LINES), metavar="N", help="Lines to begin with."),
     ] = 20,
     level: Annotated[Level, typer.Option(help="The least serious lines to show.")] = Level.INFO,
     details: Annotated[bool, typer.Option("--details", help="Show tracebacks too.")] = False,

@@ -29,7 +29,12 @@ def query(
     token: Token = None,
     query_host: Annotated[
         str | None,
-        typer.Option(envvar="INFLUXDB3_QUERY_HOST_URL", metavar="URL", callback=check_url, help="Goes before --host."),
+        typer.Option(
+            envvar="INFLUXDB3_QUERY_HOST_URL",
+            metavar="URL",
+            callback=check_url,
+            help="URL of the server for queries, instead of --host.",
+        ),
     ] = None,
     language: Annotated[
         Language, typer.Option("--language", "-l", help="In what the query is written.")
@@ -38,7 +43,10 @@ def query(
     output_path: Annotated[Path | None, typer.Option("--output", "-o", help="Write the rows to this file.")] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Read the query from this file.")] = None,
 ) -> None:
-    """Run a query and print its rows. Short: q."""
+    """Run a query and print its rows. Short: q.
+
+    The query is SQL. `SHOW TABLES` tells what a database has.
+    """
     sql = _query_text(text, file)
     with (
         connect(query_host or host, token) as client,

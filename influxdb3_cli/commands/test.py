@@ -32,7 +32,10 @@ def run_wal_plugin(
     host: Host = DEFAULT_HOST,
     token: Token = None,
 ) -> None:
-    """Run a plugin for data writes."""
+    """Run a plugin for data writes.
+
+    Nothing is written: what it logged, and what it would have written, is printed.
+    """
     request = {
         "filename": filename,
         "database": database,
@@ -56,7 +59,10 @@ def run_schedule_plugin(
     host: Host = DEFAULT_HOST,
     token: Token = None,
 ) -> None:
-    """Run a plugin for scheduled events."""
+    """Run a plugin for scheduled events.
+
+    Nothing is written: what it logged, and what it would have written, is printed.
+    """
     request = {
         "filename": filename,
         "database": database,
@@ -86,7 +92,10 @@ def run_request_plugin(
     host: Host = DEFAULT_HOST,
     token: Token = None,
 ) -> None:
-    """Run a plugin for HTTP requests, and show what it answers."""
+    """Run a plugin for HTTP requests, and show what it answers.
+
+    Nothing is written: what it logged, and what it would have written, is printed too.
+    """
     request = {
         "filename": filename,
         "database": database,

@@ -39,7 +39,12 @@ def create_token(
         typer.Option(metavar="NAME", help="A further token of this name; without it the operator token _admin."),
     ] = None,
     expiry: Annotated[
-        int | None, typer.Option(parser=seconds, metavar="DURATION", help="So long the token of --name is valid.")
+        int | None,
+        typer.Option(
+            parser=seconds,
+            metavar="DURATION",
+            help="How long the token of --name is valid, such as 90d; for ever without it.",
+        ),
     ] = None,
     regenerate: Annotated[
         bool,
@@ -53,7 +58,11 @@ def create_token(
     host: Host = DEFAULT_HOST,
     token: Token = None,
 ) -> None:
-    """Create a new auth token. It is shown once; the server keeps a hash of it."""
+    """Create a new auth token. It is shown once; the server keeps a hash of it.
+
+    The first one is the operator token, which a new server gives to whoever asks first. Commands take a token from
+    --token or INFLUXDB3_AUTH_TOKEN.
+    """
     if not admin:
         output.note("error: Missing required subcommand. Use: influxdb3 create token --admin [OPTIONS]")
         raise typer.Exit(2)

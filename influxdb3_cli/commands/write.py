@@ -41,7 +41,12 @@ def write(
     token: Token = None,
     write_host: Annotated[
         str | None,
-        typer.Option(envvar="INFLUXDB3_WRITE_HOST_URL", metavar="URL", callback=check_url, help="Goes before --host."),
+        typer.Option(
+            envvar="INFLUXDB3_WRITE_HOST_URL",
+            metavar="URL",
+            callback=check_url,
+            help="URL of the server for writes, instead of --host.",
+        ),
     ] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Read the lines from this file.")] = None,
     precision: Annotated[
@@ -76,7 +81,11 @@ def write(
     ] = 32,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not tell the progress.")] = False,
 ) -> None:
-    """Write line protocol. Short: w."""
+    """Write line protocol. Short: w.
+
+    A line is TABLE,TAG=VALUE FIELD=VALUE TIMESTAMP; without a timestamp it gets the time of the server. Database, table
+    and columns are made when they are missing.
+    """
     from influxdb3_cli.client import WriteOptions  # here: start-up time, as in options.connect
 
     options = WriteOptions(precision, accept_partial, no_sync, gzip)
