@@ -47,6 +47,12 @@ _BY_MESSAGE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "`influxdb3 show triggers -d DATABASE` lists those that there are",
         ),
         (
+            r"^table .* not in db schema",
+            "`influxdb3 query -d DATABASE 'SHOW TABLES'` lists those that there are",
+        ),
+        (r"requested resource was not found", "`influxdb3 show databases|tokens|triggers` lists what there is"),
+        (r"^starting$", "the server reads its files; try again in a moment"),
+        (
             r"plugin not found",
             "the path counts from the server's plugin folder; create trigger --upload sends a file there",
         ),

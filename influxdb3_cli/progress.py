@@ -1,6 +1,7 @@
 """Progress of long work, for the person at a terminal: a bar on stderr that is gone when the work is done."""
 
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from influxdb3_cli import output, terminal
+from influxdb3_cli.texts import format_size
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 QUIET: ContextVar[bool] = ContextVar("quiet", default=False)
 """Whether the caller wants no progress at all."""
 
+_SHORTEST_S = 0.001
 DELAY_S = 0.4
 """Work that takes no longer shows no bar."""
 
@@ -38,6 +41,19 @@ class Work:
     total: int | None = None
 
 
+def tell(work: Work, done: int, elapsed_s: float) -> str:
+    """Return how much is done and how fast it goes, for people; nothing before anything is done."""
+    if work.unit is Unit.NOTHING or not done:
+        return ""
+    in_words = format_size if work.unit is Unit.BYTES else _rows
+    of = "" if work.total is None else f" of {in_words(work.total)}"
+    return f"{in_words(done)}{of}, {in_words(done / max(elapsed_s, _SHORTEST_S))}/s"
+
+
+def _rows(count: float) -> str:
+    return f"{round(count)} rows"
+
+
 def is_shown() -> bool:
     """Return whether somebody looks at stderr who wants to see progress."""
     return terminal.is_terminal(sys.stderr) and not QUIET.get()
@@ -50,6 +66,7 @@ class Bar:
         self._work = work
         self._lock = Lock()
         self._done = 0
+        self._start_s = time.monotonic()
         self._progress: Progress | None = None
         self._timer = Timer(DELAY_S, self._begin) if is_wanted and is_shown() else None
 
@@ -72,8 +89,7 @@ class Bar:
         """Show that so much of the work is done."""
         with self._lock:
             self._done = done
-            if self._progress is not None:
-                self._progress.update(self._progress.task_ids[0], completed=done)
+            self._update()
 
     def counted(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """Yield ``pieces``, and show how many bytes they were."""
@@ -94,7 +110,12 @@ class Bar:
     def _begin(self) -> None:
         with self._lock:
             self._progress = _started(self._work)
-            self._progress.update(self._progress.task_ids[0], completed=self._done)
+            self._update()
+
+    def _update(self) -> None:
+        if self._progress is not None:
+            told = tell(self._work, self._done, time.monotonic() - self._start_s)
+            self._progress.update(self._progress.task_ids[0], completed=self._done, told=told)
 
 
 def _started(work: Work) -> "Progress":
@@ -105,7 +126,7 @@ def _started(work: Work) -> "Progress":
         file=sys.stderr, force_terminal=True, no_color=not terminal.is_coloured(sys.stderr), legacy_windows=False
     )
     progress = Progress(*_columns(work), console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
-    progress.add_task(work.name, total=work.total)
+    progress.add_task(work.name, total=work.total, told="")
     progress.start()
     return progress
 
@@ -114,11 +135,6 @@ def _columns(work: Work) -> list[Any]:
     from rich import progress as rich
 
     known = work.total is not None
-    times = [rich.TimeRemainingColumn() if known else rich.TimeElapsedColumn()]
-    amounts: list[Any] = []
-    if work.unit is Unit.BYTES:
-        amounts = [rich.DownloadColumn(binary_units=True), rich.TransferSpeedColumn()]
-    elif work.unit is Unit.ROWS:
-        amounts = [rich.MofNCompleteColumn(" of "), rich.TextColumn("rows")]
+    times = [rich.TimeRemainingColumn(), rich.TextColumn("left")] if known else [rich.TimeElapsedColumn()]
     first = rich.BarColumn() if known else rich.SpinnerColumn("line")
-    return [rich.TextColumn("{task.description}", markup=False), first, *amounts, *times]
+    return [rich.TextColumn("{task.description}"), first, rich.TextColumn("{task.fields[told]}"), *times]

@@ -31,6 +31,12 @@ DATABASES = "`influxdb3 show databases` lists"
         (CommandFailed('database "foo" has no trigger "t"'), "`influxdb3 show triggers -d DATABASE`"),
         (ServerRefused(404, "trigger 't' was not found in database 'foo'"), "`influxdb3 show triggers -d DATABASE`"),
         (ServerRefused(500, "Plugin error: reading plugin file: Plugin not found: p.py"), "server's plugin folder"),
+        (ServerRefused(404, "Table nope not in DB schema for home"), "'SHOW TABLES'"),
+        (
+            ServerRefused(404, "the requested resource was not found: alarm"),
+            "`influxdb3 show databases|tokens|triggers`",
+        ),
+        (ServerRefused(503, "starting"), "try again in a moment"),
         (ServerRefused(413, "max request size (1 bytes) exceeded"), "--max-request-size"),
         (CommandFailed("Cannot proceed without confirmation"), "--yes"),
         (CommandFailed("No input from stdin detected, no string was passed in"), "--file"),

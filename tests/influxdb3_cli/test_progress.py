@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from influxdb3_cli.progress import Bar, Unit, Work
+from influxdb3_cli.progress import Bar, Unit, Work, tell
 from tests.support.scripted_server import Reply, ScriptedServer
 from tests.support.terminals import on_terminal
 
-pytestmark = pytest.mark.process
+a_process = pytest.mark.process
 
 HIDDEN, BACK = b"\x1b[?25l", b"\x1b[?25h"
 JSON_LINES = {"Content-Type": "application/jsonl"}
@@ -35,6 +35,7 @@ def lines_file(folder: Path) -> str:
     return "f.lp"
 
 
+@a_process
 def test_a_file_on_its_way_shows_a_bar(server: ScriptedServer, held: threading.Event, tmp_path: Path) -> None:
     words = ("write", "-d", "foo", "-H", server.url, "-f", lines_file(tmp_path), "--max-request-size", "60")
     with on_terminal(*words, folder=tmp_path) as screen:
@@ -47,6 +48,7 @@ def test_a_file_on_its_way_shows_a_bar(server: ScriptedServer, held: threading.E
     assert b": 10 requests (" in told[0]
 
 
+@a_process
 def test_an_interrupt_leaves_the_terminal_clean(server: ScriptedServer, held: threading.Event, tmp_path: Path) -> None:
     words = ("write", "-d", "foo", "-H", server.url, "-f", lines_file(tmp_path), "--max-request-size", "60")
     with on_terminal(*words, folder=tmp_path) as screen:
@@ -58,6 +60,7 @@ def test_an_interrupt_leaves_the_terminal_clean(server: ScriptedServer, held: th
     assert screen.shown.endswith(b"\r\n")
 
 
+@a_process
 @pytest.mark.parametrize("words", ["query -d foo q", "show system -d foo summary", "query -d foo -o f q"])
 def test_an_interrupt_ends_a_request_under_way(
     server: ScriptedServer, held: threading.Event, tmp_path: Path, words: str
@@ -72,6 +75,7 @@ def test_an_interrupt_ends_a_request_under_way(
     assert rest.strip() == b""
 
 
+@a_process
 def test_rows_for_a_file_show_a_bar_without_colours_where_none_are_wanted(
     server: ScriptedServer, held: threading.Event, tmp_path: Path
 ) -> None:
@@ -86,6 +90,7 @@ def test_rows_for_a_file_show_a_bar_without_colours_where_none_are_wanted(
     assert not re.search(rb"\x1b\[[0-9;]*3[0-9]m", screen.shown)
 
 
+@a_process
 def test_an_installation_shows_its_lines_above_the_bar(
     server: ScriptedServer, held: threading.Event, tmp_path: Path
 ) -> None:
@@ -98,6 +103,7 @@ def test_an_installation_shows_its_lines_above_the_bar(
     assert is_clean(screen.shown)
 
 
+@a_process
 @pytest.mark.parametrize(
     ("before", "environment"), [((), {"TERM": "dumb"}), (("--quiet",), {}), ((), {"TERM": "dumb", "NO_COLOR": "1"})]
 )
@@ -109,6 +115,20 @@ def test_a_bar_may_be_unwanted(
         assert screen.code() == 0
     assert b"\x1b" not in screen.shown
     assert (screen.shown == b"") == bool(before)
+
+
+@pytest.mark.parametrize(
+    ("work", "done", "expected"),
+    [
+        (Work("Writing", Unit.BYTES, 3 << 20), 1 << 20, "1.00MiB of 3.00MiB, 512.00KiB/s"),
+        (Work("Receiving", Unit.BYTES), 1000, "1000B, 500B/s"),
+        (Work("Backfill", Unit.ROWS, 300), 100, "100 rows of 300 rows, 50 rows/s"),
+        (Work("Backfill", Unit.ROWS, 300), 0, ""),
+        (Work("Installing"), 3, ""),
+    ],
+)
+def test_progress_is_told(work: Work, done: int, expected: str) -> None:
+    assert tell(work, done, elapsed_s=2) == expected
 
 
 @pytest.mark.parametrize("unit", list(Unit))
