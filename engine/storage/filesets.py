@@ -44,6 +44,7 @@ class FileSets:
         self._files_of = files_of
         self._lock = threading.Lock()
         self._current: dict[tuple[int, int], _Set] = {}
+        self._unused: list[Path] = []
         self._checked: dict[tuple[int, str], bool] = {}
         self._next = 0
         self._prefix = uuid.uuid4().hex[:8]
@@ -64,6 +65,7 @@ class FileSets:
             if present is None or present.names != names:
                 present = self._put(table_id, place, self._taken(table_id, names) or self._made(table_id, names))
             present.users += 1
+        self._tidy()
         return FileSet(present.folder, lambda: self._release(present))
 
     def read(
@@ -108,6 +110,7 @@ class FileSets:
         with self._lock:
             for key in [key for key in self._current if key[0] == table_id]:
                 self._retire(self._current.pop(key))
+        self._tidy()
 
     def let_go(self, file: FileEntry) -> bool:
         """See ``LocalSets``."""
@@ -118,7 +121,8 @@ class FileSets:
             for key in linked:
                 self._retire(self._current.pop(key))
             self._checked.pop((file.table_id, file.name), None)
-            return True
+        self._tidy()
+        return True
 
     def forget_files(self, files: Iterable[FileEntry]) -> None:
         """Let go of what is known of files that are there no more, and of folders with them as soon as nobody reads them."""
@@ -131,6 +135,7 @@ class FileSets:
                         self._retire(self._current.pop(key))
             while len(self._gone) > MOST_GONE:
                 self._gone.pop(next(iter(self._gone)))
+        self._tidy()
 
     def _map(self, file: FileEntry) -> memoryview:
         return self._disk.map(self._files_of(file.table_id) / file.name)
@@ -158,13 +163,25 @@ class FileSets:
     def _retire(self, old: _Set) -> None:
         old.is_current = False
         if old.users == 0:
-            self._disk.remove_folder(old.folder)
+            self._unused.append(old.folder)
 
     def _release(self, used: _Set) -> None:
         with self._lock:
             used.users -= 1
             if used.users == 0 and not used.is_current:
-                self._disk.remove_folder(used.folder)
+                self._unused.append(used.folder)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove folders that nobody reads, without the lock: queries of other tables do not wait for the disk."""
+        with self._lock:
+            folders, self._unused = self._unused, []
+        for folder in folders:
+            try:
+                self._disk.remove_folder(folder)
+            except OSError as error:
+                # Who opens or ends a query is not to blame, and the next start removes all of them.
+                logger.warning("a folder of links that nobody reads is left until the next start: %s", error)
 
     def _check(self, file: FileEntry) -> bool:
         if (file.table_id, file.name) in self._gone:

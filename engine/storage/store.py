@@ -224,6 +224,7 @@ class Store:
                 if table is not None:
                     table.stored(*changes.of(table_id))
             self._frozen, self._frozen_until, self._frozen_bytes = set(), None, 0
+            self._take_up(changes)
             self._remove_old(before, changes)
             if before.checkpoint is not None and before.checkpoint != checkpoint:
                 self._disk.remove(self._paths.checkpoints / before.checkpoint)
@@ -282,19 +283,33 @@ class Store:
                 table = self._tables.get(table_id)
                 if table is not None:
                     table.exchanged(*changes.of(table_id))
+            self._take_up(changes)
             self._remove_old(before, changes)
             self.objects.tidy(self._manifest)
             return True
 
     def _prepare(self, changes: FileChanges) -> None:
-        """Warm what queries will read before they do; all that was decided is durable, so nothing may fail because of it."""
+        """Warm what queries will read before they do."""
+        self._ahead_of_queries(
+            changes,
+            lambda table, schema, oldest, warmer: table.prepare(changes.of(schema.table_id), oldest, schema, warmer),
+        )
+
+    def _take_up(self, changes: FileChanges) -> None:
+        """Let queries read what was prepared; it is named now, and taken over."""
+        self._ahead_of_queries(changes, lambda table, schema, oldest, warmer: table.take_up(oldest))
+
+    def _ahead_of_queries(
+        self, changes: FileChanges, do: Callable[[TableData, TableSchema, int | None, Warmer], None]
+    ) -> None:
+        """Call ``do`` for tables with changes; all that was decided is durable, so nothing may fail because of it."""
         if self.warmer is None or not self.warmer.is_used:
             return
         for table_id in changes.tables:
             table, schema = self._tables.get(table_id), self.schemas.by_id(table_id)
             if table is not None and schema is not None:
                 try:
-                    table.prepare(changes.of(table_id), self._config.oldest_kept(schema), schema, self.warmer)
+                    do(table, schema, self._config.oldest_kept(schema), self.warmer)
                 except Exception:  # it is foreign code that looks at the files
                     logger.exception("files were not looked at before their first query table=%s", schema.name)
 

@@ -165,6 +165,20 @@ class TableData:
                     warmer.warm(opened.folder, schema)
                 opened.release()
 
+    def take_up(self, oldest_ns: int | None) -> None:
+        """Let what was prepared be what views read, now that the files are taken over.
+
+        Otherwise the next view would do so, and a query would wait until the folders from before are removed.
+        """
+        if not self._is_read:
+            return
+        with self._lock:
+            files, excluded = self._files, _excluded(of_windows(self._buffers.late, self._window_ns), oldest_ns)
+        for place, group in enumerate(group_files(files, excluded)):
+            opened = group.files and self._reader.open_set(group.files[0].table_id, group.files, place)
+            if opened:
+                opened.release()
+
     def settle(self, schema_now: SchemaSource) -> None:
         """Sort in what came, so that whoever looks next finds it done."""
         with self._lock:

@@ -3,8 +3,10 @@ from typing import Any
 
 import pytest
 
+from engine.disk import Disk, RealDisk
 from engine.model.schema import TableSchema
 from tests.support.batches import table_schema
+from tests.support.disk import CrashingDisk
 from tests.support.stores import FedStore
 
 SCHEMA = table_schema({"host": "tag", "a": "float", "time": "time"})
@@ -25,8 +27,8 @@ class Notes:
             raise ValueError("no Parquet today")
 
 
-def fed_store(tmp_path: Path, notes: Notes) -> FedStore:
-    fed = FedStore(tmp_path)
+def fed_store(tmp_path: Path, notes: Notes, disk: Disk | None = None) -> FedStore:
+    fed = FedStore(tmp_path, disk)
     fed.store.warmer = notes
     for schema in (SCHEMA, OTHER):
         fed.create(schema)
@@ -46,6 +48,35 @@ def test_what_the_next_query_reads_was_shown_before(tmp_path: Path) -> None:
         fed.write(SCHEMA, [{"host": "x", "time": 1_000 * (number + 1)}])
     assert [name for name, _, _ in notes.seen] == ["cpu"] * 3, "nobody reads the other table"
     assert notes.seen[0][2] < notes.seen[1][2] < notes.seen[2][2]
+
+
+def test_a_query_after_a_snapshot_or_compaction_has_nothing_to_do_on_the_disk(tmp_path: Path) -> None:
+    disk = CrashingDisk(tmp_path)
+    fed = fed_store(tmp_path, Notes(), disk)
+    fed.store.view(SCHEMA).release()
+    for number in range(4):
+        fed.snapshot()
+        if number == 3:
+            assert fed.compact() > 0
+        steps = disk.steps
+        view = fed.store.view(SCHEMA)
+        assert list((tmp_path / "node" / "file-sets").iterdir()) == list(view.folders), "those from before are gone"
+        view.release()
+        assert disk.journal[steps:] == []
+        fed.write(SCHEMA, [{"host": "x", "time": 1_000 + number}])
+
+
+def test_a_folder_that_cannot_be_removed_harms_no_query(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Stubborn(RealDisk):
+        def remove_folder(self, path: Path) -> None:
+            raise PermissionError(13, "not yours", str(path))
+
+    fed = fed_store(tmp_path, Notes(), Stubborn())
+    for number in range(2):
+        fed.snapshot()
+        assert len(fed.rows(SCHEMA)) == 2 + number
+        fed.write(SCHEMA, [{"host": "x", "time": 1_000 + number}])
+    assert "a folder of links that nobody reads is left until the next start" in caplog.text
 
 
 def test_folders_that_were_shown_go_when_nobody_reads_them(tmp_path: Path) -> None:
