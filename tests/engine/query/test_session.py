@@ -14,6 +14,7 @@ from datafusion.catalog import Table
 from engine.errors import EngineError, QueryError, QueryFailed, QueryNotSupported
 from engine.query import session, time_bounds
 from engine.query.config import QueryConfig
+from engine.query.executor import QueryExecutor
 from engine.query.format_choice import Format
 from engine.query.formats import encode_all
 from tests.support.tables import (
@@ -24,6 +25,7 @@ from tests.support.tables import (
     ParquetFolders,
     QueryBench,
     S,
+    query_table_schema,
     rows_batch,
     sample_database,
 )
@@ -328,3 +330,24 @@ def _column(field: pa.Field, values: npt.NDArray[np.float64]) -> pa.Array:
         if field.name == "time"
         else pa.array(values)
     )
+
+
+def test_of_the_first_folder_that_is_warmed_rows_are_read_and_of_the_next_only_what_they_say_of_themselves(
+    tmp_path: Path,
+) -> None:
+    executor = QueryExecutor(QueryConfig(10**8, threads=2))
+    schema = query_table_schema({'a "b"': "tag", "time": "time", "usage": "float"})
+    # Values that are all the same are taken from the statistics.
+    batch = rows_batch(
+        schema, [{'a "b"': tag, "time": time, "usage": 1.0} for tag, time in zip("xy", TIMES, strict=False)]
+    )
+    folders = ParquetFolders(tmp_path)
+    executor.warm_folder("cpu", folders.folder(batch), schema)
+    damaged = folders.folder(batch)
+    file = damaged / "0.parquet"
+    footer_bytes = 8 + int.from_bytes(file.read_bytes()[-8:-4], "little")
+    rows_bytes = file.stat().st_size - footer_bytes
+    file.write_bytes(bytes(rows_bytes) + file.read_bytes()[rows_bytes:])
+    executor.warm_folder("cpu", damaged, schema)
+    with pytest.raises(BaseException, match="Parquet"):
+        QueryExecutor(QueryConfig(10**8, threads=2)).warm_folder("cpu", damaged, schema)
