@@ -77,7 +77,7 @@ def emit_json(value: Any) -> None:
 
 
 def failure(verb: str, error: CommandFailed) -> None:
-    """Print the line that tells why ``verb`` failed, and below it what to do, where that can be said."""
+    """Print the line that tells why ``verb`` failed, and below it, on a terminal, what to do, where that can be said."""
     note(f"{terminal.painted(f'{verb.capitalize()} command failed:', terminal.BOLD_RED, sys.stderr)} {error}")
     _tip(error)
 
@@ -143,7 +143,8 @@ def interrupted() -> None:
 
 
 def _tip(error: CommandFailed) -> None:
-    hint = way_out(error)
+    """Tell a person what to do next; scripts find the line above it and nothing else, as with the product."""
+    hint = way_out(error) if terminal.is_terminal(sys.stderr) else None
     if hint is not None:
         note(terminal.painted(f"  tip: {hint}", terminal.DIM, sys.stderr))
 

@@ -88,24 +88,20 @@ def test_a_file_that_does_not_parse_stops_every_command(cli: RunCli, tmp_path: P
         ("test schedule_plugin p.py -d foo", "Test"),
     ],
 )
-def test_a_failure_is_one_line_with_the_way_out_and_1(
-    connected: RunCli, server: ScriptedServer, command: str, verb: str
-) -> None:
+def test_a_failure_is_one_line_and_1(connected: RunCli, server: ScriptedServer, command: str, verb: str) -> None:
     server.replies.append(Reply(401, b'{"error": "the request was not authenticated"}'))
     result = connected(*command.split())
     assert (result.code, result.stdout) == (1, "")
     assert result.stderr == (
         f"{verb} command failed: server responded with error [401 Unauthorized]: "
         '{"error": "the request was not authenticated"}\n'
-        "  tip: give a token by --token or INFLUXDB3_AUTH_TOKEN; "
-        "`influxdb3 create token --admin` makes the first one of a server\n"
     )
 
 
 def test_verbose_shows_where_it_failed(cli: RunCli) -> None:
     result = cli("--verbose", "show", "databases", "-H", "http://127.0.0.1:9")
     assert result.stderr.startswith("Traceback (most recent call last):\n")
-    assert result.failure.splitlines()[-1].startswith("Show command failed: failed to send GET")
+    assert result.stderr.splitlines()[-1].startswith("Show command failed: failed to send GET")
 
 
 def test_what_nobody_thought_of_is_one_line_too(
@@ -117,10 +113,7 @@ def test_what_nobody_thought_of_is_one_line_too(
     monkeypatch.setattr("influxdb3_cli.client.InfluxClient.create_database", surprise)
     result = connected("create", "database", "foo")
     assert (result.code, result.stdout) == (1, "")
-    assert result.stderr == (
-        "Create command failed: unexpected error: ZeroDivisionError: no such number\n"
-        "  tip: `influxdb3 --verbose create …` shows where it was raised\n"
-    )
+    assert result.stderr == "Create command failed: unexpected error: ZeroDivisionError: no such number\n"
     told = connected("--verbose", "create", "database", "foo").stderr
     assert told.startswith("Traceback (most recent call last):\n")
     assert 'raise ZeroDivisionError("no such' in told
@@ -142,10 +135,9 @@ def test_output_that_cannot_be_written_is_told(
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(FullDisk())))
     result = connected("query", "-d", "foo", "q")
     assert result.code == 1
-    assert result.failure == (
+    assert result.stderr == (
         "Query command failed: cannot write to standard output: No space left on device (os error 28)\n"
     )
-    assert "make room" in result.stderr
 
 
 @pytest.mark.parametrize("option", ["--version", "--help"])
@@ -172,9 +164,8 @@ def test_rubbish_of_a_server_is_told(connected: RunCli, server: ScriptedServer, 
     server.replies.append(Reply(body=body))
     result = connected("logs", "t", "-d", "foo")
     assert result.code == 1
-    assert result.failure.startswith("Logs command failed: failed to parse JSON response: ")
-    assert result.failure.count("\n") == 1
-    assert "does --host name an influxdb3 server?" in result.stderr
+    assert result.stderr.startswith("Logs command failed: failed to parse JSON response: ")
+    assert result.stderr.count("\n") == 1
 
 
 class ClosedPipe(io.RawIOBase):

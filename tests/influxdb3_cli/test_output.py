@@ -62,6 +62,14 @@ def test_a_failure_has_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     assert screen.getvalue().startswith(b"\x1b[1;31mShow command failed:\x1b[0m server responded with error [401")
 
 
+def test_a_person_is_told_what_to_do_next(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    output.failure("show", ServerRefused(401, "no"))
+    assert capsys.readouterr().err == "Show command failed: server responded with error [401 Unauthorized]: no\n"
+    screen = terminal(monkeypatch)
+    output.failure("show", ServerRefused(401, "no"))
+    assert b"tip: give a token by --token" in screen.getvalue()
+
+
 def test_rows_have_a_bold_header(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = terminal(monkeypatch)
     output.rows([GRID], "pretty")

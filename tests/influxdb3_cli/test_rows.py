@@ -394,7 +394,7 @@ def test_a_command_sends_and_prints_what_the_specification_says(
     result = connected(*shlex.split(row.command), stdin=row.stdin)
     assert result.code == row.code, result
     assert_prints(result.stdout, row.stdout)
-    assert_prints(result.failure, row.stderr)
+    assert_prints(result.stderr, row.stderr)
     if row.sent is None:
         assert not server.requests
     else:

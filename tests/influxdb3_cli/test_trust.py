@@ -17,7 +17,7 @@ def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield from commands(child, f"{path} {name}")
 
 
-LOCAL = ("serve", "debug")
+LOCAL = ("serve", "debug", "completion")
 CLIENTS = [found for name in _COMMANDS if name not in LOCAL for found in commands(_made(name), name)]
 
 

@@ -18,11 +18,6 @@ class Result:
     stdout: str
     stderr: str
 
-    @property
-    def failure(self) -> str:
-        """What stderr says, without the line that tells what to do next."""
-        return "".join(line for line in self.stderr.splitlines(keepends=True) if not line.startswith("  tip: "))
-
 
 class Terminal(io.TextIOWrapper):
     """A stream that says it is a terminal."""

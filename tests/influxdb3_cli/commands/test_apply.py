@@ -257,12 +257,12 @@ def test_what_is_exported_is_as_it_is(live: RunCli, tmp_path: Path, database: li
 
 def test_a_database_that_is_not_there_cannot_be_exported(live: RunCli) -> None:
     failed = live("export", "-d", "nope")
-    assert (failed.code, failed.failure) == (1, 'Export command failed: there is no database "nope"\n')
+    assert (failed.code, failed.stderr) == (1, 'Export command failed: there is no database "nope"\n')
 
 
 def test_a_file_that_cannot_be_written_is_told(live: RunCli) -> None:
     failed = live("export", "-o", "no/such/folder.toml")
-    assert (failed.code, failed.failure) == (
+    assert (failed.code, failed.stderr) == (
         1,
         "Export command failed: io error: No such file or directory (os error 2)\n",
     )

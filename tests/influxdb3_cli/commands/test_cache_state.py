@@ -43,4 +43,4 @@ def test_what_plugins_keep_is_shown(connected: RunCli, server: ScriptedServer) -
 def test_a_trigger_that_is_not_there_is_told(connected: RunCli, server: ScriptedServer, kind: str) -> None:
     server.replies.append(Reply(body=b"[]"))
     result = connected("show", kind, "-d", "foo", "-t", "no")
-    assert (result.code, result.failure) == (1, 'Show command failed: database "foo" has no trigger "no"\n')
+    assert (result.code, result.stderr) == (1, 'Show command failed: database "foo" has no trigger "no"\n')

@@ -42,7 +42,7 @@ def test_tracebacks_are_shown_if_asked_for(connected: RunCli, server: ScriptedSe
 def test_a_trigger_that_is_not_there_is_told(connected: RunCli, server: ScriptedServer) -> None:
     server.replies.append(Reply(body=b"[]"))
     result = connected("logs", "no", "-d", "foo")
-    assert (result.code, result.failure) == (1, 'Logs command failed: database "foo" has no trigger "no"\n')
+    assert (result.code, result.stderr) == (1, 'Logs command failed: database "foo" has no trigger "no"\n')
 
 
 @pytest.mark.parametrize("count", ["-1", "x", "1000000"])
@@ -65,7 +65,7 @@ def test_following_ends_when_the_trigger_is_deleted(connected: RunCli, server: S
     ]
     result = connected("logs", "t", "-d", "foo", "--follow")
     assert [line[-1] for line in result.stdout.splitlines()] == ["a", "b", "c"]
-    assert (result.code, result.failure) == (1, 'Logs command failed: trigger "t" was deleted\n')
+    assert (result.code, result.stderr) == (1, 'Logs command failed: trigger "t" was deleted\n')
 
 
 def test_a_terminal_obeys_no_log_line(connected: RunCli, server: ScriptedServer) -> None:

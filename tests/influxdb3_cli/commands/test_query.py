@@ -30,7 +30,7 @@ def test_what_cannot_be_read_or_written_is_told(
     connected: RunCli, arguments: list[str], stdin: str | None, error: str
 ) -> None:
     result = connected("query", "-d", "foo", *arguments, stdin=stdin)
-    assert (result.code, result.stdout, result.failure) == (1, "", f"Query command failed: {error}\n")
+    assert (result.code, result.stdout, result.stderr) == (1, "", f"Query command failed: {error}\n")
 
 
 def test_rows_are_printed_with_one_line_break_more(connected: RunCli, server: ScriptedServer) -> None:

@@ -92,7 +92,7 @@ def test_input_that_cannot_be_had_is_told(
     connected: RunCli, server: ScriptedServer, arguments: list[str], stdin: str | None, error: str
 ) -> None:
     result = connected("write", "-d", "foo", *arguments, stdin=stdin)
-    assert (result.code, result.failure, server.requests) == (1, f"Write command failed: {error}\n", [])
+    assert (result.code, result.stderr, server.requests) == (1, f"Write command failed: {error}\n", [])
 
 
 def test_another_host_may_take_writes(cli: RunCli, server: ScriptedServer) -> None:
