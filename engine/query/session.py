@@ -142,8 +142,8 @@ class Session:
     def warm_folder(self, name: str, folder: Path, schema: pa.Schema) -> None:
         """Read what is kept of a folder: which files are in it, their statistics and footers.
 
-        Of the first one a few rows are read, too: the first scan of a process takes three times as long as the next ones,
-        whichever table it is of.
+        Of the first one a few rows are read, too: a thread that decodes for the first time waits some 7 ms until the kernel
+        has cleared huge pages for it. Of several threads this serves those that happen to take part.
         """
         files = self._files(name, folder, schema)
         latest = literal(pa.scalar(2**63 - 1, pa.timestamp("ns")))
