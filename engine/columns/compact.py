@@ -18,6 +18,9 @@ MOST_TEMPLATES = 64
 """Of one length. With more shapes than that it is not worth the while."""
 LEAST_SHARE = 256
 """A template that fits less than one in so many ends the search."""
+FEWEST = 32
+"""So does one that fits fewer: its columns cost microseconds for each value of a payload, however few share it, and a payload
+by itself a fraction of one."""
 
 Matrix = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
@@ -68,7 +71,7 @@ def read_template(payload: bytes) -> Template | None:
 
 
 def decode_alike(payloads: Sequence[Bytes]) -> tuple[list[Part], list[int]]:
-    """Return the rows of those payloads that are like many others, and the numbers of those that are left over."""
+    """Return the rows of those payloads that are like many others, and the numbers of those that are left over, in order."""
     lengths = np.fromiter(map(len, payloads), np.int64, len(payloads))
     parts: list[Part] = []
     left: list[int] = []
@@ -76,19 +79,19 @@ def decode_alike(payloads: Sequence[Bytes]) -> tuple[list[Part], list[int]]:
         numbers = np.flatnonzero(lengths == length)
         data = b"".join([payloads[number] for number in numbers.tolist()])
         left += _decode_matrix(np.frombuffer(data, np.uint8).reshape(-1, max(length, 1)), numbers, parts)
-    return parts, left
+    return parts, sorted(left)
 
 
 def _decode_matrix(matrix: Matrix, numbers: Numbers, parts: list[Part]) -> list[int]:
     """Add to ``parts`` what fits; ``matrix`` has a payload per row. Return the numbers of what does not."""
     total = len(matrix)
     for _ in range(MOST_TEMPLATES):
-        template = read_template(matrix[0].tobytes())
+        template = read_template(matrix[0].tobytes()) if len(matrix) >= FEWEST else None
         if template is None:
             break
         fits = _fits(template, matrix)
         share = int(fits.sum())
-        if share * LEAST_SHARE < total:
+        if share < FEWEST or share * LEAST_SHARE < total:
             break
         whole = share == len(matrix)
         alike, mine = (matrix, numbers) if whole else (matrix[fits], numbers[fits])

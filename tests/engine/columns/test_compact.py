@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.columns import payload
-from engine.columns.compact import decode_alike, read_template
+from engine.columns.compact import FEWEST, decode_alike, read_template
 from engine.columns.payload import Encoding, decode_payloads, decode_rows, encode_values
 from engine.model.schema import Column, ColumnType, TableSchema
 
@@ -31,7 +31,7 @@ def compact_payloads(draw: st.DrawFn) -> list[bytes]:
         return encode_values([[draw(values) for _ in range(rows)] for values in TYPES.values()])[1]
 
     few = [one() for _ in range(draw(st.integers(1, 6)))]
-    return [few[n % len(few)] for n in draw(st.lists(st.integers(0, 5), min_size=payload.LEAST_ALIKE, max_size=100))]
+    return [few[n % len(few)] for n in draw(st.lists(st.integers(0, 5), min_size=payload.LEAST_ALIKE, max_size=250))]
 
 
 @settings(max_examples=150)
@@ -67,6 +67,26 @@ def test_what_is_like_nothing_else_is_left_over() -> None:
     parts, left = decode_alike([*alike, odd])
     assert [len(part.payloads) for part in parts] == [1000]
     assert left == [1000]
+
+
+def test_shapes_that_few_payloads_share_are_left_over() -> None:
+    def group(shape: int) -> bytes:
+        """Return forty rows whose small and larger numbers stand in another order for each shape."""
+        return encode_values([["a"] * 40, [200 if shape >> place & 1 else 100 for place in range(40)]])[1]
+
+    few = [group(1 << place) for place in range(40) for _ in range(FEWEST - 1)]
+    many = [group(3)] * FEWEST
+    assert decode_alike(few) == ([], list(range(len(few))))
+    parts, left = decode_alike([*many, *few[:FEWEST]])
+    assert {len(part.payloads) for part in parts} == {FEWEST}
+    assert left == list(range(FEWEST, 2 * FEWEST))
+
+
+def test_rows_keep_their_order_where_no_payload_is_like_many_others() -> None:
+    payloads = [encode_values([["a" * (n * 7 % 50)], [float(n)]])[1] for n in range(payload.LEAST_ALIKE * 2)]
+    assert decode_alike(payloads) == ([], list(range(len(payloads))))
+    (joined,) = decode_payloads([(Encoding.COMPACT, data, 2) for data in payloads], SCHEMA)
+    assert joined.column(1).to_pylist() == [float(n) for n in range(len(payloads))]
 
 
 def test_a_payload_of_an_unknown_shape_has_no_template() -> None:
