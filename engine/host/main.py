@@ -38,6 +38,7 @@ from engine.host.protocol import (
     WriteReply,
 )
 from engine.host.runner import Runner
+from engine.huge_pages import allow_huge_pages
 from engine.lineprotocol import builder
 
 PR_SET_PDEATHSIG = 1
@@ -125,6 +126,7 @@ def _die_with(sock: socket.socket) -> None:
 
 def _be_ordinary() -> None:
     """Be what plugins expect of a process: UTC, default signals, lines of output at once, nothing importable by accident."""
+    allow_huge_pages(True)  # the server refuses them for itself
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     os.environ["TZ"] = "UTC"
     time.tzset()

@@ -19,6 +19,7 @@ import uvloop
 
 from engine.clock import SystemClock
 from engine.errors import EngineError
+from engine.huge_pages import allow_huge_pages
 from engine.server.door import AsgiApp, Door
 from engine.server.figures import ServerFigures
 from engine.server.first_bytes import first_bytes_of
@@ -65,6 +66,7 @@ def run(
     ``outside`` is what the engine works on, ``None`` = this machine. ``is_quick_start``: tell what to do next.
     ``notify_socket``: where a service manager listens, see ``ServiceManager``.
     """
+    allow_huge_pages(False)
     style = LogStyle(settings.log_format, settings.log_destination, settings.disable_log_filter_noise_reduction)
     set_up_logging(settings.log_filter, style)
     for note in settings.notes:
