@@ -79,7 +79,7 @@ DATA_SETTINGS: tuple[Setting, ...] = (
         None,
         "Processes that parse large bodies beside the server while they keep coming; they end half a minute after the "
         "last one. 0: the server parses all itself.",
-        unset="half of the processors, at most 4",
+        unset="as many as processors, at most 4",
     ),
     Setting(
         "min-free-space",

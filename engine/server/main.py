@@ -46,6 +46,9 @@ JOIN_S = 0.5
 GOODBYE_S = 0.2
 """So long a client gets at the end to close a connection on which all is said."""
 
+SWITCH_INTERVAL_S = 0.001
+"""After so long a thread lets another one have the interpreter: most wait for it with very little to do."""
+
 QUERY_THREADS = 8
 """More than there are processors: a query that computes without a pause keeps as many threads as there are, and others
 must have some left."""
@@ -67,6 +70,7 @@ def run(
     ``notify_socket``: where a service manager listens, see ``ServiceManager``.
     """
     allow_huge_pages(False)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     style = LogStyle(settings.log_format, settings.log_destination, settings.disable_log_filter_noise_reduction)
     set_up_logging(settings.log_filter, style)
     for note in settings.notes:

@@ -12,7 +12,10 @@ from engine.write.parsing import LARGE_BYTES, Parsers
 MOST_WRITES = 4
 MOST_LARGE_WRITES = min(4, max(1, (os.cpu_count() or 1) // 2))
 """Large bodies are work for whole cores, and the others have what else is to be done for them: more at the same time take
-longer altogether. So many are parsed in this process, and as many in processes of their own."""
+longer altogether. So many are parsed in this process."""
+
+MOST_PARSER_PROCESSES = min(4, os.cpu_count() or 1)
+"""So many are parsed beside it, if nothing else is said: that shares the work out among all processors."""
 
 MOST_CHANGES = 8
 MOST_QUERIES = 16
@@ -25,10 +28,10 @@ class Workers:
     """The threads of one server, in groups, so that none waits for work of another kind."""
 
     def __init__(self, clock: Clock, parser_processes: int | None) -> None:
-        beside = MOST_LARGE_WRITES if parser_processes is None else parser_processes
+        beside = MOST_PARSER_PROCESSES if parser_processes is None else parser_processes
         self.parsers = Parsers(clock, MOST_LARGE_WRITES, beside)
         self.writes = ThreadPoolExecutor(MOST_WRITES, "write")
-        self.large_writes = ThreadPoolExecutor(MOST_LARGE_WRITES + beside, "large-write")
+        self.large_writes = ThreadPoolExecutor(max(MOST_LARGE_WRITES, beside), "large-write")
         self.changes = ThreadPoolExecutor(MOST_CHANGES, "change")
         self.queries = ThreadPoolExecutor(MOST_QUERIES, "query")
         # Apart from those, which may all wait for one that has more rows to send.

@@ -62,7 +62,7 @@ class Parsers:
     """Parses bodies, at most so many at a time; may be used from any thread, which waits while all are busy.
 
     Args:
-        most_here: how many large bodies are parsed in this process at a time.
+        most_here: how many large bodies are parsed in this process at a time while there are no others.
         most_processes: how many processes there are at most; 0 = all is parsed here.
     """
 
@@ -78,7 +78,7 @@ class Parsers:
         self._recent: deque[Parsed] = deque(maxlen=256)
         self._processes: set[ChildProcess] = set()
         self._idle: list[ChildProcess] = []
-        self._is_starting = False
+        self._starting = 0
         self._is_closed = False
 
     @property
@@ -118,12 +118,13 @@ class Parsers:
             self._lose(process)
 
     def _take(self) -> ChildProcess | None:
-        """Return a process that is free, ``None`` = it is our turn to parse here; waits until there is either."""
+        """Return a process that is free, ``None`` = there is none, and it is our turn to parse here; waits for either."""
         with self._changed:
             while True:
                 if self._idle:
                     return self._idle.pop()
-                if self._here < self._most_here:
+                # What is parsed here takes the interpreter from all that the server has to do for the other bodies.
+                if not self._processes and self._here < self._most_here:
                     self._here += 1
                     return None
                 self._changed.wait()
@@ -148,13 +149,13 @@ class Parsers:
             self._here -= 1
             self._changed.notify()
             self._recent.append(Parsed(now_ns, now_ns - began_ns))
-            if self._is_starting or self._is_closed or len(self._processes) >= self._most_processes:
+            if self._is_closed or not calls_for_processes(self._recent, now_ns):
                 return
-            if not calls_for_processes(self._recent, now_ns):
-                return
-            self._is_starting = True
+            wanted = self._most_processes - len(self._processes) - self._starting
+            self._starting += wanted
             self._recent.clear()
-        threading.Thread(target=self._run_process, name="parsing-process", daemon=True).start()
+        for _ in range(wanted):
+            threading.Thread(target=self._run_process, name="parsing-process", daemon=True).start()
 
     def _run_process(self) -> None:
         """Start a process, and return when it is gone."""
@@ -162,7 +163,8 @@ class Parsers:
             process = ChildProcess(_MODULE, str(self._longest_idle_s))
         except OSError as error:
             logger.warning("no parsing process could be started: %s", error)
-            self._is_starting = False
+            with self._changed:
+                self._starting -= 1
             return
         process.socket.settimeout(LONGEST_PARSE_S)
         try:
@@ -171,7 +173,7 @@ class Parsers:
             logger.warning("a parsing process did not start pid=%d: %r", process.pid, error)
             process.kill()
         with self._changed:
-            self._is_starting = False
+            self._starting -= 1
             if self._is_closed:
                 process.kill()
             else:

@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -89,18 +89,24 @@ def test_what_is_refused_whole_is_refused_in_the_same_words(parsers: Parsers) ->
 
 
 @pytest.mark.process
-def test_a_body_whose_process_dies_is_parsed_all_the_same(parsers: Parsers) -> None:
+def test_bodies_whose_process_dies_are_parsed_all_the_same(parsers: Parsers) -> None:
     pid = started(parsers)
-    expected = plain(parse_body(large_body(), Precision.NANOSECOND, NOW_NS))
     os.kill(pid, signal.SIGSTOP)
     with ThreadPoolExecutor(2) as pool:
         both = [pool.submit(parse, parsers, large_body()) for _ in range(2)]
-        (here, *_), (stuck, *_) = wait(both, return_when=FIRST_COMPLETED)
-        assert here.result() == expected
-        assert not stuck.done()
+        expected = plain(parse_body(large_body(), Precision.NANOSECOND, NOW_NS))
+        assert not any(parsing.done() for parsing in both)  # one is with the process, one waits for it
         os.kill(pid, signal.SIGKILL)
-        assert stuck.result() == expected
+        assert [parsing.result() for parsing in both] == [expected, expected]
     assert pid not in parsers.pids
+
+
+@pytest.mark.process
+def test_as_many_start_as_there_may_be() -> None:
+    parsers = Parsers(BusyClock(), 1, 3)
+    parse(parsers, large_body())
+    until(lambda: len(parsers.pids) == 3)
+    parsers.close()
 
 
 @pytest.mark.process
