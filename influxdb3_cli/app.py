@@ -65,6 +65,9 @@ class _Commands(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         return _made(name)
 
+    def __contains__(self, name: object) -> bool:
+        return name in _COMMANDS
+
     def __iter__(self) -> Iterator[str]:
         return iter(_COMMANDS)
 

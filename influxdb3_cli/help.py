@@ -22,12 +22,38 @@ _SHORT_PAGES = {"influxdb3 serve": ("Common options", HELP)}
 """Commands with so many options that ``--help`` shows only these headings of them, and ``--help-all`` the rest."""
 
 COMMAND_GROUPS = {
-    "Common Commands": ("serve", "query", "write", "update"),
-    "Resource Management": ("create", "show", "delete", "enable", "disable", "apply", "export"),
-    "Triggers at Work": ("logs", "backfill", "retry", "test"),
-    "System Management": ("install", "backup", "debug", "completion"),
+    "Common Commands": {
+        "serve": "Run a server until it is told to stop",
+        "query": "Run a query and print its rows",
+        "write": "Write line protocol",
+        "update": "Change a database, a table or a trigger",
+    },
+    "Resource Management": {
+        "create": "Create a database, a cache, a table, a trigger or a token",
+        "show": "Show databases, tokens, triggers, dead letters, system tables",
+        "delete": "Delete databases, tables, triggers, tokens, backfills, caches",
+        "enable": "Start a trigger",
+        "disable": "Stop a trigger",
+        "apply": "Make the triggers of a server those that a TOML file declares",
+        "export": "Write the triggers of a server as a file for apply",
+    },
+    "Triggers at Work": {
+        "logs": "Show or follow the log of a trigger",
+        "backfill": "Send stored rows through a trigger",
+        "retry": "Run dead letters again",
+        "test": "Run a plugin without effects",
+    },
+    "System Management": {
+        "install": "Install Python packages for the plugins",
+        "backup": "Copy a running server's data into a folder",
+        "debug": "Look at the files of a server",
+        "completion": "Print what makes a shell complete commands and names",
+    },
 }
-"""The headings of the commands in the help of ``influxdb3`` itself; a command of no group is below the last one."""
+"""The help of ``influxdb3`` itself: headings, commands, and the first sentence of each one's page.
+
+The sentences stand here once more because to make all commands takes twice as long as all the rest of this page.
+"""
 
 _SHORTER = {"query": "query, q", "write": "write, w"}
 _WORDS_OF_TYPES = {"path": "PATH", "str": "TEXT", "int": "N"}
@@ -118,18 +144,12 @@ def lines_of(command: Any, context: Any) -> list[Line]:
 
 def command_lines(group: Any, context: Any) -> list[Line]:
     """Return a line for each command of ``group`` that is shown."""
+    if context.parent is None and "serve" in group.commands:
+        grouped = [(heading, *pair) for heading, pairs in COMMAND_GROUPS.items() for pair in pairs.items()]
+        return [Line(heading, _SHORTER.get(name, name), text) for heading, name, text in grouped]
     commands = {name: group.get_command(context, name) for name in group.list_commands(context)}
     shown = {name: command for name, command in commands.items() if not command.hidden}
-    if context.parent is not None or "serve" not in shown:
-        return [Line("Commands", name, first_sentence(command.help or "")) for name, command in shown.items()]
-    grouped = {name: heading for heading, names in COMMAND_GROUPS.items() for name in names}
-    order = [*grouped, *(name for name in shown if name not in grouped)]
-    other = list(COMMAND_GROUPS)[-1]
-    return [
-        Line(grouped.get(name, other), _SHORTER.get(name, name), first_sentence(shown[name].help or ""))
-        for name in order
-        if name in shown
-    ]
+    return [Line("Commands", name, first_sentence(command.help or "")) for name, command in shown.items()]
 
 
 class HasPage:

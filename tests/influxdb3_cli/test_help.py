@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 
 from engine.settings import SETTINGS
-from influxdb3_cli.app import _COMMANDS, app
+from influxdb3_cli.app import _COMMANDS, _made, app
 from influxdb3_cli.examples import _EXAMPLES, examples_of
 from influxdb3_cli.help import (
     ARGUMENTS,
@@ -88,9 +88,9 @@ def test_each_setting_has_its_heading() -> None:
     assert sorted(names) == sorted(setting.name for setting in SETTINGS)
 
 
-def test_each_command_has_its_group() -> None:
-    grouped = {name for names in COMMAND_GROUPS.values() for name in names}
-    assert set(_COMMANDS) - {"q", "w"} <= grouped
+def test_the_list_of_commands_says_what_their_pages_say() -> None:
+    listed = {name: text for group in COMMAND_GROUPS.values() for name, text in group.items()}
+    assert listed == {name: first_sentence(_made(name).help) for name in _COMMANDS if name not in ("q", "w")}
 
 
 @pytest.mark.parametrize("columns", ["80", "200"])
