@@ -552,8 +552,7 @@ class Engine:
 
     def _has_letters(self) -> bool:
         internal = self.catalog.state.database(INTERNAL_DATABASE)
-        table = self.store.schemas.find(internal.database_id, DEAD_LETTERS) if internal else None
-        return table is not None
+        return internal is not None and self.store.schemas.find(internal.database_id, DEAD_LETTERS) is not None
 
     def _make_executor(self) -> Executor:
         if self.settings.plugin_isolation == "embedded":
