@@ -87,12 +87,21 @@ class Root(Group):
         super().__init__(**options)
         self.commands = _Commands()  # type: ignore[assignment] # nobody adds to them
 
+    def make_context(self, *words: Any, **options: Any) -> Any:
+        """Read the words before the command; ``--help`` is among them, and Typer ends with 1 if nobody reads it."""
+        try:
+            return super().make_context(*words, **options)
+        except BrokenPipeError as error:
+            raise ReaderGone from error
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command that ``ctx`` holds, a context of Typer: its base class has no public name."""
         try:
             return super().invoke(ctx)
-        except (typer.Exit, typer.Abort, ReaderGone, BrokenPipeError):  # the last one is of help that nobody reads
+        except (typer.Exit, typer.Abort, ReaderGone):
             raise
+        except BrokenPipeError as error:  # of a page of help that nobody reads
+            raise ReaderGone from error
         except Exception as error:  # whatever it is, a person is told in one line
             if _tells_of_words(error):
                 raise
@@ -204,6 +213,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         _command_line()(_with_bare_values(words), prog_name="influxdb3")
     except ReaderGone:
+        if arguments is None:
+            os._exit(_READER_GONE)  # the interpreter would try once more to write what is left, and complain
         sys.exit(_READER_GONE)
     except SystemExit as end:
         if end.code == _INTERRUPTED and arguments is None:

@@ -217,6 +217,22 @@ def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path) -> None:
             assert process.wait(10) == 141
 
 
+@pytest.mark.parametrize("words", [["--help"], ["serve", "--help-all"]])
+def test_a_page_of_help_that_nobody_reads_ends_quietly(tmp_path: Path, words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as unread:  # noqa: PTH123 -- a descriptor has no path
+        done = subprocess.run(
+            [PROGRAM, *words],
+            stdout=unread,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            env=clean_environment(tmp_path),
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_an_interrupt_ends_requests_under_way(tmp_path: Path) -> None:
     """The server does not answer until the command is gone."""
     with scripted_server() as server:
