@@ -33,7 +33,11 @@ class ChildProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, *OPTIONS, module, str(theirs.fileno()), *arguments]
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+            try:
+                self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+            except OSError:
+                ours.close()
+                raise
         self.socket = ours
 
     @property

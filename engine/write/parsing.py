@@ -35,6 +35,9 @@ LONGEST_IDLE_S = 30.0
 LONGEST_PARSE_S = 60.0
 """A process that takes longer to answer hangs: the largest body takes a few seconds."""
 
+RETRY_NS = 30 * NS_PER_SECOND
+"""When a process could not be started, none is tried for so long."""
+
 _MODULE = "engine.write.parsing_child"
 
 
@@ -79,6 +82,7 @@ class Parsers:
         self._processes: set[ChildProcess] = set()
         self._idle: list[ChildProcess] = []
         self._starting = 0
+        self._not_before_ns = 0
         self._is_closed = False
 
     @property
@@ -96,7 +100,8 @@ class Parsers:
                 kind, answer = _ask(process, encode_terms(precision, ingest_time_ns), body)
             except (EOFError, OSError) as error:
                 logger.warning("a parsing process is gone pid=%d; its body is parsed again: %r", process.pid, error)
-                self._lose(process)
+                self._strike_off(process)
+                process.reap()
                 continue
             self._give_back(process)
             if kind == FAILED:
@@ -112,10 +117,14 @@ class Parsers:
         """End the processes; what is parsed from now on is parsed here."""
         with self._changed:
             self._is_closed = True
-            processes = list(self._processes)
-            self._idle.clear()
-        for process in processes:
-            self._lose(process)
+            busy = self._processes - {*self._idle}
+            idle, self._idle = self._idle, []
+            self._processes.clear()
+            self._changed.notify_all()
+        for process in idle:
+            process.reap()
+        for process in busy:
+            process.kill()  # who waits for its answer notices
 
     def _take(self) -> ChildProcess | None:
         """Return a process that is free, ``None`` = there is none, and it is our turn to parse here; waits for either."""
@@ -127,21 +136,28 @@ class Parsers:
                 if not self._processes and self._here < self._most_here:
                     self._here += 1
                     return None
+                if self._processes:
+                    self._start_missing()  # some have ended, for there was too little to do for all
                 self._changed.wait()
 
     def _give_back(self, process: ChildProcess) -> None:
         with self._changed:
-            if process in self._processes:
+            is_kept = process in self._processes
+            if is_kept:
                 self._idle.append(process)
-            self._changed.notify()
+                self._changed.notify()
+        if not is_kept:
+            process.reap()
 
-    def _lose(self, process: ChildProcess) -> None:
+    def _strike_off(self, process: ChildProcess) -> bool:
+        """Count on a process no more; return whether it was idle, so that nobody else will let go of its socket."""
         with self._changed:
             self._processes.discard(process)
-            if process in self._idle:
+            was_idle = process in self._idle
+            if was_idle:
                 self._idle.remove(process)
             self._changed.notify_all()
-        process.reap()
+            return was_idle
 
     def _parsed_here(self, began_ns: int) -> None:
         now_ns = self._clock.monotonic_ns()
@@ -149,39 +165,51 @@ class Parsers:
             self._here -= 1
             self._changed.notify()
             self._recent.append(Parsed(now_ns, now_ns - began_ns))
-            if self._is_closed or not calls_for_processes(self._recent, now_ns):
-                return
-            wanted = self._most_processes - len(self._processes) - self._starting
-            self._starting += wanted
-            self._recent.clear()
-        for _ in range(wanted):
+            if calls_for_processes(self._recent, now_ns):
+                self._start_missing()
+
+    def _start_missing(self) -> None:
+        """Start as many processes as there may be more; the lock is held."""
+        if self._is_closed or self._clock.monotonic_ns() < self._not_before_ns:
+            return
+        missing = self._most_processes - len(self._processes) - self._starting
+        self._starting += missing
+        for _ in range(missing):
             threading.Thread(target=self._run_process, name="parsing-process", daemon=True).start()
 
     def _run_process(self) -> None:
         """Start a process, and return when it is gone."""
+        process = self._started()
+        with self._changed:
+            self._starting -= 1
+            if process is None:
+                self._not_before_ns = self._clock.monotonic_ns() + RETRY_NS
+                return
+            is_wanted = not self._is_closed
+            if is_wanted:
+                self._processes.add(process)
+                self._idle.append(process)
+                self._changed.notify()
+        if is_wanted:
+            process.wait()
+        if not is_wanted or self._strike_off(process):
+            process.reap()
+
+    def _started(self) -> ChildProcess | None:
+        """Return a process that takes bodies, ``None`` if that cannot be had."""
         try:
             process = ChildProcess(_MODULE, str(self._longest_idle_s))
         except OSError as error:
             logger.warning("no parsing process could be started: %s", error)
-            with self._changed:
-                self._starting -= 1
-            return
+            return None
         process.socket.settimeout(LONGEST_PARSE_S)
         try:
             receive_frame(process.socket)
         except (EOFError, OSError) as error:
             logger.warning("a parsing process did not start pid=%d: %r", process.pid, error)
-            process.kill()
-        with self._changed:
-            self._starting -= 1
-            if self._is_closed:
-                process.kill()
-            else:
-                self._processes.add(process)
-                self._idle.append(process)
-                self._changed.notify()
-        process.wait()
-        self._lose(process)
+            process.reap()
+            return None
+        return process
 
 
 def _ask(process: ChildProcess, terms: bytes, body: bytes) -> tuple[bytes, bytearray]:

@@ -102,11 +102,48 @@ def test_bodies_whose_process_dies_are_parsed_all_the_same(parsers: Parsers) -> 
 
 
 @pytest.mark.process
-def test_as_many_start_as_there_may_be() -> None:
-    parsers = Parsers(BusyClock(), 1, 3)
+def test_as_many_start_as_there_may_be_and_again_when_bodies_wait() -> None:
+    parsers = Parsers(BusyClock(), 1, 2)
     parse(parsers, large_body())
-    until(lambda: len(parsers.pids) == 3)
+    until(lambda: len(parsers.pids) == 2)
+    gone, stays = parsers.pids
+    os.kill(gone, signal.SIGKILL)
+    until(lambda: parsers.pids == [stays])
+    os.kill(stays, signal.SIGSTOP)
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(parse, parsers, large_body()) for _ in range(2)]
+        until(lambda: len(parsers.pids) == 2)
+        os.kill(stays, signal.SIGCONT)
+        first, second = [parsing.result() for parsing in both]
     parsers.close()
+    assert first == second == plain(parse_body(large_body(), Precision.NANOSECOND, NOW_NS))
+
+
+@pytest.mark.process
+def test_a_process_that_cannot_be_started_is_not_tried_for_each_body(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    parsers = Parsers(BusyClock(), 1, 1)
+    for _ in range(20):
+        parse(parsers, large_body())
+    until(lambda: bool(caplog.records))
+    for _ in range(20):
+        parse(parsers, large_body())
+    assert [record.message.partition(":")[0] for record in caplog.records] == ["no parsing process could be started"]
+    assert parsers.pids == []
+
+
+@pytest.mark.process
+def test_an_answer_under_way_is_not_lost_with_the_owner_of_the_processes(parsers: Parsers) -> None:
+    pid = started(parsers)
+    os.kill(pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        parsing = pool.submit(parse, parsers, large_body())
+        expected = plain(parse_body(large_body(), Precision.NANOSECOND, NOW_NS))
+        parsers.close()
+        assert parsing.result() == expected
+    assert not is_alive(pid)
 
 
 @pytest.mark.process
