@@ -54,47 +54,52 @@ class TableBuffer:
         self._pending: list[RowsPayload | RowsBlock] = []
         self._texts: ByDictionary[Hashes] = ByDictionary()
         self._added_rows = 0
-        self._taken_rows = 0
+        self._kept_rows = 0
 
     def add(self, rows: RowsPayload | RowsBlock) -> None:
-        """Append rows; they are seen by the next ``settle``."""
+        """Append rows; they are among the ``pending`` ones until they are kept."""
         self._pending.append(rows)
         self._added_rows += rows.row_count
 
-    def take(self) -> list[RowsPayload | RowsBlock]:
-        """Return what came since the last call; to be given to ``settle`` at once."""
-        taken = len(self._pending)
-        pending, self._pending[:taken] = self._pending[:taken], []
-        self._taken_rows += sum([rows.row_count for rows in pending])
-        return pending
+    def pending(self) -> list[RowsPayload | RowsBlock]:
+        """Return what came and is not kept yet."""
+        return self._pending[:]
 
     @property
     def waiting_rows(self) -> int:
-        """Return how many rows wait to be settled."""
-        return self._added_rows - self._taken_rows
+        """Return how many rows came that are not kept yet."""
+        return self._added_rows - self._kept_rows
 
-    def settle(
+    def by_window(
         self, pending: Sequence[RowsPayload | RowsBlock], schema: TableSchema, window_ns: int
     ) -> list[tuple[WindowedRows, Hashes]]:
-        """Sort what was taken into windows; ``schema`` has all its columns.
+        """Return pending rows sorted into windows, and the hashes of their keys; ``schema`` has all their columns."""
+        found = (WindowedRows(batch, window_ns) for batch in decode_payloads(_parts(pending), schema))
+        return [(rows, hash_keys(rows.rows, schema.at(rows.rows.num_columns).tags, self._texts)) for rows in found]
 
-        Returns the new rows and the hashes of their keys, so that the caller can compare them with older sources.
+    def keep(
+        self,
+        pending: Sequence[RowsPayload | RowsBlock],
+        settled: Sequence[tuple[WindowedRows, Hashes]],
+        schema: TableSchema,
+        window_ns: int,
+    ) -> None:
+        """Have the first of what came, ``pending``, as ``settled``, which ``by_window`` made of it.
+
+        It is pending until then: a snapshot may begin in between, and what fails on the way is tried again.
         """
-        settled = []
-        for batch in decode_payloads(_parts(pending), schema):
-            found = WindowedRows(batch, window_ns)
-            hashes = hash_keys(found.rows, schema.at(batch.num_columns).tags, self._texts)
+        for found, hashes in settled:
             for window, place in found.parts():
                 chunk = self.chunks.setdefault(window, BufferedChunk())
                 if chunk.keys.add(hashes[place]):
                     self.repeating.add(window)
                 chunk.rows += place.stop - place.start
                 chunk.version = next(_versions)
-            settled.append((found, hashes))
         if settled:
             self.batches = _packed([*self.batches, *(rows for rows, _ in settled)], schema, window_ns)
             self.version = next(_versions)
-        return settled
+        self._kept_rows += sum([rows.row_count for rows in pending])
+        del self._pending[: len(pending)]
 
     @property
     def crowded(self) -> set[int]:
@@ -110,7 +115,7 @@ class TableBuffer:
     @property
     def is_empty(self) -> bool:
         """Return whether no row came since this buffer was made."""
-        return not self.chunks and not self._pending
+        return not self._added_rows
 
 
 def _packed(batches: Sequence[WindowedRows], schema: TableSchema, window_ns: int) -> list[WindowedRows]:

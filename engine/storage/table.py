@@ -127,6 +127,7 @@ class TableData:
             buffers = self._buffers
             schema = self._settle(buffers, schema_now)
             live = self._live_rows(buffers, schema)
+            is_all_young = oldest_ns is None or buffers.first_window >= oldest_ns
             excluded = _excluded(of_windows(buffers.late, self._window_ns), oldest_ns)
             files = self._files
             found = [
@@ -141,7 +142,7 @@ class TableData:
             _release_all([there.release for _, there in found]),
             tuple(PartlyRead(there.folder, excluded) for excluded, there in found if there.folder and excluded),
             tuple(replace(file, excluded=excluded) for excluded, there in found for file in there.absent),
-            oldest_ns if oldest_ns is not None and buffers.first_window < oldest_ns else None,
+            None if is_all_young else oldest_ns,
             files,
         )
 
@@ -225,15 +226,17 @@ class TableData:
 
     def _settle(self, buffers: "_Buffers", schema_now: SchemaSource) -> TableSchema:
         """Sort new rows into windows, note which of them have keys of older sources; return a schema with all columns."""
-        taken = [(buffer, buffer.take()) for buffer in buffers.present]
+        came = [(buffer, buffer.pending()) for buffer in buffers.present]
         schema = schema_now()
-        if any(pending for _, pending in taken):
+        if any(pending for _, pending in came):
             self._live = None  # or it would hold what becomes larger batches now
-        for buffer, pending in taken:
-            for rows, hashes in buffer.settle(pending, schema, self._window_ns):
+        for buffer, pending in came:
+            settled = buffer.by_window(pending, schema, self._window_ns)
+            for rows, hashes in settled:
                 if buffer is buffers.live:
                     self._compare_with_frozen(buffer, buffers.frozen_chunks, rows, hashes)
                 self._compare_with_files(buffer, rows, hashes, schema)
+            buffer.keep(pending, settled, schema, self._window_ns)
         return schema
 
     def _compare_with_frozen(

@@ -4,6 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from engine.columns.payload import encode_rows
 from engine.errors import ManifestCorrupt
 from engine.model.schema import Column, ColumnType, TableSchema
 from engine.paths import NodePaths
+from engine.storage.filekeys import FileKeys
 from engine.storage.table import TableData
 from engine.wal.format import CommitRecord, ConsumerRecord, RowsPayload, RowsRecord, SchemaRecord
 from engine.wal.ports import DurableRecord
@@ -26,6 +28,23 @@ row = st.fixed_dictionaries(
     optional={"host": st.sampled_from(["x", "y"]), "a": st.floats(allow_nan=False), "b": st.integers(0, 9)},
 )
 step = st.lists(row, min_size=1, max_size=5) | st.sampled_from(["snapshot", "compact", "reopen", "look"])
+
+
+class FailingOnce(FileKeys):
+    """Keys of files that cannot be read the first time, for want of memory."""
+
+    has_failed = False
+
+    def repeated(self, *args: Any) -> Any:
+        if not self.has_failed:
+            self.has_failed = True
+            raise MemoryError
+        return super().repeated(*args)
+
+
+def one_row(time: int = 2) -> RowsPayload:
+    encoding, data = encode_rows(batch_of(SCHEMA, [{"host": "x", "time": time, "a": 2.0}]))
+    return RowsPayload(SCHEMA.table_id, SCHEMA.version, 1, encoding, (), data)
 
 
 def merged(writes: list[list[dict[str, Any]]]) -> dict[Any, dict[str, Any]]:
@@ -238,9 +257,8 @@ def test_a_query_that_began_before_a_column_was_added_takes_nothing_away(tmp_pat
 
 def test_a_snapshot_that_begins_while_a_query_looks_takes_nothing_away(tmp_path: Path) -> None:
     fed = FedStore(tmp_path)
-    encoding, data = encode_rows(batch_of(SCHEMA, [{"time": 2, "a": 2.0}]))
     table = TableData(fed.store.file_sets, 100)
-    table.add(RowsPayload(SCHEMA.table_id, SCHEMA.version, 1, encoding, (), data))
+    table.add(one_row())
 
     def frozen_meanwhile() -> TableSchema:
         table.freeze()
@@ -250,6 +268,52 @@ def test_a_snapshot_that_begins_while_a_query_looks_takes_nothing_away(tmp_path:
         view = table.view(frozen_meanwhile)
         assert sum(batch.num_rows for batch in view.batches) == 1
         view.release()
+
+
+def test_rows_that_are_being_sorted_in_go_with_a_snapshot_that_begins_meanwhile(tmp_path: Path) -> None:
+    fed = FedStore(tmp_path)
+    table = TableData(fed.store.file_sets, 100)
+    table.add(one_row())
+    frozen = []
+
+    def freeze() -> TableSchema:
+        frozen.append(table.freeze())
+        return SCHEMA
+
+    table.settle(freeze)
+    assert frozen == [True]
+    assert [len(rows.times) for rows in table.frozen_rows(lambda: SCHEMA).batches] == [1]
+
+
+def test_rows_that_could_not_be_sorted_in_are_there_the_next_time(tmp_path: Path) -> None:
+    fed = FedStore(tmp_path)
+    table = TableData(fed.store.file_sets, 100)
+    table.add(one_row())
+
+    def fail() -> TableSchema:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        table.settle(fail)
+    assert table.waiting_rows == 1
+    assert table.freeze()
+    assert [len(rows.times) for rows in table.frozen_rows(lambda: SCHEMA).batches] == [1]
+
+
+def test_rows_that_could_not_be_compared_with_files_are_there_the_next_time(tmp_path: Path) -> None:
+    fed = FedStore(tmp_path)
+    fed.create(SCHEMA)
+    fed.write(SCHEMA, [{"host": "x", "time": 1, "a": 1.0}, {"host": "x", "time": 150, "a": 1.0}])
+    fed.snapshot()
+    files = fed.store.files(SCHEMA.table_id)
+    table = TableData(fed.store.file_sets, 100, files, FailingOnce(fed.store.file_sets))
+    table.add(one_row(1))
+    with pytest.raises(MemoryError):
+        table.settle(lambda: SCHEMA)
+    view = table.view(lambda: SCHEMA)
+    assert [(batch.num_rows, batch.column("a").to_pylist()) for batch in view.batches] == [(1, [2.0])]
+    assert sum(pq.read_metadata(file).num_rows for folder in view.folders for file in folder.iterdir()) == 1
+    view.release()
 
 
 def test_a_record_that_cannot_be_taken_over_keeps_no_other_away(tmp_path: Path, caplog: Any) -> None:
