@@ -7,9 +7,8 @@ from typing import Any
 
 from engine.config_file import ConfigFile
 from engine.errors import InvalidRequest
+from engine.model.nearest import nearest
 from engine.setting import PREFIX, Setting
-
-_SIMILAR = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,9 @@ class Rows:
             place = file.place(key)
             setting = by_key.get(key.replace("_", "-"))
             if setting is None:
-                raise InvalidRequest(f"unknown setting: {place}{_hint(key, by_key)}")
+                near = nearest(key.replace("_", "-"), by_key)
+                hint = f" (did you mean {near}?)" if near else ""
+                raise InvalidRequest(f"unknown setting: {place}{hint}")
             _add(found, setting, Given(_text(value, place), place))
         return found
 
@@ -112,13 +113,6 @@ def _add(found: dict[str, Given], setting: Setting, given: Given) -> None:
 
 def _key_of(variable: str) -> str:
     return variable.removeprefix(PREFIX).lower().replace("_", "-")
-
-
-def _hint(key: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches  # here: start-up time, for only a mistake needs it
-
-    similar = get_close_matches(key.replace("_", "-"), known, 1, _SIMILAR)
-    return f" (did you mean {similar[0]}?)" if similar else ""
 
 
 def _text(value: object, place: str) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import tomli
 
 from engine.errors import CatalogEditRefused
+from engine.model.nearest import nearest
 from engine.model.toml_layout import Document, TablePath, header, parse_document
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -68,7 +69,8 @@ class TableReader:
         allowed = tuple(keys)
         for key in self._values:
             if key not in allowed:
-                meant = _nearest(key, allowed)
+                near = nearest(key.lower(), allowed)
+                meant = f" is {near!r} meant?" if near else ""
                 raise self.refusal(f"unknown key {key!r} in {self.what};{meant} allowed are {', '.join(allowed)}", key)
 
     def has(self, key: str) -> bool:
@@ -191,11 +193,3 @@ def time_text(time_ns: int | None) -> str | None:
         return None
     moment = (_EPOCH + timedelta(microseconds=time_ns // _NS_PER_US)).replace(tzinfo=None)
     return moment.isoformat(timespec="microseconds" if time_ns % _NS_PER_MS else "milliseconds") + "Z"
-
-
-def _nearest(key: str, allowed: tuple[str, ...]) -> str:
-    """Return a question whether one of ``allowed`` is meant by ``key``, nothing if none is like it."""
-    from difflib import get_close_matches  # here: start-up time, and it is seldom asked
-
-    near = get_close_matches(key.lower(), allowed, n=1, cutoff=0.75)
-    return f" is {near[0]!r} meant?" if near else ""

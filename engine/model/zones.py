@@ -9,10 +9,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from engine.model.nearest import nearest
+
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ALIKE_CITY = 0.9
 _PROBE_S = 7 * 86_400
 """No zone changes its clocks twice within so short a time (Morocco does it within five weeks)."""
 
@@ -33,15 +36,15 @@ def load_zone(name: str) -> ZoneInfo:
 
 
 def _similar(name: str) -> str:
-    # Only for the message of an error: they read folders and load much.
-    from difflib import get_close_matches
-    from zoneinfo import available_timezones
+    from zoneinfo import available_timezones  # here: it reads folders, only for the message of an error
 
     known = {zone.lower(): zone for zone in available_timezones()}
     cities = {zone.rsplit("/", 1)[-1]: zone for zone in sorted(known)}
-    near = get_close_matches(name.lower(), known, n=1, cutoff=0.75)
-    near = near or [cities[city] for city in get_close_matches(name.lower().replace(" ", "_"), cities, n=1, cutoff=0.9)]
-    return f"; did you mean {known[near[0]]}?" if near else ", such as Europe/Berlin"
+    near = nearest(name.lower(), known)
+    if near is None:
+        city = nearest(name.lower().replace(" ", "_"), cities, _ALIKE_CITY)
+        near = None if city is None else cities[city]
+    return ", such as Europe/Berlin" if near is None else f"; did you mean {known[near]}?"
 
 
 class Wall:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from socket import socket
 from typing import TYPE_CHECKING
 
@@ -87,9 +88,8 @@ def run(
         recovery = _recovery_listener(settings)
     except EngineError as error:
         return _failed(str(error))
-    serving = _Serving(settings, listener, outside, recovery, tls)
-    serving.is_quick_start = is_quick_start
-    serving.manager = ServiceManager(notify_socket)
+    around = _Around(listener, recovery, tls, ServiceManager(notify_socket), is_quick_start)
+    serving = _Serving(settings, around, outside)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(serving.run())
     serving.leave(code)
@@ -122,32 +122,32 @@ class _Http(uvicorn.Server):
                     transport.abort()
 
 
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What a server meets the world with; ``recovery``: the socket of the second address, if there is one."""
+
+    listener: socket
+    recovery: socket | None
+    tls: ssl.SSLContext | None
+    manager: ServiceManager
+    is_quick_start: bool
+
+
 class _Serving:
     """One server from its start to its end."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        listener: socket,
-        outside: "Outside | None",
-        recovery: socket | None,
-        tls: ssl.SSLContext | None,
-    ) -> None:
-        self.is_quick_start = False
-        self.manager = ServiceManager(None)
+    def __init__(self, settings: Settings, around: _Around, outside: "Outside | None") -> None:
         self._settings = settings
+        self._around = around
         self._outside = outside
-        self._listener = listener
-        self._recovery = recovery
         self._recovery_http: _Http | None = None
-        self._address = bound_address(listener)
+        self._address = bound_address(around.listener)
         self._clock = SystemClock()
         self._started_ns = self._clock.monotonic_ns()
         self._stopped_ns = 0
         self._door = Door()
         self._grpc = GrpcSide()
-        self._tls = tls
-        self._http = _Http(_http_config(self._door, settings, first_bytes_of(self._grpc), tls))
+        self._http = _Http(_http_config(self._door, settings, first_bytes_of(self._grpc), around.tls))
         # One thread does all to the engine that takes long, and lives as long as the server: processes that are
         # started from a thread end with it.
         self._engine_thread = ThreadPoolExecutor(1, "engine")
@@ -160,8 +160,8 @@ class _Serving:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop_on, number)
-        http = asyncio.create_task(self._http.serve(sockets=[self._listener]))
-        starting = asyncio.create_task(self.manager.wait_for_start(lambda: self._door.progress()))
+        http = asyncio.create_task(self._http.serve(sockets=[self._around.listener]))
+        starting = asyncio.create_task(self._around.manager.wait_for_start(lambda: self._door.progress()))
         try:
             self._door.app = await loop.run_in_executor(self._engine_thread, self._open)
             if self._settings.tcp_listener_file_path is not None:
@@ -176,7 +176,7 @@ class _Serving:
         starting.cancel()
         if self._problem is None:
             self._tell()
-            self.manager.ready(str(self._address))
+            self._around.manager.ready(str(self._address))
             self._end_when_lost(loop)
         else:
             self._stop()
@@ -226,13 +226,14 @@ class _Serving:
 
     async def _serve_recovery(self) -> None:
         """Renew a lost operator token at the second address, if there is one, until that is done or the server ends."""
-        if self._recovery is None or self._engine is None or self._http.should_exit:
+        second = self._around.recovery
+        if second is None or self._engine is None or self._http.should_exit:
             return
         from engine.server.recovery import Recovery  # here: it needs the application, which comes late
 
         app = Recovery(self._engine.tokens.regenerate_admin, self._end_recovery)
-        self._recovery_http = _Http(_http_config(app, self._settings, PatientHttp, self._tls))
-        address = bound_address(self._recovery)
+        self._recovery_http = _Http(_http_config(app, self._settings, PatientHttp, self._around.tls))
+        address = bound_address(second)
         logger.warning(
             "whoever reaches %s may renew the operator token, once: "
             "influxdb3 create token --admin --regenerate --host http://%s",
@@ -241,7 +242,7 @@ class _Serving:
         )
         if self._settings.admin_token_recovery_tcp_listener_file_path is not None:
             write_address(self._settings.admin_token_recovery_tcp_listener_file_path, address)
-        await self._recovery_http.serve(sockets=[self._recovery])
+        await self._recovery_http.serve(sockets=[second])
 
     def _end_recovery(self) -> None:
         if self._recovery_http is not None:
@@ -264,7 +265,7 @@ class _Serving:
         self._stopped_ns = self._clock.monotonic_ns()
         self._http.should_exit = True
         self._end_recovery()
-        self.manager.stopping(self._settings.shutdown_timeout_s)
+        self._around.manager.stopping(self._settings.shutdown_timeout_s)
 
     def _close(self) -> None:
         if self._app is not None:
@@ -282,7 +283,7 @@ class _Serving:
         assert self._engine is not None
         settings = self._settings
         has_tokens = bool(self._engine.catalog.state.tokens)
-        facts = StartFacts(product_version(), os.getpid(), self._address, self._tls is not None, has_tokens)
+        facts = StartFacts(product_version(), os.getpid(), self._address, self._around.tls is not None, has_tokens)
         for line in summary(settings, facts):
             logger.info("%s", line)
         if settings.without_auth and not settings.http_bind.is_loopback:
@@ -293,7 +294,7 @@ class _Serving:
             )
         took_ms = (self._clock.monotonic_ns() - self._started_ns) // _NS_PER_MS
         logger.info("startup time: %dms address=%s", took_ms, self._address)
-        for line in first_steps(settings, facts) if self.is_quick_start else ():
+        for line in first_steps(settings, facts) if self._around.is_quick_start else ():
             logger.info("%s", line)
 
 
