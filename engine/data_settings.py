@@ -54,8 +54,9 @@ DATA_SETTINGS: tuple[Setting, ...] = (
     Setting(
         "wal-segment-size",
         size_of_at_least(64 * 1024),
-        "64mb",
-        "Size at which a file of the log is closed and the next one begun.",
+        "8mb",
+        "Size at which a file of the log is closed and the next one begun. Large files are removed at once, and some disks "
+        "keep every write waiting meanwhile.",
         unit="bytes",
     ),
     Setting(

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -60,6 +60,10 @@ class SegmentFacts:
     size_bytes: int
     created_ns: int
     sealed_ns: int
+
+
+def _no_rest() -> None:
+    """Go on at once."""
 
 
 class Wal:
@@ -147,11 +151,12 @@ class Wal:
         found = [s for s in self.reader.segments if s.first_position == facts.first_position]
         return self.reader.tables_in(found[0]) if found else {}
 
-    def remove_before(self, position: int) -> int:
+    def remove_before(self, position: int, rest: Callable[[], object] = _no_rest) -> int:
         """Remove the sealed segments all of whose records stand before ``position``; return how many went.
 
         They go one by one, the oldest first and each durably, so that a crash never leaves a gap. Who has one mapped keeps
-        it. ``OSError`` if the disk fails; the rest goes with a later call.
+        it. Between two of them ``rest`` is called, which takes some time: a disk that gives space back keeps syncs waiting.
+        ``OSError`` if the disk fails; those that are left go with a later call.
         """
         with self._removal_lock:
             for facts in self.sealed_segments():
@@ -163,6 +168,8 @@ class Wal:
                 self._remove(self._going[0])
                 self._going.popleft()
                 removed += 1
+                if self._going:
+                    rest()
             return removed
 
     def _check_ours(self) -> None:

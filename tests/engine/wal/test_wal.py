@@ -186,6 +186,15 @@ def test_every_removal_is_durable_before_the_next_one(tmp_path: Path) -> None:
         assert [word for word, _ in disk.journal[begin:]] == ["remove", "sync_folder"] * 3
 
 
+def test_between_two_removals_there_is_a_rest(tmp_path: Path) -> None:
+    left: list[int] = []
+    with opened(RealDisk(), tmp_path) as wal:
+        for _ in range(10):
+            write(wal, rows(LARGE))
+        wal.remove_before(100, lambda: left.append(len(segments(tmp_path))))
+    assert left == [3, 2]
+
+
 def test_after_a_removal_of_unknown_outcome_no_other_segment_goes(tmp_path: Path) -> None:
     disk = CrashingDisk(tmp_path / "before")
     with opened(disk, disk.root / "wal") as wal:
