@@ -51,8 +51,17 @@ def store(
     happened = Retention(int(settings.internal_retention_age_s * 1e9), settings.internal_retention_size_bytes)
     letters = Retention(int(settings.dead_letter_retention_age_s * 1e9), settings.dead_letter_retention_size_bytes)
     return StoreConfig(
-        settings.gen1_duration_ns, is_internal, internal_retention(happened, letters), oldest_kept=oldest_kept
+        settings.gen1_duration_ns,
+        is_internal,
+        internal_retention(happened, letters),
+        oldest_kept=oldest_kept,
+        compacts_beside=not settings.compact_in_server and kept_elsewhere(settings) is None,
     )
+
+
+def kept_elsewhere(settings: Settings) -> str | None:
+    """Return the kind of object store that keeps the files, ``None`` if this machine does."""
+    return None if settings.object_store in ("file", "memory") else settings.object_store
 
 
 def wal(settings: Settings) -> WalConfig:

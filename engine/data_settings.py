@@ -4,6 +4,7 @@ from engine.model.durations import NS_PER_SECOND, format_duration, parse_duratio
 from engine.model.sizes import MEGABYTE
 from engine.setting import (
     Setting,
+    flag,
     memory_size,
     positive_count,
     positive_seconds,
@@ -81,6 +82,14 @@ DATA_SETTINGS: tuple[Setting, ...] = (
         "Processes that parse large bodies beside the server while they keep coming; they end half a minute after the "
         "last one. 0: the server parses all itself.",
         unset="as many as processors, at most 4",
+    ),
+    Setting(
+        "compact-in-server",
+        flag,
+        "false",
+        "Compact files in the server itself, not in a process of the lowest priority beside it, which takes some 60 MB "
+        "while there is something to compact.",
+        is_flag=True,
     ),
     Setting(
         "min-free-space",

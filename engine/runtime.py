@@ -504,8 +504,7 @@ class Engine:
             self._maintenance.snapshot,
             grace_ns=int(settings.delete_grace_period_s * 1e9),
         )
-        kept_elsewhere = None if settings.object_store in ("file", "memory") else settings.object_store
-        side = BackupSide(self._maintenance, lambda: self.catalog.content, kept_elsewhere)
+        side = BackupSide(self._maintenance, lambda: self.catalog.content, configuration.kept_elsewhere(self.settings))
         self.backups = Backups(self._disk, self.clock, self.paths, self.wal, side)
         self._watcher = EditWatcher(self.catalog.poll_edits, self.paths.catalog)
         self.registry.fetch_missing(

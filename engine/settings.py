@@ -212,6 +212,7 @@ class Settings:
     wal_max_buffered_writes: int
     wal_max_buffered_size_bytes: int
     parser_processes: int | None
+    compact_in_server: bool
     min_free_space_bytes: int
     wal_retention_size_bytes: int
     wal_retention_age_s: float
@@ -317,7 +318,7 @@ class Settings:
         """
         options = {"data-dir": str(tmp_path / "data"), "http-bind": "127.0.0.1:0", "without-auth": True}
         small = {"plugin-isolation": "embedded", "wal-segment-size": "1mb", "exec-mem-pool-size": "256mb"}
-        return replace(cls.resolve({**options, **small}, {}), **changes)
+        return replace(cls.resolve({**options, **small, "compact-in-server": True}, {}), **changes)
 
 
 def _node_id_from_environment(given: Mapping[str, Given], environ: Mapping[str, str]) -> Given:

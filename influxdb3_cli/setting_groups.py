@@ -45,6 +45,7 @@ SETTING_GROUPS: dict[str, tuple[str, ...]] = {
         "wal-max-buffered-writes",
         "wal-max-buffered-size",
         "parser-processes",
+        "compact-in-server",
         "min-free-space",
         "wal-retention-size",
         "wal-retention-age",

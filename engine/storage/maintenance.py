@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from engine.clock import Clock
-from engine.errors import DiskFull, EngineError, ObjectStoreAway, OwnershipLost
+from engine.errors import DiskFull, EngineError, ObjectStoreAway, OwnershipLost, Unavailable
 from engine.storage.compaction import Compaction
 from engine.storage.manifest import Manifest
 from engine.storage.space import DiskSpace, Space
@@ -111,8 +111,9 @@ class Maintenance:
         self._compactor.start()
 
     def stop(self) -> None:
-        """Return when the thread has ended."""
+        """Return when the threads have ended; what a process compacts is given up."""
         self._stopping.set()
+        self._store.rewriter.close()
         self._thread.join()
         self._compactor.join()
 
@@ -230,7 +231,7 @@ class Maintenance:
             began_ns = self._clock.monotonic_ns()
             try:
                 is_busy = self.compact()
-            except (ObjectStoreAway, OwnershipLost):  # which was told
+            except (Unavailable, OwnershipLost):  # which was told, or the server goes down
                 rest_s = AGAIN_S
                 continue
             except (DiskFull, OSError) as error:

@@ -109,7 +109,7 @@ class FileWriter:
                 del table[table_id]
 
     def rewrite(self, schema: TableSchema, files: Sequence[FileEntry]) -> FileChanges:
-        """Write the rows of ``files`` of a table, those in holes not, in new files; all are synced, their folder too."""
+        """See ``Rewriter``."""
         changes = FileChanges()
         found = []
         for file in files:
@@ -126,6 +126,9 @@ class FileWriter:
             self.discard(changes)
             raise
         return changes
+
+    def close(self) -> None:
+        """See ``Rewriter``; what is under way here takes its time."""
 
     def discard(self, changes: FileChanges) -> None:
         """Remove what was written and will not be named, as far as the disk lets us."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from engine.clock import Clock
-from engine.disk import Disk, make_durable_folder, replace_file
+from engine.disk import Disk, RealDisk, make_durable_folder, replace_file
 from engine.errors import ManifestCorrupt
 from engine.model.schema import TableSchema
 from engine.paths import NodePaths
@@ -18,6 +18,7 @@ from engine.storage.filesets import FileSets
 from engine.storage.manifest import FileEntry, Manifest, decode_manifest, encode_manifest
 from engine.storage.objects import LocalObjects, Objects
 from engine.storage.retention import DEAD_LETTERS, FOR_EVER, Retention, expired_files
+from engine.storage.rewriting import Place, Rewriter, RewritingProcess
 from engine.storage.schemas import Schemas
 from engine.storage.slices import DEFAULT_LIMITS, SliceLimits
 from engine.storage.snapshot import FileChanges, FileWriter, WriterConfig
@@ -46,6 +47,7 @@ class StoreConfig:
         limits: how large files become.
         oldest_kept: tells for a schema the time, in ns since the epoch, before which rows of its table are not shown any
             more, and go; ``None`` = there is none.
+        compacts_beside: a process of its own compacts files, all of which have to be on this machine.
     """
 
     window_ns: int
@@ -53,6 +55,7 @@ class StoreConfig:
     bounds: Retention = FOR_EVER
     limits: SliceLimits = DEFAULT_LIMITS
     oldest_kept: Callable[[TableSchema], int | None] = lambda schema: None
+    compacts_beside: bool = False
 
 
 class Store:
@@ -92,6 +95,10 @@ class Store:
         self._writer = FileWriter(
             disk, paths, self._reader, WriterConfig(config.window_ns, config.limits, config.oldest_kept)
         )
+        self.rewriter: Rewriter = self._writer
+        if config.compacts_beside and type(disk) is RealDisk:  # another disk is one for this process only
+            place = Place(str(paths.root.parent), paths.root.name, config.window_ns, config.limits)
+            self.rewriter = RewritingProcess(self._writer, place, clock)
 
     @property
     def manifest(self) -> Manifest:
@@ -258,7 +265,7 @@ class Store:
         if schema is None:
             return None
         try:
-            return self._writer.rewrite(schema, files)
+            return self.rewriter.rewrite(schema, files)
         except FileNotFoundError:
             return None
 

@@ -16,8 +16,8 @@ def main() -> None:
     """Serve the socket whose descriptor is the first argument; the second is how long to wait for a body, in seconds."""
     sock, idle_s = open_parent(int(sys.argv[1])), float(sys.argv[2])
     pa.set_cpu_count(1)  # bodies are parsed side by side, not their columns
-    send_frame(sock, READY)
-    with contextlib.suppress(EOFError):
+    with contextlib.suppress(EOFError, ConnectionError):  # the server is gone
+        send_frame(sock, READY)
         while select.select([sock], [], [], idle_s)[0]:
             precision, ingest_time_ns = decode_terms(receive_frame(sock)[1])
             body = bytes(receive_frame(sock)[1])

@@ -121,6 +121,7 @@ CASES: dict[str, Case] = {
     "wal-max-buffered-writes": Case("3", lambda s: configuration.admission(s).most_writes, 3),
     "wal-max-buffered-size": Case("3mb", lambda s: configuration.admission(s).most_bytes, 3 * MB),
     "parser-processes": Case("3", lambda s: s.parser_processes, 3),
+    "compact-in-server": Case("true", lambda s: s.compact_in_server, True),
     "min-free-space": Case("3mb", "integration/server/test_back_pressure::test_too_little_free_space_is_told_and_ends"),
     "wal-retention-size": Case("3mb", lambda s: configuration.maintenance(s).retention.most_bytes, 3 * MB),
     "wal-retention-age": Case("3s", lambda s: configuration.maintenance(s).retention.most_age_ns, 3 * SECOND_NS),
