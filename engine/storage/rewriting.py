@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -46,18 +47,16 @@ class Rewriter(Protocol):
         """Write the rows of ``files`` of a table, those in holes not, in new files; all are synced, their folder too.
 
         Raises:
-            EngineError, OSError: nothing is to be exchanged.
+            EngineError, OSError: nothing is to be exchanged; later it may work.
         """
 
     def close(self) -> None:
         """Give up what is under way; nothing is rewritten any more."""
 
 
-class Place(msgspec.Struct, frozen=True):
-    """Which node's files a process rewrites, and how large they become."""
+class Terms(msgspec.Struct, frozen=True):
+    """How a process rewrites files: the length of a window, how large they become, how long it waits, how it asks."""
 
-    data_dir: str
-    node_id: str
     window_ns: int
     limits: SliceLimits = DEFAULT_LIMITS
     longest_idle_s: float = LONGEST_IDLE_S
@@ -89,12 +88,15 @@ class RewritingProcess:
     """Rewrites files beside the server (port ``Rewriter``); one at a time.
 
     The process has the lowest priority there is. Where that leaves it too little, the next one has a somewhat higher one.
-    ``here`` does the work where no process can be started.
+    ``here`` does the work where no process can be started; ``root`` is the folder of the node.
     """
 
-    def __init__(self, here: Rewriter, place: Place, clock: Clock, *, small_values: int = SMALL_VALUES) -> None:
+    def __init__(
+        self, here: Rewriter, root: Path, terms: Terms, clock: Clock, *, small_values: int = SMALL_VALUES
+    ) -> None:
         self._here = here
-        self._place = place
+        self._root = root
+        self._terms = terms
         self._clock = clock
         self._small_values = small_values
         self._working = threading.Lock()
@@ -131,22 +133,26 @@ class RewritingProcess:
         if process is None:
             self._check_open()
             return self._here.rewrite(schema, files)
+        answer = self._answer(process, schema, files)
+        if answer.outcome.errno is not None:
+            raise OSError(answer.outcome.errno, answer.outcome.error)
+        if answer.outcome.error is not None:
+            raise StorageError(answer.outcome.error)
+        return FileChanges({schema.table_id: list(answer.added)}, {schema.table_id: list(files)})
+
+    def _answer(self, process: ChildProcess, schema: TableSchema, files: Sequence[FileEntry]) -> Answer:
         began_ns = self._clock.monotonic_ns()
         try:
             answer = _ask(process, schema, files)
         except (EOFError, OSError) as error:
             self._let_go(process)
             self._check_open()
-            raise StorageError(f"the process that rewrites files is gone: pid={process.pid} {error!r}") from error
+            raise ChildProcessError(f"the process that does it is gone: pid={process.pid} {error!r}") from error
         if is_starved(self._clock.monotonic_ns() - began_ns, answer.outcome.cpu_ns):
             logger.info("compaction is behind, for others keep the processors busy; its process gets more of them")
             self._is_urgent = True
             self._let_go(process)
-        if answer.outcome.errno is not None:
-            raise OSError(answer.outcome.errno, answer.outcome.error)
-        if answer.outcome.error is not None:
-            raise StorageError(answer.outcome.error)
-        return FileChanges({schema.table_id: list(answer.added)}, {schema.table_id: list(files)})
+        return answer
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -161,9 +167,9 @@ class RewritingProcess:
                     return self._process
                 self._process.reap()  # it ended for want of work
                 self._process, self._is_urgent = None, False
-            place = msgspec.structs.replace(self._place, is_urgent=self._is_urgent)
+            terms = msgspec.structs.replace(self._terms, is_urgent=self._is_urgent)
             try:
-                process = ChildProcess(_MODULE, msgspec.json.encode(place).decode())
+                process = ChildProcess(_MODULE, str(self._root), msgspec.json.encode(terms).decode())
             except OSError as error:
                 logger.warning("no process could be started that rewrites files: %s", error)
                 return None

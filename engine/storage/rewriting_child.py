@@ -17,7 +17,7 @@ from engine.errors import EngineError, StorageError
 from engine.paths import NodePaths
 from engine.storage.filesets import FileSets, damage
 from engine.storage.manifest import FileEntry
-from engine.storage.rewriting import DONE, FAILED, READY, Outcome, Place, decode_job, encode_job
+from engine.storage.rewriting import DONE, FAILED, READY, Outcome, Terms, decode_job, encode_job
 from engine.storage.snapshot import FileWriter, WriterConfig
 
 URGENT_NICENESS = 10
@@ -25,17 +25,17 @@ IDLE_NICENESS = 19
 
 
 def main() -> None:
-    """Serve the socket whose descriptor is the first argument; the second is a ``Place`` as JSON."""
-    sock, place = open_parent(int(sys.argv[1])), msgspec.json.decode(sys.argv[2], type=Place)
+    """Serve the socket whose descriptor is the first argument; then come the node's folder, and ``Terms`` as JSON."""
+    sock, root, terms = open_parent(int(sys.argv[1])), Path(sys.argv[2]), msgspec.json.decode(sys.argv[3], type=Terms)
     pa.set_cpu_count(1)
-    _step_back(is_urgent=place.is_urgent)
+    _step_back(is_urgent=terms.is_urgent)
     with contextlib.suppress(EOFError, ConnectionError):  # the server is gone
         send_frame(sock, READY)
-        while select.select([sock], [], [], place.longest_idle_s)[0]:
+        while select.select([sock], [], [], terms.longest_idle_s)[0]:
             schema, files = decode_job(bytes(receive_frame(sock)[1]))
             began_ns = time.process_time_ns()
             try:
-                changes = _work(place, files).rewrite(schema, files)
+                changes = _work(root, terms, files).rewrite(schema, files)
             except (EngineError, OSError) as error:
                 number = error.errno if isinstance(error, OSError) else None
                 cpu_ns = time.process_time_ns() - began_ns
@@ -45,14 +45,14 @@ def main() -> None:
                 send_frame(sock, DONE, encode_job(schema, changes.added.get(schema.table_id, ())))
 
 
-def _work(place: Place, files: tuple[FileEntry, ...]) -> FileWriter:
+def _work(root: Path, terms: Terms, files: tuple[FileEntry, ...]) -> FileWriter:
     """Return what writes; a new one for each job, for it knows nothing of files that went meanwhile.
 
     Raises:
         FileNotFoundError: a file was replaced meanwhile.
         StorageError: a file is not what the manifest says; nothing may take its place without its rows.
     """
-    disk, paths = RealDisk(), NodePaths(Path(place.data_dir), place.node_id)
+    disk, paths = RealDisk(), NodePaths(root.parent, root.name)
     reader = FileSets(disk, paths.file_sets, paths.table_folder)
     for file in files:
         path = paths.table_folder(file.table_id) / file.name
@@ -62,7 +62,7 @@ def _work(place: Place, files: tuple[FileEntry, ...]) -> FileWriter:
         if problem is not None:
             raise StorageError(f"files are not compacted: {problem}")
         reader.trust(file)
-    return FileWriter(disk, paths, reader, WriterConfig(place.window_ns, place.limits))
+    return FileWriter(disk, paths, reader, WriterConfig(terms.window_ns, terms.limits))
 
 
 def _step_back(*, is_urgent: bool) -> None:

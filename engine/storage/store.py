@@ -18,7 +18,7 @@ from engine.storage.filesets import FileSets
 from engine.storage.manifest import FileEntry, Manifest, decode_manifest, encode_manifest
 from engine.storage.objects import LocalObjects, Objects
 from engine.storage.retention import DEAD_LETTERS, FOR_EVER, Retention, expired_files
-from engine.storage.rewriting import Place, Rewriter, RewritingProcess
+from engine.storage.rewriting import Rewriter, RewritingProcess, Terms
 from engine.storage.schemas import Schemas
 from engine.storage.slices import DEFAULT_LIMITS, SliceLimits
 from engine.storage.snapshot import FileChanges, FileWriter, WriterConfig
@@ -97,8 +97,7 @@ class Store:
         )
         self.rewriter: Rewriter = self._writer
         if config.compacts_beside and type(disk) is RealDisk:  # another disk is one for this process only
-            place = Place(str(paths.root.parent), paths.root.name, config.window_ns, config.limits)
-            self.rewriter = RewritingProcess(self._writer, place, clock)
+            self.rewriter = RewritingProcess(self._writer, paths.root, Terms(config.window_ns, config.limits), clock)
 
     @property
     def manifest(self) -> Manifest:

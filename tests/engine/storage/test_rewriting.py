@@ -13,7 +13,7 @@ from engine.clock import Clock, SystemClock
 from engine.errors import StorageError, Unavailable
 from engine.model.schema import TableSchema
 from engine.storage.manifest import FileEntry
-from engine.storage.rewriting import Place, RewritingProcess, decode_job, encode_job, is_starved
+from engine.storage.rewriting import RewritingProcess, Terms, decode_job, encode_job, is_starved
 from engine.storage.snapshot import FileChanges
 from tests.support.batches import table_schema
 from tests.support.clock import ManualClock
@@ -45,6 +45,23 @@ class Nobody:
         raise AssertionError
 
 
+class Deadly(list[FileEntry]):
+    """Files for a process that is killed when they are put into its job."""
+
+    def __init__(self, files: Sequence[FileEntry], pid: int) -> None:
+        super().__init__(files)
+        self._pid = pid
+        self._looks = 0
+
+    def __iter__(self) -> Iterator[FileEntry]:
+        self._looks += 1
+        if self._looks == 2:  # first it is looked how many values there are
+            watched = Watched(self._pid)
+            os.kill(self._pid, signal.SIGKILL)
+            watched.wait_gone()
+        return super().__iter__()
+
+
 @pytest.fixture
 def fed(tmp_path: Path) -> FedStore:
     made = FedStore(tmp_path)
@@ -56,8 +73,7 @@ def fed(tmp_path: Path) -> FedStore:
 
 
 def beside(fed: FedStore, clock: Clock | None = None) -> RewritingProcess:
-    place = Place(str(fed.folder), fed.paths.root.name, WINDOW_NS, SMALL)
-    return RewritingProcess(Nobody(), place, clock or SystemClock(), small_values=0)
+    return RewritingProcess(Nobody(), fed.paths.root, Terms(WINDOW_NS, SMALL), clock or SystemClock(), small_values=0)
 
 
 @pytest.fixture
@@ -90,7 +106,7 @@ def test_small_files_are_rewritten_here(fed: FedStore) -> None:
         def rewrite(self, schema: TableSchema, files: Sequence[FileEntry]) -> FileChanges:
             return FileChanges(replaced={schema.table_id: list(files)})
 
-    process = RewritingProcess(Here(), Place(str(fed.folder), "node", WINDOW_NS), SystemClock())
+    process = RewritingProcess(Here(), fed.paths.root, Terms(WINDOW_NS), SystemClock())
     files = fed.store.files(SCHEMA.table_id)
     assert process.rewrite(SCHEMA, files).replaced == {SCHEMA.table_id: list(files)}
     assert process.pid is None
@@ -101,8 +117,8 @@ def test_a_server_that_cannot_start_a_process_rewrites_itself(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     files = fed.store.files(SCHEMA.table_id)
-    place = Place(str(fed.folder), "node", WINDOW_NS)
-    made = RewritingProcess(fed.store.rewriter, place, SystemClock(), small_values=0).rewrite(SCHEMA, files)
+    process = RewritingProcess(fed.store.rewriter, fed.paths.root, Terms(WINDOW_NS), SystemClock(), small_values=0)
+    made = process.rewrite(SCHEMA, files)
     assert sum(file.row_count for file in made.added[SCHEMA.table_id]) == 27
     assert "no process could be started that rewrites files" in caplog.text
 
@@ -145,6 +161,15 @@ class TestProcess:
         watched.wait_gone()
         assert process.rewrite(SCHEMA, files).replaced == {SCHEMA.table_id: list(files)}
         assert process.pid not in (None, first)
+
+    def test_one_that_dies_at_its_work_is_told_of(self, fed: FedStore, process: RewritingProcess) -> None:
+        files = fed.store.files(SCHEMA.table_id)
+        process.rewrite(SCHEMA, files)
+        first = process.pid
+        assert first is not None
+        with pytest.raises(ChildProcessError, match=f"the process that does it is gone: pid={first}"):
+            process.rewrite(SCHEMA, Deadly(files, first))
+        assert process.rewrite(SCHEMA, files).replaced == {SCHEMA.table_id: list(files)}
 
     def test_a_damaged_file_is_not_replaced_without_its_rows(self, fed: FedStore, process: RewritingProcess) -> None:
         files = fed.store.files(SCHEMA.table_id)
