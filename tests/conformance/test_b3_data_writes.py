@@ -1,8 +1,6 @@
 """Checklist B3: what a plugin for data writes is called with, and when."""
 
-import statistics
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -288,23 +286,13 @@ def test_no_arguments_at_all(scene: Scene) -> None:
 
 @row("B3.15", "A: no effect on ingestion")
 def test_writers_do_not_wait_for_a_slow_plugin(scene: Scene, tmp_path: Path) -> None:
-    def median_s() -> float:
-        times = []
-        for number in range(60):
-            began_s = time.perf_counter()
-            scene.write(f"a v={number}")
-            times.append(time.perf_counter() - began_s)
-        return statistics.median(times)
-
-    scene.write("a v=-1")
-    without_s = median_s()
     scene.trigger("table:a", GATED, trigger_arguments={"gate": str(tmp_path / "gate")})
     scene.write("a v=-1")
     scene.logged(1)
-    with_s = median_s()
+    for number in range(60):
+        scene.write(f"a v={number}")  # returns when it is acknowledged
     assert scene.own_lines() == ["INFO begin [-1.0]"], "the plugin is still at its first batch"
     (tmp_path / "gate").touch()
-    assert with_s < 2 * without_s + 0.005
 
 
 @row("B3.16")
