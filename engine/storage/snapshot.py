@@ -1,7 +1,7 @@
 """Writes merged rows as Parquet files, durable before any manifest names them."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,11 +32,13 @@ SYNC_BYTES = 4 * 2**20
 class FileChanges:
     """Files that a manifest shall name, and those that it shall name no more, by table id.
 
-    A file that gets a hole is in both: as it will be, and as it was.
+    A file that gets a hole is in both: as it will be, and as it was. ``found`` are those of the added ones, by table id
+    and name, that were there before: equal rows make equal files.
     """
 
     added: dict[int, list[FileEntry]] = field(default_factory=dict)
     replaced: dict[int, list[FileEntry]] = field(default_factory=dict)
+    found: set[tuple[int, str]] = field(default_factory=set)
 
     def of(self, table_id: int) -> tuple[Sequence[FileEntry], Sequence[FileEntry]]:
         """Return (added, replaced) of one table."""
@@ -100,7 +102,7 @@ class FileWriter:
             if not taken.is_whole and len(times) < taken.file.live_rows:
                 added.append(_with_hole(taken, len(times)))
         low = min([interval[0], *(taken.file.low for taken, _ in found)])
-        for file in self._files(rows, found, (low, interval[1])):
+        for file in self._files(rows, found, (low, interval[1]), changes):
             added.append(file)
         if added:
             self._disk.sync_folder(self._paths.table_folder(table_id))
@@ -119,7 +121,7 @@ class FileWriter:
         changes.replaced[schema.table_id] = list(files)
         added = changes.added[schema.table_id] = []
         try:
-            for file in self._files(FrozenRows(schema, ()), found, interval):
+            for file in self._files(FrozenRows(schema, ()), found, interval, changes):
                 added.append(file)
             self._disk.sync_folder(self._paths.table_folder(schema.table_id))
         except BaseException:
@@ -130,9 +132,9 @@ class FileWriter:
     def close(self) -> None:
         """See ``Rewriter``; what is under way here takes its time."""
 
-    def discard(self, changes: FileChanges) -> None:
-        """Remove what was written and will not be named, as far as the disk lets us."""
-        old = {(f.table_id, f.name) for files in changes.replaced.values() for f in files}
+    def discard(self, changes: FileChanges, named: Set[tuple[int, str]] = frozenset()) -> None:
+        """Remove what was written and will not be named, as far as the disk lets us; files that are ``named`` stay."""
+        old = {(f.table_id, f.name) for files in changes.replaced.values() for f in files} | changes.found | named
         for file in [f for files in changes.added.values() for f in files]:
             path = self._paths.table_folder(file.table_id) / file.name
             if (file.table_id, file.name) not in old and self._disk.exists(path):
@@ -142,7 +144,7 @@ class FileWriter:
         return times_of(self._reader.read(taken.file, schema, [TIME_COLUMN], taken.times))
 
     def _files(
-        self, rows: FrozenRows, found: Sequence[tuple[Taken, Times]], interval: tuple[int, int]
+        self, rows: FrozenRows, found: Sequence[tuple[Taken, Times]], interval: tuple[int, int], changes: FileChanges
     ) -> Iterator[FileEntry]:
         times = np.concatenate([np.zeros(0, np.int64), *(b.times for b in rows.batches), *(t for _, t in found)])
         row_bytes = max([8.0 * rows.schema.version, *(b.rows.nbytes / max(1, len(b.times)) for b in rows.batches)])
@@ -153,7 +155,7 @@ class FileWriter:
         taken = [t for t, _ in found]
         for groups in files:
             merged = (self._merged(rows.schema, taken, group, parts.pop(next(numbers), [])) for group in groups)
-            yield self._write_file(rows.schema, merged, interval)
+            yield self._write_file(rows.schema, merged, interval, changes)
 
     def _merged(
         self, schema: TableSchema, taken: Sequence[Taken], group: Range, buffered: Sequence[pa.RecordBatch]
@@ -164,7 +166,7 @@ class FileWriter:
         return merge_rows([*older, *buffered], schema)
 
     def _write_file(
-        self, schema: TableSchema, groups: Iterable[pa.RecordBatch], interval: tuple[int, int]
+        self, schema: TableSchema, groups: Iterable[pa.RecordBatch], interval: tuple[int, int], changes: FileChanges
     ) -> FileEntry:
         builder = ParquetBuilder(schema)
         row_count = 0
@@ -181,7 +183,12 @@ class FileWriter:
         first, last = spans[0][0], spans[-1][1]
         window = first // self._config.window_ns * self._config.window_ns
         name = f"{window}.{interval[0]:020d}-{interval[1]:020d}.{crc32c:08x}.parquet"
-        write_synced(self._disk, folder / name, data)
+        if _is_there(self._disk, folder / name, len(data), crc32c):
+            # It may be named already, and somebody reads it; nobody knows whether whoever wrote it came to sync it.
+            changes.found.add((schema.table_id, name))
+            self._disk.sync_file(folder / name)
+        else:
+            write_synced(self._disk, folder / name, data)
         return FileEntry(
             name=name,
             table_id=schema.table_id,
@@ -213,6 +220,10 @@ def write_synced(disk: Disk, path: Path, data: memoryview, part_bytes: int = SYN
         if disk.exists(path):
             disk.remove(path)
         raise
+
+
+def _is_there(disk: Disk, path: Path, size_bytes: int, crc32c: int) -> bool:
+    return disk.exists(path) and disk.size(path) == size_bytes and checksum(disk.map(path)) == crc32c
 
 
 def _with_hole(taken: Taken, dead_rows: int) -> FileEntry:

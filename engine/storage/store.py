@@ -278,7 +278,7 @@ class Store:
             named = {(f.table_id, f.name): f for f in self._manifest.files}
             gone = [f for files in changes.replaced.values() for f in files]
             if any(named.get((f.table_id, f.name)) != f for f in gone):
-                self._writer.discard(changes)
+                self._writer.discard(changes, named.keys())
                 return False
             before = self._manifest
             marks = (before.rows_until, before.state_until, before.checkpoint)

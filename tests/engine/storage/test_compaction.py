@@ -8,6 +8,7 @@ from engine.clock import SystemClock
 from engine.storage.compaction import Compaction, CompactionLimits, decide_compaction
 from engine.storage.manifest import FileEntry
 from tests.support.batches import table_schema
+from tests.support.disk import CrashingDisk
 from tests.support.stores import SMALL_STEPS, FedStore
 
 LIMITS = CompactionLimits(periods_ns=(10, 100, None), most_rows=100, most_bytes=10_000, most_files=4, least_share=4)
@@ -108,6 +109,35 @@ def test_files_that_a_snapshot_replaced_meanwhile_are_left_alone(tmp_path: Path)
     assert sorted(fed.rows(SCHEMA), key=repr) == [{"time": 1, "a": 1.0, "b": 7}, {"time": 2, "a": 1.0}]
     names = {f.name for f in fed.store.files(SCHEMA.table_id)}
     assert {path.name for path in fed.paths.table_folder(SCHEMA.table_id).iterdir()} == names
+
+
+def test_the_same_work_done_twice_leaves_the_file_that_both_made(tmp_path: Path) -> None:
+    """Equal rows make equal files of equal names: what one gives up may be what the other one has named."""
+    fed = FedStore(tmp_path)
+    fed.create(SCHEMA)
+    for time in (1, 2):
+        fed.write(SCHEMA, [{"time": time, "a": 1.0}])
+        fed.snapshot()
+    twice = [fed.store.rewrite(SCHEMA.table_id, fed.store.files(SCHEMA.table_id)) for _ in range(2)]
+    assert [changes is not None and fed.store.exchange(changes) for changes in twice] == [True, False]
+    assert [row["time"] for row in fed.rows(SCHEMA)] == [1, 2]
+    assert [row["time"] for row in fed.reopened().rows(SCHEMA)] == [1, 2]
+
+
+def test_a_file_that_is_there_already_is_not_written_again(tmp_path: Path) -> None:
+    disk = CrashingDisk(tmp_path)
+    fed = FedStore(tmp_path / "data", disk)
+    fed.create(SCHEMA)
+    fed.write(SCHEMA, [{"time": 1, "a": 1.0}])
+    fed.snapshot()
+    (file,) = fed.store.files(SCHEMA.table_id)
+    begin = len(disk.journal)
+    changes = fed.store.rewrite(SCHEMA.table_id, [file])
+    assert changes is not None
+    assert changes.added[SCHEMA.table_id] == [file]
+    assert not {"write", "open_append", "remove"} & {word for word, _ in disk.journal[begin:]}
+    assert fed.store.exchange(changes)
+    assert [row["time"] for row in fed.rows(SCHEMA)] == [1]
 
 
 def test_a_damaged_file_stays_and_the_others_go_on(tmp_path: Path) -> None:
