@@ -1,5 +1,6 @@
 """The one DataFusion session of a server: plans queries, keeps what it learnt about files, bounds the memory of all."""
 
+import itertools
 import os
 import threading
 import weakref
@@ -36,6 +37,13 @@ from engine.query.time_bounds import Blocks, TimeRange, batches_within, blocks_o
 
 MOST_KEPT_FOLDERS = 256
 """So many folders of Parquet files keep their listing and statistics, those used last."""
+
+MOST_FOOTERS = "16M"
+"""So much memory the footers of Parquet files take that are remembered, those used last. By default it is 50 MB, which
+snapshots fill in an hour, for each file comes with a new folder of links."""
+
+LOOKS = 8
+"""So many of the folders that were not used for longest are looked for when one is added: most are gone by then."""
 
 LEAST_PRUNED_ROWS = 65_536
 """Fewer rows in memory are filtered in less time than it takes to leave some of them out."""
@@ -77,6 +85,8 @@ class Session:
             self._queries.register_udtf(udtf(partial(self._catalog.call, function), function))
         # Tables get their names here, out of the reach of queries.
         self._tables = SessionContext(config_made.with_information_schema(True), runtime)
+        for context in (self._queries, self._tables):
+            context.sql(f"SET datafusion.runtime.metadata_cache_limit = '{MOST_FOOTERS}'")
         self._naming = threading.Lock()
         self._own_memory = threading.Lock()
         self._folders: OrderedDict[tuple[Path, pa.Schema], DataFrame] = OrderedDict()
@@ -166,6 +176,12 @@ class Session:
                 known = self._handed[key] = forget, self._rows(name, rows.to_batches(), rows.schema)
             return known[1].into_view()
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Return the folders of Parquet files that it remembers, the one used last at the end."""
+        with self._naming:
+            return tuple(folder for folder, _ in self._folders)
+
     def native_view(self, view: str) -> Table:
         """Return a view of ``information_schema`` that tells of DataFusion itself."""
         with planning():
@@ -189,10 +205,17 @@ class Session:
                 # A URL, for in a plain path `*`, `?` and `[` would be patterns.
                 self._tables.register_parquet(identifier, f"{folder.absolute().as_uri()}/", schema=schema)
                 frame = self._folders[key] = self._named(identifier)
-                if len(self._folders) > MOST_KEPT_FOLDERS:
-                    self._folders.popitem(last=False)
+                self._forget_folders()
             self._folders.move_to_end(key)
             return frame
+
+    def _forget_folders(self) -> None:
+        """Let go of folders that are gone, as far as some looks tell, and of those that are too many."""
+        for key in list(itertools.islice(self._folders, LOOKS)):
+            if not key[0].exists():
+                del self._folders[key]
+        if len(self._folders) > MOST_KEPT_FOLDERS:
+            self._folders.popitem(last=False)
 
     def _live_rows_within(self, name: str, snapshot: TableSnapshot, within: TimeRange) -> DataFrame:
         if snapshot.live is None or sum(batch.num_rows for batch in snapshot.batches) < LEAST_PRUNED_ROWS:

@@ -1,4 +1,5 @@
 import gc
+import shutil
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
@@ -322,6 +323,17 @@ def test_files_that_were_read_keep_little_in_memory(tmp_path: Path) -> None:
     before = psutil.Process().memory_info().rss
     assert bench.values("SELECT count(*) FROM again") == [150 * len(values)]
     assert psutil.Process().memory_info().rss - before < 40 * 2**20  # half a megabyte of each would be twice that
+
+
+def test_folders_that_are_gone_are_forgotten(tmp_path: Path, made: session.Session) -> None:
+    files = ParquetFolders(tmp_path)
+    stays = files.folder(rows_batch(CPU, [{"host": "a", "time": 1}]))
+    made.warm_folder("m", stays, CPU)
+    for _ in range(3 * session.LOOKS):
+        folder = files.folder(rows_batch(CPU, [{"host": "a", "time": 1}]))
+        made.warm_folder("m", folder, CPU)
+        shutil.rmtree(folder)
+    assert set(made.folders) == {stays, folder}
 
 
 def _column(field: pa.Field, values: npt.NDArray[np.float64]) -> pa.Array:
