@@ -1,6 +1,7 @@
 """What a server and its plugin hosts hold at one moment, and whether that grows."""
 
 import itertools
+import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class Sample:
 def look(pid: int, data: Path, at_s: float) -> Sample:
     """Return how it is with the server ``pid`` and its data folder."""
     server = psutil.Process(pid)
-    sizes = [path.stat().st_blocks * 512 for path in _files(data)]
+    sizes = [size for path in _files(data) if (size := _size(path)) is not None]
     return Sample(
         at_s,
         {
@@ -74,10 +75,17 @@ def _pss(process: psutil.Process) -> float:
         return 0.0
 
 
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_blocks * 512
+    except FileNotFoundError:  # it went just now
+        return None
+
+
 def _files(folder: Path) -> list[Path]:
-    """Return the files below ``folder``, without the second names that queries use."""
-    return [
-        path
-        for path in folder.rglob("*")
-        if "file-sets" not in path.parts and "backups" not in path.parts and path.is_file()
-    ]
+    """Return the files below ``folder``, without the second names that queries use; folders may go meanwhile."""
+    found = []
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in ("file-sets", "backups")]
+        found += [Path(root) / name for name in names]
+    return found
