@@ -87,7 +87,7 @@ DATA_SETTINGS: tuple[Setting, ...] = (
         "compact-in-server",
         flag,
         "false",
-        "Compact files in the server itself, not in a process of the lowest priority beside it, which takes some 60 MB "
+        "Compact files in the server itself, not in a process of the lowest priority beside it, which takes 60 to 100 MB "
         "while there is something to compact.",
         is_flag=True,
     ),
