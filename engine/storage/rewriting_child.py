@@ -28,7 +28,7 @@ def main() -> None:
     """Serve the socket whose descriptor is the first argument; then come the node's folder, and ``Terms`` as JSON."""
     sock, root, terms = open_parent(int(sys.argv[1])), Path(sys.argv[2]), msgspec.json.decode(sys.argv[3], type=Terms)
     pa.set_cpu_count(1)
-    _step_back(is_urgent=terms.is_urgent)
+    step_back(is_urgent=terms.is_urgent)
     with contextlib.suppress(EOFError, ConnectionError):  # the server is gone
         send_frame(sock, READY)
         while select.select([sock], [], [], terms.longest_idle_s)[0]:
@@ -65,10 +65,11 @@ def _work(root: Path, terms: Terms, files: tuple[FileEntry, ...]) -> FileWriter:
     return FileWriter(disk, paths, reader, WriterConfig(terms.window_ns, terms.limits))
 
 
-def _step_back(*, is_urgent: bool) -> None:
+def step_back(*, is_urgent: bool) -> None:
     """Let everybody else have the processors first."""
     if not is_urgent and hasattr(os, "SCHED_IDLE"):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        with contextlib.suppress(PermissionError):  # a container may not allow it, and niceness helps a little
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     os.nice(URGENT_NICENESS if is_urgent else IDLE_NICENESS)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -138,6 +139,21 @@ class TestProcess:
         process.rewrite(SCHEMA, fed.store.files(SCHEMA.table_id))
         assert process.pid is not None
         assert os.sched_getscheduler(process.pid) == os.SCHED_IDLE
+
+    def test_where_that_policy_is_not_allowed_it_is_as_nice_as_can_be(self) -> None:
+        code = """
+import os
+from engine.storage import rewriting_child
+
+def refuse(*args):
+    raise PermissionError
+
+os.sched_setscheduler = refuse
+rewriting_child.step_back(is_urgent=False)
+print(os.nice(0))
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout == "19\n"
 
     def test_one_that_got_no_processor_is_followed_by_one_that_asks_for_more(self, fed: FedStore) -> None:
         process = beside(fed, SlowAtFirst())
