@@ -24,7 +24,7 @@ from engine.storage.ranges import Range, Times, common, joined
 from engine.storage.slices import DEFAULT_LIMITS, SliceLimits, plan_files
 from engine.storage.table import FrozenRows, SchemaSource, TableData
 
-SYNC_BYTES = 4 * 2**20
+SYNC_BYTES = 256 * 2**10
 """A larger file is synced in parts of this size: the sync of an acknowledgement waits for what the disk has to do before."""
 
 

@@ -32,20 +32,32 @@ START_NS = 1_700_000_000_000_000_000
 def measure(rounds: int) -> list[Figure]:
     """Return the 99th percentile of acknowledgements, quiet, during snapshots and during compaction, and their ratios.
 
-    A snapshot lasts for some 80 acknowledgements, so a round puts those of several together: of the few of one, the 99th
+    A snapshot lasts for some 60 acknowledgements, so a round puts those of several together: of the few of one, the 99th
     percentile is the slowest, which says more about the disk than about snapshots.
     """
     interval_s = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_INTERVAL_S)  # as in the server
     try:
-        with tempfile.TemporaryDirectory(prefix="influxdb3-pauses-") as folder:
-            settings = Settings.for_tests(Path(folder), force_snapshot_mem_size_bytes=1 << 40, compact_in_server=False)
-            with Engine.open(settings) as engine:
-                engine.tables.create_database(DATABASE)
-                engine._maintenance.compact = lambda: False  # type: ignore[method-assign]  # this module says when
-                return _figures([_round(engine, number) for number in range(rounds)])
+        with (
+            tempfile.TemporaryDirectory(prefix="influxdb3-pauses-") as folder,
+            Engine.open(_settings(Path(folder))) as engine,
+        ):
+            engine.tables.create_database(DATABASE)
+            engine._maintenance.compact = lambda: False  # type: ignore[method-assign]  # this module says when
+            return _figures([_round(engine, number) for number in range(rounds)])
     finally:
         sys.setswitchinterval(interval_s)
+
+
+def _settings(folder: Path) -> Settings:
+    """Return those of a server, but for snapshots, which come when this module says."""
+    of_server = Settings.resolve({}, {})
+    return Settings.for_tests(
+        folder,
+        force_snapshot_mem_size_bytes=1 << 40,
+        compact_in_server=of_server.compact_in_server,
+        wal_segment_size_bytes=of_server.wal_segment_size_bytes,
+    )
 
 
 @dataclass(slots=True)
