@@ -6,10 +6,12 @@ import itertools
 import mmap
 import os
 import shutil
+import stat
 from pathlib import Path
 from typing import Protocol
 
 from engine.errors import FolderInUse
+from engine.freeing import STEP_BYTES, Freeing
 
 Bytes = bytes | bytearray | memoryview
 
@@ -119,6 +121,9 @@ def replace_file(disk: Disk, path: Path, data: Bytes) -> None:
 class RealDisk:
     """The machine's own files; see ``Disk``."""
 
+    def __init__(self) -> None:
+        self._freeing = Freeing()
+
     def make_folder(self, path: Path) -> None:
         """See ``Disk``."""
         path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
@@ -183,10 +188,23 @@ class RealDisk:
 
     def remove(self, path: Path) -> None:
         """See ``Disk``."""
-        path.unlink()
+        facts = path.lstat()
+        if facts.st_nlink > 1 or facts.st_size <= STEP_BYTES or not stat.S_ISREG(facts.st_mode):
+            path.unlink()
+            return
+        fd = os.open(path, os.O_WRONLY)
+        try:
+            path.unlink()
+        except OSError:
+            os.close(fd)
+            raise
+        self._freeing.take(fd)
 
     def remove_folder(self, path: Path) -> None:
         """See ``Disk``."""
+        for inner in path.rglob("*"):
+            if not inner.is_dir():
+                self.remove(inner)
         shutil.rmtree(path)
 
     def lock(self, path: Path) -> Lock:

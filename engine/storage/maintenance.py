@@ -31,10 +31,6 @@ REST_S = 0.05
 FAILED_REST_S = 30.0
 """So long it rests after a step that failed."""
 
-REMOVAL_REST_S = 0.01
-"""So long nothing is removed from the log after a segment: on disks that are told at once which space is free (the mount
-option ``discard``), each keeps the syncs of acknowledgements waiting for some milliseconds."""
-
 T = TypeVar("T")
 
 
@@ -210,7 +206,7 @@ class Maintenance:
         decision = decide_truncation(segments, stored_until, self._side.readers(), retention, self._clock.now_ns())
         for trigger_id in decision.missed:
             self._side.missed(trigger_id, decision.until)
-        return self._wal.remove_before(decision.until + 1, lambda: self._stopping.wait(REMOVAL_REST_S))
+        return self._wal.remove_before(decision.until + 1)
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_EVERY_S):

@@ -77,7 +77,7 @@ class LogFolder:
         sealed, self._active, self._has_failed = self._active, begun, False
         self._reader.begin(LogSegment.live(path, header), previous)
         if sealed is not None:
-            sealed.give_back()
+            sealed.close()  # what it reserves goes later, or it does: see ``Wal.remove_before``
         self._remove_unused()
         return begun
 
@@ -113,7 +113,8 @@ class LogFolder:
     def close(self) -> None:
         """Give back what is reserved, and close the file."""
         if self._active is not None:
-            self._active.give_back()
+            self._active.cut()
+            self._active.close()
 
     def _remove_unused(self) -> None:
         """Remove files that never held a record; one that comes back after a crash is left out again."""

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -175,10 +176,19 @@ class ActiveSegment:
         except OSError as exc:  # only space is lost
             logger.warning("segment keeps its reserved space file=%s error=%s", self.path, exc)
 
-    def give_back(self) -> None:
-        """Close the file and give back the space behind its end."""
-        self.cut()
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
+
+
+def cut_segment(disk: Disk, path: Path, end_offset: int) -> None:
+    """Give back the space that a sealed segment reserves behind its end, if it does."""
+    try:
+        if disk.size(path) > end_offset:
+            with closing(disk.open_append(path)) as file:
+                file.truncate(end_offset)
+    except OSError as exc:  # only space is lost
+        logger.warning("segment keeps its reserved space file=%s error=%s", path, exc)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -15,6 +15,7 @@ from engine.wal.gate import Gate
 from engine.wal.ports import Entry, FlushObserver, FramePlanner, NoPlanner, Source, WalConfig
 from engine.wal.reader import LogSegment, WalReader
 from engine.wal.replay import LogTail
+from engine.wal.segments import cut_segment
 from engine.wal.writer import Writer, WriterPorts
 
 
@@ -62,10 +63,6 @@ class SegmentFacts:
     sealed_ns: int
 
 
-def _no_rest() -> None:
-    """Go on at once."""
-
-
 class Wal:
     """One log, open for appending and reading. All methods may be called from any thread."""
 
@@ -76,6 +73,7 @@ class Wal:
         self._writer = writer
         self._removal_lock = threading.Lock()
         self._going: deque[LogSegment] = deque()
+        self._cut_until = 0
         self._cannot_remove: str | None = None
         self._not_ours: str | None = None
 
@@ -151,11 +149,11 @@ class Wal:
         found = [s for s in self.reader.segments if s.first_position == facts.first_position]
         return self.reader.tables_in(found[0]) if found else {}
 
-    def remove_before(self, position: int, rest: Callable[[], object] = _no_rest) -> int:
+    def remove_before(self, position: int) -> int:
         """Remove the sealed segments all of whose records stand before ``position``; return how many went.
 
         They go one by one, the oldest first and each durably, so that a crash never leaves a gap. Who has one mapped keeps
-        it. Between two of them ``rest`` is called, which takes some time: a disk that gives space back keeps syncs waiting.
+        it. Those that stay give back what they reserve behind their ends, which the writer has no time for.
         ``OSError`` if the disk fails; those that are left go with a later call.
         """
         with self._removal_lock:
@@ -168,9 +166,14 @@ class Wal:
                 self._remove(self._going[0])
                 self._going.popleft()
                 removed += 1
-                if self._going:
-                    rest()
+            self._cut_sealed()
             return removed
+
+    def _cut_sealed(self) -> None:
+        for segment in self.reader.segments:
+            if segment.end is not None and not segment.is_lost and segment.first_position > self._cut_until:
+                cut_segment(self._disk, segment.path, segment.end.end_offset)
+                self._cut_until = segment.first_position
 
     def _check_ours(self) -> None:
         if self._not_ours is not None:

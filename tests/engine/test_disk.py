@@ -53,6 +53,37 @@ def test_a_folder_goes_with_everything_in_it(disk: Disk, tmp_path: Path) -> None
     assert disk.list_folder(tmp_path) == []
 
 
+LARGE = b"0123456789abcdef" * 2**17
+"""So much that its space comes back in steps."""
+
+
+def test_a_large_file_goes_at_once_for_whoever_looks(disk: Disk, tmp_path: Path) -> None:
+    disk.write(tmp_path / "file", LARGE)
+    mapped = disk.map(tmp_path / "file")
+    disk.remove(tmp_path / "file")
+    assert not disk.exists(tmp_path / "file")
+    disk.write(tmp_path / "file", b"anew")
+    assert bytes(mapped) == LARGE
+    assert disk.read(tmp_path / "file") == b"anew"
+
+
+@pytest.mark.parametrize("with_folder", [True, False])
+def test_a_large_file_with_another_name_stays(disk: Disk, tmp_path: Path, with_folder: bool) -> None:
+    disk.make_folder(tmp_path / "folder")
+    disk.write(tmp_path / "folder" / "one", LARGE)
+    disk.link(tmp_path / "folder" / "one", tmp_path / "two")
+    if with_folder:
+        disk.remove_folder(tmp_path / "folder")
+    else:
+        disk.remove(tmp_path / "folder" / "one")
+    assert disk.read(tmp_path / "two") == LARGE
+
+
+def test_what_is_not_there_cannot_be_removed(disk: Disk, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        disk.remove(tmp_path / "file")
+
+
 def test_an_append_file_reserves_space_and_writes_anywhere(disk: Disk, tmp_path: Path) -> None:
     path = tmp_path / "segment"
     file = disk.open_append(path, 4096)

@@ -55,7 +55,7 @@ def test_a_segment_is_byte_for_byte_what_it_was(name: str, records: tuple[Record
         start = active.write(position, len(made), body)
         position += len(made)
         active.sync(SegmentEnd(101, start + len(body), position - 1))
-    active.give_back()
+    active.close()
     dump = hex_dump((tmp_path / "00000000000000000101.wal").read_bytes())
     golden = GOLDEN / f"{name}.hex"
     if not golden.exists():

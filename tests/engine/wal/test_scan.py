@@ -34,7 +34,7 @@ def segment(folder: Path, groups: list[list[Record]]) -> memoryview:
         start = active.write(position, len(made), body)
         position += len(made)
         active.sync(SegmentEnd(1, start + len(body), position - 1))
-    active.give_back()
+    active.close()
     return RealDisk().map(active.path)
 
 

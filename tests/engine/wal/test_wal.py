@@ -114,9 +114,12 @@ def test_a_segment_is_sealed_before_it_grows_past_its_size(tmp_path: Path) -> No
     with opened(RealDisk(), tmp_path) as wal:
         for _ in range(5):
             write(wal, rows(LARGE))
+        assert [path.stat().st_size for path in segments(tmp_path)] == [SMALL.segment_bytes] * 2
+        wal.remove_before(0)
         assert [path.stat().st_size for path in segments(tmp_path)] == [HEADER_BYTES + 3 * 704, SMALL.segment_bytes]
         write(wal, rows("x" * 10_000))
         assert write(wal, rows("y")) == (7,)
+        wal.remove_before(0)
     assert [path.stat().st_size for path in segments(tmp_path)] == [
         HEADER_BYTES + 3 * 704,
         HEADER_BYTES + 2 * 704,
@@ -148,6 +151,7 @@ def test_a_sealed_segment_tells_what_its_owner_has_to_know(tmp_path: Path) -> No
         first, second = wal.sealed_segments()
         assert (first.first_position, first.last_position, first.created_ns, first.sealed_ns) == (1, 3, 1000, 1500)
         assert (second.first_position, second.last_position, second.created_ns, second.sealed_ns) == (4, 4, 1500, 1570)
+        wal.remove_before(0)
         assert first.size_bytes == segments(tmp_path)[0].stat().st_size
         assert wal.tables_in(first) == {TABLE: 3, OTHER_TABLE: 2}
         assert wal.tables_in(second) == {}
@@ -186,13 +190,19 @@ def test_every_removal_is_durable_before_the_next_one(tmp_path: Path) -> None:
         assert [word for word, _ in disk.journal[begin:]] == ["remove", "sync_folder"] * 3
 
 
-def test_between_two_removals_there_is_a_rest(tmp_path: Path) -> None:
-    left: list[int] = []
-    with opened(RealDisk(), tmp_path) as wal:
-        for _ in range(10):
-            write(wal, rows(LARGE))
-        wal.remove_before(100, lambda: left.append(len(segments(tmp_path))))
-    assert left == [3, 2]
+def test_what_a_sealed_segment_reserves_is_given_back_after_a_restart_too(tmp_path: Path) -> None:
+    disk = CrashingDisk(tmp_path)
+    with opened(disk, tmp_path / "wal") as wal:
+        write(wal, rows())
+        wal.rotate().result(timeout=10)
+        write(wal, rows())
+    with opened(disk, tmp_path / "wal") as wal:
+        assert segments(tmp_path / "wal")[0].stat().st_size == SMALL.segment_bytes
+        begin = len(disk.journal)
+        wal.remove_before(0)
+        wal.remove_before(0)
+        assert [word for word, _ in disk.journal[begin:]] == ["open_append", "truncate"]
+    assert texts(tmp_path / "wal") == ["x", "x"]
 
 
 def test_after_a_removal_of_unknown_outcome_no_other_segment_goes(tmp_path: Path) -> None:
