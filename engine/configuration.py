@@ -55,7 +55,7 @@ def store(
         is_internal,
         internal_retention(happened, letters),
         oldest_kept=oldest_kept,
-        compacts_beside=not settings.compact_in_server and kept_elsewhere(settings) is None,
+        writes_beside=not settings.compact_in_server and kept_elsewhere(settings) is None,
     )
 
 

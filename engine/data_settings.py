@@ -87,8 +87,8 @@ DATA_SETTINGS: tuple[Setting, ...] = (
         "compact-in-server",
         flag,
         "false",
-        "Compact files in the server itself, not in a process of the lowest priority beside it, which takes 60 to 100 MB "
-        "while there is something to compact.",
+        "Compact files, and write those of large snapshots, in the server itself, not in a process of the lowest priority "
+        "beside it, which takes 60 to 100 MB while it has something to do.",
         is_flag=True,
     ),
     Setting(

@@ -10,6 +10,7 @@ from engine.clock import Clock
 from engine.errors import DiskFull, EngineError, ObjectStoreAway, OwnershipLost, Unavailable
 from engine.storage.compaction import Compaction
 from engine.storage.manifest import Manifest
+from engine.storage.pace import Pace
 from engine.storage.space import DiskSpace, Space
 from engine.storage.store import Store
 from engine.storage.truncation import LogRetention, Reader, SealedSegment, decide_truncation
@@ -95,6 +96,8 @@ class Maintenance:
         self._config = config
         self._side = side
         self._clock = clock
+        self._pace = Pace()
+        self._has_failed = False  # the last snapshot, or it is under way
         self._lock = threading.Lock()
         self.compaction = Compaction(store, clock, self._lock)
         self._stopping = threading.Event()
@@ -115,9 +118,13 @@ class Maintenance:
 
     def tick(self) -> None:
         """Snapshot if the buffer is full, files have expired, or the log could make room; then look after the rest."""
+        self._pace.look(self._store.came_bytes, self._clock.monotonic_ns())
         has_room = self._space.look() is Space.ENOUGH
-        if self._store.buffered_bytes >= self._config.buffer_bytes or (not has_room and self._may_make_room()):
-            self.snapshot()
+        is_due = self._store.buffered_bytes >= self._config.buffer_bytes or (
+            self._has_failed and not self._lock.locked()
+        )
+        if is_due or (not has_room and self._may_make_room()):
+            self.snapshot(seals_log=not has_room)
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._next_expiry_ns:
             if self._store.has_expired_files():
@@ -130,10 +137,13 @@ class Maintenance:
         self._store.objects.check()
         return self._space.now is not Space.NONE and self.compaction.step()
 
-    def snapshot(self) -> None:
-        """Move the buffer to Parquet and let go of what the log need not hold any more."""
+    def snapshot(self, *, seals_log: bool = True) -> None:
+        """Move the buffer to Parquet and let go of what the log need not hold any more.
+
+        ``seals_log``: also of the segment that is written. A write that comes just then waits for some syncs more.
+        """
         with self._lock:
-            self._snapshot()
+            self._snapshot(seals_log=seals_log)
 
     @property
     def is_all_stored(self) -> bool:
@@ -172,18 +182,18 @@ class Maintenance:
         with self._lock:
             return self._store.while_still(use)
 
-    def _snapshot(self) -> None:
+    def _snapshot(self, *, seals_log: bool = True) -> None:
         began_ns = self._clock.monotonic_ns()
+        self._has_failed = True
         self._store.objects.check()
         if self._space.now is not Space.ENOUGH:
             before = self._store.manifest
             self._truncate(min(before.rows_until, before.state_until))
-        try:
-            self._wal.rotate().result()
-        except DiskFull as full:  # what is written goes with a later snapshot
-            logger.warning("the newest segment of the log stays: %s", full)
+        if seals_log:
+            self._seal_log()
         self._before_snapshot()  # what it saves covers at least the segments that may go after this snapshot
-        manifest = self._store.snapshot(self._side.idle_low)
+        manifest = self._store.snapshot(self._side.idle_low, self._pace.bytes_per_s)
+        self._has_failed = False
         removed = self._truncate(min(manifest.rows_until, manifest.state_until))
         took_ms = (self._clock.monotonic_ns() - began_ns) // 1_000_000
         logger.info(
@@ -193,6 +203,12 @@ class Maintenance:
             removed,
             took_ms,
         )
+
+    def _seal_log(self) -> None:
+        try:
+            self._wal.rotate().result()
+        except DiskFull as full:  # what is written goes with a later snapshot
+            logger.warning("the newest segment of the log stays: %s", full)
 
     def _truncate(self, stored_until: int) -> int:
         segments = [
@@ -217,7 +233,7 @@ class Maintenance:
             except (DiskFull, OSError) as error:
                 logger.error("a snapshot failed; the log keeps everything, and it is tried again: %s", error)
                 self._stopping.wait(AGAIN_S)
-            except EngineError:
+            except Exception:  # whatever it is, nobody else would look after the store
                 logger.exception("a snapshot failed; the log keeps everything, and it is tried again")
                 self._stopping.wait(AGAIN_S)
 
@@ -236,7 +252,7 @@ class Maintenance:
                 )
                 rest_s = FAILED_REST_S
                 continue
-            except EngineError:
+            except Exception:  # as above
                 logger.exception("a step of compaction failed; the files are as they were, and it is tried again")
                 rest_s = FAILED_REST_S
                 continue

@@ -1,7 +1,6 @@
-"""A process that rewrites the Parquet files that it is told, one job after the other, and ends when none came for a while."""
+"""A process that writes the Parquet files that it is told, one job after the other, and ends when none came for a while."""
 
 import contextlib
-import os
 import select
 import sys
 import time
@@ -11,42 +10,37 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 
-from engine.child_process import open_parent, receive_frame, send_frame
+from engine.child_process import open_parent, send_frame
 from engine.disk import RealDisk
 from engine.errors import EngineError, StorageError
 from engine.paths import NodePaths
 from engine.storage.filesets import FileSets, damage
+from engine.storage.jobs import READY, Job, receive_job, send_changes, send_failure
 from engine.storage.manifest import FileEntry
-from engine.storage.rewriting import DONE, FAILED, READY, Outcome, Terms, decode_job, encode_job
-from engine.storage.snapshot import FileWriter, WriterConfig
-
-URGENT_NICENESS = 10
-IDLE_NICENESS = 19
+from engine.storage.rewriting import Terms
+from engine.storage.snapshot import FileChanges, FileWriter, WriterConfig
 
 
 def main() -> None:
     """Serve the socket whose descriptor is the first argument; then come the node's folder, and ``Terms`` as JSON."""
     sock, root, terms = open_parent(int(sys.argv[1])), Path(sys.argv[2]), msgspec.json.decode(sys.argv[3], type=Terms)
     pa.set_cpu_count(1)
-    step_back(is_urgent=terms.is_urgent)
     with contextlib.suppress(EOFError, ConnectionError):  # the server is gone
         send_frame(sock, READY)
         while select.select([sock], [], [], terms.longest_idle_s)[0]:
-            schema, files = decode_job(bytes(receive_frame(sock)[1]))
+            job = receive_job(sock, terms.window_ns)
             began_ns = time.process_time_ns()
             try:
-                changes = _work(root, terms, files).rewrite(schema, files)
+                changes = _done(root, terms, job)
             except (EngineError, OSError) as error:
-                number = error.errno if isinstance(error, OSError) else None
-                cpu_ns = time.process_time_ns() - began_ns
-                send_frame(sock, FAILED, msgspec.json.encode(Outcome(cpu_ns, str(error) or repr(error), number)))
+                send_failure(sock, time.process_time_ns() - began_ns, error)
             else:
-                send_frame(sock, DONE, msgspec.json.encode(Outcome(time.process_time_ns() - began_ns)))
-                send_frame(sock, DONE, encode_job(schema, changes.added.get(schema.table_id, ())))
+                send_changes(sock, time.process_time_ns() - began_ns, job.rows.schema.table_id, changes)
+            del job  # its rows, while the next one is waited for
 
 
-def _work(root: Path, terms: Terms, files: tuple[FileEntry, ...]) -> FileWriter:
-    """Return what writes; a new one for each job, for it knows nothing of files that went meanwhile.
+def _done(root: Path, terms: Terms, job: Job) -> FileChanges:
+    """Do a job with a writer of its own, for that of another one knows nothing of files that went meanwhile.
 
     Raises:
         FileNotFoundError: a file was replaced meanwhile.
@@ -54,23 +48,29 @@ def _work(root: Path, terms: Terms, files: tuple[FileEntry, ...]) -> FileWriter:
     """
     disk, paths = RealDisk(), NodePaths(root.parent, root.name)
     reader = FileSets(disk, paths.file_sets, paths.table_folder)
-    for file in files:
-        path = paths.table_folder(file.table_id) / file.name
-        if not disk.exists(path):
-            raise FileNotFoundError(ENOENT, f"{path} was replaced meanwhile")
-        problem = damage(disk, path, file)
-        if problem is not None:
-            raise StorageError(f"files are not compacted: {problem}")
+    writer = FileWriter(disk, paths, reader, WriterConfig(terms.window_ns, terms.limits))
+    for file in job.rows.files:
+        if job.interval is None:
+            _check(disk, paths, file)
         reader.trust(file)
-    return FileWriter(disk, paths, reader, WriterConfig(terms.window_ns, terms.limits))
+    if job.interval is None:
+        return writer.rewrite(job.rows.schema, job.rows.files)
+    changes = FileChanges()
+    try:
+        writer.write(job.rows, job.interval, changes)
+    except BaseException:
+        writer.discard(changes)
+        raise
+    return changes
 
 
-def step_back(*, is_urgent: bool) -> None:
-    """Let everybody else have the processors first."""
-    if not is_urgent and hasattr(os, "SCHED_IDLE"):
-        with contextlib.suppress(PermissionError):  # a container may not allow it, and niceness helps a little
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    os.nice(URGENT_NICENESS if is_urgent else IDLE_NICENESS)
+def _check(disk: RealDisk, paths: NodePaths, file: FileEntry) -> None:
+    path = paths.table_folder(file.table_id) / file.name
+    if not disk.exists(path):
+        raise FileNotFoundError(ENOENT, f"{path} was replaced meanwhile")
+    problem = damage(disk, path, file)
+    if problem is not None:
+        raise StorageError(f"files are not compacted: {problem}")
 
 
 if __name__ == "__main__":

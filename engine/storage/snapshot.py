@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -67,6 +67,10 @@ class WriterConfig:
     oldest_kept: Callable[[TableSchema], int | None] = lambda schema: None
 
 
+RowsWriter = Callable[[FrozenRows, tuple[int, int], FileChanges], None]
+"""See ``Rewriter.write``."""
+
+
 class FileWriter:
     """Makes Parquet files of the rows of buffers and of other files; each file is synced when it is handed out."""
 
@@ -76,13 +80,16 @@ class FileWriter:
         self._reader = reader
         self._config = config
 
-    def write_all(self, tables: Iterable[tuple[SchemaSource, TableData]], interval: tuple[int, int]) -> FileChanges:
-        """Write the frozen rows of ``tables``, which come from the ``interval`` of positions; all files are synced."""
+    def write_all(
+        self, tables: Iterable[tuple[SchemaSource, TableData]], interval: tuple[int, int], write: RowsWriter
+    ) -> FileChanges:
+        """Let ``write`` write the frozen rows of ``tables``, which come from the ``interval`` of positions."""
         changes = FileChanges()
         try:
             for schema_now, table in tables:
                 rows = table.frozen_rows(schema_now)
-                self.write(rows.since(self._config.oldest_kept(rows.schema)), interval, changes)
+                intact = tuple(file for file in rows.files if self._reader.is_intact(file)) if rows.late else ()
+                write(replace(rows, files=intact).since(self._config.oldest_kept(rows.schema)), interval, changes)
             if changes.added:
                 self._disk.sync_folder(self._paths.parquet)
         except BaseException:
@@ -90,11 +97,14 @@ class FileWriter:
             raise
         return changes
 
+    def for_buffer(self, size_bytes: int, bytes_per_s: float) -> "FileWriter":
+        """See ``Rewriter``: this one writes all."""
+        return self
+
     def write(self, rows: FrozenRows, interval: tuple[int, int], changes: FileChanges) -> None:
-        """Write ``rows`` of one table; enter in ``changes`` what is made and what it takes the place of."""
+        """See ``Rewriter``."""
         table_id = rows.schema.table_id
-        intact = (f for f in rows.files if self._reader.is_intact(f)) if rows.late else ()
-        found = [(t, self._times(t, rows.schema)) for t in decide_taken(intact, rows.late, self._config.limits)]
+        found = [(t, self._times(t, rows.schema)) for t in decide_taken(rows.files, rows.late, self._config.limits)]
         replaced = changes.replaced.setdefault(table_id, [])
         added = changes.added.setdefault(table_id, [])
         for taken, times in found:

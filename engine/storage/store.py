@@ -47,7 +47,7 @@ class StoreConfig:
         limits: how large files become.
         oldest_kept: tells for a schema the time, in ns since the epoch, before which rows of its table are not shown any
             more, and go; ``None`` = there is none.
-        compacts_beside: a process of its own compacts files, all of which have to be on this machine.
+        writes_beside: a process of its own writes and compacts files, all of which have to be on this machine.
     """
 
     window_ns: int
@@ -55,7 +55,7 @@ class StoreConfig:
     bounds: Retention = FOR_EVER
     limits: SliceLimits = DEFAULT_LIMITS
     oldest_kept: Callable[[TableSchema], int | None] = lambda schema: None
-    compacts_beside: bool = False
+    writes_beside: bool = False
 
 
 class Store:
@@ -64,6 +64,9 @@ class Store:
     ``apply`` takes the records of the log in their order, when they are replayed as well as when they have just become
     durable (port ``FlushObserver``). ``snapshot`` moves the buffer to Parquet and says by a new manifest what the log
     need not hold any more.
+
+    Attributes:
+        came_bytes: how much came to the buffers since the start.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class Store:
         self._frozen_until: int | None = None
         self._live_bytes = 0
         self._frozen_bytes = 0
+        self.came_bytes = 0
         self._unsettled: set[int] = set()
         self.came = threading.Event()
         self.warmer: Warmer | None = None
@@ -96,7 +100,7 @@ class Store:
             disk, paths, self._reader, WriterConfig(config.window_ns, config.limits, config.oldest_kept)
         )
         self.rewriter: Rewriter = self._writer
-        if config.compacts_beside and type(disk) is RealDisk:  # another disk is one for this process only
+        if config.writes_beside and type(disk) is RealDisk:  # another disk is one for this process only
             self.rewriter = RewritingProcess(self._writer, paths.root, Terms(config.window_ns, config.limits), clock)
 
     @property
@@ -210,15 +214,17 @@ class Store:
         """Return whether the manifest names files of tables that are gone."""
         return any(self.schemas.by_id(file.table_id) is None for file in self._manifest.files)
 
-    def snapshot(self, idle_low: Callable[[int], int | None]) -> Manifest:
+    def snapshot(self, idle_low: Callable[[int], int | None], bytes_per_s: float = 0.0) -> Manifest:
         """Write the buffer to Parquet, progress and state to a checkpoint, and a manifest that names them.
 
         If the disk fails on the way, the old manifest holds, and the next call tries the same rows again.
-        ``idle_low``: see ``Consumers.checkpoint``.
+        ``idle_low``: see ``Consumers.checkpoint``; ``bytes_per_s``: how much comes at present.
         """
         with self._snapshot_lock:
             until = self._freeze()
-            changes = self._writer.write_all(self._frozen_tables(), (self._manifest.rows_until + 1, until))
+            rewriter = self.rewriter.for_buffer(self._frozen_bytes, bytes_per_s)
+            interval = (self._manifest.rows_until + 1, until)
+            changes = self._writer.write_all(self._frozen_tables(), interval, rewriter.write)
             self._expire(changes)
             state_until, checkpoint = self._write_checkpoint(idle_low)
             before = self._manifest
@@ -378,7 +384,9 @@ class Store:
         if not self.came.is_set():
             self.came.set()
         self._touched.add(rows.table_id)
-        self._live_bytes += rows.data_bytes if isinstance(rows, RowsBlock) else len(rows.data) + OVERHEAD_BYTES
+        size = rows.data_bytes if isinstance(rows, RowsBlock) else len(rows.data) + OVERHEAD_BYTES
+        self._live_bytes += size
+        self.came_bytes += size
 
     def _freeze(self) -> int:
         with self._apply_lock:

@@ -151,6 +151,7 @@ class HeldDisk(RealDisk):
     """A disk whose syncs of the log wait for the test."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.go = threading.Event()
         self.go.set()
         self.is_held = threading.Event()

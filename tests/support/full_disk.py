@@ -16,6 +16,7 @@ class FullDisk(RealDisk):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.free: int | None = None
         self.refused = 0
         self._places: frozenset[str] = frozenset()

@@ -242,6 +242,7 @@ class SlowDisk(RealDisk):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.sync_began = threading.Event()
         self.frames: list[int] = []
         self._may_sync = threading.Event()

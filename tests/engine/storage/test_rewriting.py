@@ -13,15 +13,18 @@ import pytest
 from engine.clock import Clock, SystemClock
 from engine.errors import StorageError, Unavailable
 from engine.model.schema import TableSchema
+from engine.storage.jobs import Interval
 from engine.storage.manifest import FileEntry
-from engine.storage.rewriting import RewritingProcess, Terms, decode_job, encode_job, is_starved
+from engine.storage.rewriting import RewritingProcess, Terms, Thresholds, is_starved
 from engine.storage.snapshot import FileChanges
+from engine.storage.table import FrozenRows
 from tests.support.batches import table_schema
 from tests.support.clock import ManualClock
 from tests.support.processes import Watched
 from tests.support.stores import SMALL, WINDOW_NS, FedStore
 
 S = 1_000_000_000
+ALL = Thresholds(small_values=0, small_bytes=0)
 SCHEMA = table_schema({"host": "tag", "a": "float", "time": "time"})
 
 
@@ -36,8 +39,35 @@ class SlowAtFirst(ManualClock):
         return super().monotonic_ns()
 
 
+class Running(ManualClock):
+    """A clock by which everything takes a second."""
+
+    def monotonic_ns(self) -> int:
+        self.advance(1 * S)
+        return super().monotonic_ns()
+
+
+class Killing(ManualClock):
+    """A clock that kills a process, once there is one, when it is asked while that one has a job."""
+
+    pid: int | None = None
+    asked = 0
+
+    def monotonic_ns(self) -> int:
+        self.asked += self.pid is not None
+        if self.asked == 2 and self.pid:  # the first time it is asked whether processes are trusted
+            os.kill(self.pid, signal.SIGKILL)
+        return super().monotonic_ns()
+
+
 class Nobody:
     """Shall not be asked."""
+
+    def for_buffer(self, size_bytes: int, bytes_per_s: float) -> "Nobody":
+        raise AssertionError
+
+    def write(self, rows: FrozenRows, interval: Interval, changes: FileChanges) -> None:
+        raise AssertionError
 
     def rewrite(self, schema: TableSchema, files: Sequence[FileEntry]) -> FileChanges:
         raise AssertionError
@@ -74,7 +104,7 @@ def fed(tmp_path: Path) -> FedStore:
 
 
 def beside(fed: FedStore, clock: Clock | None = None) -> RewritingProcess:
-    return RewritingProcess(Nobody(), fed.paths.root, Terms(WINDOW_NS, SMALL), clock or SystemClock(), small_values=0)
+    return RewritingProcess(Nobody(), fed.paths.root, Terms(WINDOW_NS, SMALL), clock or SystemClock(), ALL)
 
 
 @pytest.fixture
@@ -97,11 +127,6 @@ def test_a_process_is_starved_if_it_took_long_and_did_little(took_s: int, cpu_s:
     assert is_starved(took_s * S, cpu_s * S) == expected
 
 
-def test_a_job_is_read_as_it_was_written(fed: FedStore) -> None:
-    files = fed.store.files(SCHEMA.table_id)
-    assert decode_job(encode_job(SCHEMA, files)) == (SCHEMA, files)
-
-
 def test_small_files_are_rewritten_here(fed: FedStore) -> None:
     class Here(Nobody):
         def rewrite(self, schema: TableSchema, files: Sequence[FileEntry]) -> FileChanges:
@@ -118,10 +143,10 @@ def test_a_server_that_cannot_start_a_process_rewrites_itself(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     files = fed.store.files(SCHEMA.table_id)
-    process = RewritingProcess(fed.store.rewriter, fed.paths.root, Terms(WINDOW_NS), SystemClock(), small_values=0)
+    process = RewritingProcess(fed.store.rewriter, fed.paths.root, Terms(WINDOW_NS), SystemClock(), ALL)
     made = process.rewrite(SCHEMA, files)
     assert sum(file.row_count for file in made.added[SCHEMA.table_id]) == 27
-    assert "no process could be started that rewrites files" in caplog.text
+    assert "no process could be started that writes files" in caplog.text
 
 
 @pytest.mark.process
@@ -130,7 +155,8 @@ class TestProcess:
         files, rows = fed.store.files(SCHEMA.table_id), fed.rows(SCHEMA)
         here = fed.store.rewriter.rewrite(SCHEMA, files)
         changes = process.rewrite(SCHEMA, files)
-        assert changes == here
+        assert (changes.added, changes.replaced) == (here.added, here.replaced)
+        assert changes.found == {(SCHEMA.table_id, file.name) for file in here.added[SCHEMA.table_id]}
         assert fed.store.exchange(changes)
         assert sorted(map(str, fed.rows(SCHEMA))) == sorted(map(str, rows))
         assert sorted(map(str, fed.reopened().rows(SCHEMA))) == sorted(map(str, rows))
@@ -143,13 +169,13 @@ class TestProcess:
     def test_where_that_policy_is_not_allowed_it_is_as_nice_as_can_be(self) -> None:
         code = """
 import os
-from engine.storage import rewriting_child
+from engine.storage.rewriting import step_back
 
 def refuse(*args):
     raise PermissionError
 
 os.sched_setscheduler = refuse
-rewriting_child.step_back(is_urgent=False)
+step_back(os.getpid(), is_urgent=False)
 print(os.nice(0))
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -211,3 +237,135 @@ print(os.nice(0))
         watched.wait_gone()
         with pytest.raises(Unavailable, match="the server is going down"):
             process.rewrite(SCHEMA, files)
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "bytes_per_s", "is_beside"),
+    [
+        pytest.param(4 << 20, 0, True, id="quiet"),
+        pytest.param((4 << 20) - 1, 0, False, id="small"),
+        pytest.param(1 << 30, 10 << 20, True, id="calm"),
+        pytest.param(1 << 30, (10 << 20) + 1, False, id="in-a-hurry"),
+    ],
+)
+def test_a_large_buffer_is_written_beside_while_not_too_much_comes(
+    tmp_path: Path, size_bytes: int, bytes_per_s: float, is_beside: bool
+) -> None:
+    here = Nobody()
+    process = RewritingProcess(here, tmp_path, Terms(WINDOW_NS), SystemClock())
+    assert process.for_buffer(size_bytes, bytes_per_s) is (process if is_beside else here)
+
+
+class Here(Nobody):
+    """Writes as the server does, and knows how often."""
+
+    def __init__(self, fed: FedStore) -> None:
+        self.calls = 0
+        self._writer = fed.store.rewriter
+
+    def write(self, rows: FrozenRows, interval: Interval, changes: FileChanges) -> None:
+        self.calls += 1
+        self._writer.write(rows, interval, changes)
+
+
+@pytest.mark.process
+class TestBuffers:
+    """A buffer is written by the process as the server would; whatever happens to the process, it is written."""
+
+    def use(self, fed: FedStore, clock: Clock | None = None, patience_s: float = 60.0) -> tuple[RewritingProcess, Here]:
+        here = Here(fed)
+        limits = Thresholds(0, 0, patience_s=patience_s)
+        process = RewritingProcess(here, fed.paths.root, Terms(WINDOW_NS, SMALL), clock or SystemClock(), limits)
+        fed.store.rewriter = process
+        return process, here
+
+    def late_and_new(self, fed: FedStore) -> None:
+        fed.write(SCHEMA, [{"host": f"h{n}", "time": 10 * n, "a": -float(n)} for n in range(0, 9, 2)])
+        fed.write(SCHEMA, [{"host": "new", "time": 1000 * n, "a": float(n)} for n in range(9)])
+
+    @pytest.fixture
+    def twin(self, tmp_path: Path) -> FedStore:
+        """Return a store with the same rows, which knows no process."""
+        made = FedStore(tmp_path / "twin")
+        made.create(SCHEMA)
+        for part in range(3):
+            made.write(SCHEMA, [{"host": f"h{n}", "time": 10 * n + part, "a": float(n)} for n in range(9)])
+            made.snapshot()
+        self.late_and_new(made)
+        made.snapshot()
+        return made
+
+    def test_the_same_files_come_out(self, fed: FedStore, twin: FedStore) -> None:
+        process, here = self.use(fed)
+        self.late_and_new(fed)
+        fed.snapshot()
+        process.close()
+        assert here.calls == 0
+        assert fed.store.files(SCHEMA.table_id) == twin.store.files(SCHEMA.table_id)
+        assert sorted(map(str, fed.reopened().rows(SCHEMA))) == sorted(map(str, twin.rows(SCHEMA)))
+
+    def test_while_it_compacts_buffers_are_written_here(self, fed: FedStore, twin: FedStore) -> None:
+        process, here = self.use(fed)
+        self.late_and_new(fed)
+        with process._working:
+            fed.snapshot()
+        assert (here.calls, process.pid) == (1, None)
+        assert fed.store.files(SCHEMA.table_id) == twin.store.files(SCHEMA.table_id)
+
+    def test_one_that_stands_still_is_not_waited_for_and_then_left_alone_for_a_minute(
+        self, fed: FedStore, twin: FedStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        clock = Running()
+        process, here = self.use(fed, clock, patience_s=0.01)
+        process.rewrite(SCHEMA, fed.store.files(SCHEMA.table_id))
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGSTOP)
+        self.late_and_new(fed)
+        fed.snapshot()
+        assert (here.calls, process.pid) == (1, None)
+        assert "a buffer is written here, for its process failed" in caplog.text
+        assert fed.store.files(SCHEMA.table_id) == twin.store.files(SCHEMA.table_id)
+        self.late_and_new(fed)
+        fed.snapshot()
+        assert (here.calls, process.pid) == (2, None)
+        clock.advance(60 * S)
+        patient = RewritingProcess(here, fed.paths.root, Terms(WINDOW_NS, SMALL), clock, ALL)
+        fed.store.rewriter = patient
+        self.late_and_new(fed)
+        fed.snapshot()
+        assert here.calls == 2
+        patient.close()
+
+    def test_one_that_dies_at_its_work_changes_nothing(self, fed: FedStore, twin: FedStore) -> None:
+        clock = Killing()
+        process, here = self.use(fed, clock)
+        process.rewrite(SCHEMA, fed.store.files(SCHEMA.table_id))
+        clock.pid = process.pid
+        os.kill(clock.pid or 0, signal.SIGSTOP)  # or it may be done before it is killed
+        self.late_and_new(fed)
+        fed.snapshot()
+        assert (here.calls, process.pid) == (1, None)
+        assert fed.store.files(SCHEMA.table_id) == twin.store.files(SCHEMA.table_id)
+
+    def test_the_last_snapshot_of_a_server_is_written_here(self, fed: FedStore, twin: FedStore) -> None:
+        process, here = self.use(fed)
+        process.close()
+        self.late_and_new(fed)
+        fed.snapshot()
+        assert here.calls == 1
+        assert fed.store.files(SCHEMA.table_id) == twin.store.files(SCHEMA.table_id)
+
+    def test_what_the_disk_refuses_is_told_and_tried_again(self, fed: FedStore) -> None:
+        process, here = self.use(fed)
+        other = table_schema({"host": "tag", "time": "time"}, table_id=77)
+        fed.create(other)
+        fed.write(other, [{"host": "h", "time": 5}])
+        in_the_way = fed.paths.table_folder(other.table_id)
+        in_the_way.touch()
+        with pytest.raises(FileExistsError):
+            fed.snapshot()
+        in_the_way.unlink()
+        fed.snapshot()
+        process.close()
+        assert here.calls == 0
+        assert [row["host"] for row in fed.reopened().rows(other)] == ["h"]

@@ -85,6 +85,7 @@ class FusedDisk(RealDisk):
     """The machine's files: steps are the methods that change or sync something, named with the kind of the file."""
 
     def __init__(self, fuse: Fuse) -> None:
+        super().__init__()
         self._fuse = fuse
 
     def make_folder(self, path: Path) -> None:
