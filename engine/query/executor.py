@@ -254,8 +254,8 @@ class _Reads:
         """Return whether another process can read it; files that are fetched while they are read are for this one only."""
         return not any(isinstance(recipe, TableSnapshot) and recipe.absent for recipe in self.tables.values())
 
-    def note(self, name: str, snapshot: TableSnapshot, times: TimeRange) -> None:
-        """Take note of a user's table, of which rows at ``times`` are read.
+    def note(self, name: str, snapshot: TableSnapshot, times: Callable[[], TimeRange | None]) -> None:
+        """Take note of a user's table, of which rows at ``times()`` are read (``None`` = it may be all).
 
         Raises:
             QueryFailed: with it there are too many files.
@@ -264,8 +264,9 @@ class _Reads:
         if self._most_files is None:
             return
         # A table is asked for again when the query is planned again.
+        wanted = times() or TimeRange()
         self._files[name] = sum(
-            first <= times.last_ns and last >= times.first_ns for first, last in snapshot.file_times()
+            first <= wanted.last_ns and last >= wanted.first_ns for first, last in snapshot.file_times()
         )
         count = sum(self._files.values())
         if count > self._most_files:
@@ -292,7 +293,8 @@ class _Lookup:
         self._tables = tables
         self._system = system
         self._shown = show_target(sql)
-        self._times = time_range(sql)
+        self._sql = sql
+        self._read_times: tuple[TimeRange | None] | None = None  # of most queries nobody asks for them
         self._opened = opened
 
     def find(self, schema: str, name: str) -> "Table | None":
@@ -308,8 +310,13 @@ class _Lookup:
         if snapshot is None:
             return None
         self._opened.callback(snapshot.release)
-        self._reads.note(name, snapshot, self._times or TimeRange())
+        self._reads.note(name, snapshot, self._times)
         return self._session.table_of_snapshot(name, snapshot, self._times)
+
+    def _times(self) -> TimeRange | None:
+        if self._read_times is None:
+            self._read_times = (time_range(self._sql),)
+        return self._read_times[0]
 
     def _view(self, name: str) -> "Table | None":
         if self._shown is not None and name not in views_of_show(self._shown):

@@ -58,6 +58,9 @@ _OPTIONS = {
 }
 
 
+TimesWanted = Callable[[], TimeRange | None]
+"""Tells which times a query wants, ``None`` = that is not known."""
+
 _THREADS = "TOKIO_WORKER_THREADS"
 
 
@@ -133,10 +136,10 @@ class Session:
             self._queries.sql(f"SET datafusion.runtime.memory_limit = '{(self._own_bytes or 0) // 1024}K'")
             return self._plan(sql, values)
 
-    def table_of_snapshot(self, name: str, snapshot: TableSnapshot, within: TimeRange | None = None) -> Table:
+    def table_of_snapshot(self, name: str, snapshot: TableSnapshot, within: TimesWanted = lambda: None) -> Table:
         """Return all rows of ``snapshot`` as a table; projections and filters reach files and batches.
 
-        Rows with times outside of ``within`` may be missing.
+        Rows with times outside of ``within()`` may be missing, which is asked if many rows are in memory.
         """
         with planning():
             parts = [self._files(name, folder, snapshot.schema) for folder in snapshot.folders]
@@ -145,7 +148,7 @@ class Session:
             if snapshot.absent:
                 parts.append(self._absent(name, snapshot))
             if snapshot.batches or not parts:
-                live = self._live_rows_within(name, snapshot, within) if within else self._live_rows(name, snapshot)
+                live = self._live_rows_within(name, snapshot, within)
                 parts.append(live if snapshot.oldest_ns is None else live.filter(_is_from(snapshot.oldest_ns)))
             return reduce(DataFrame.union, parts).into_view()
 
@@ -217,13 +220,16 @@ class Session:
         if len(self._folders) > MOST_KEPT_FOLDERS:
             self._folders.popitem(last=False)
 
-    def _live_rows_within(self, name: str, snapshot: TableSnapshot, within: TimeRange) -> DataFrame:
+    def _live_rows_within(self, name: str, snapshot: TableSnapshot, within: TimesWanted) -> DataFrame:
         if snapshot.live is None or sum(batch.num_rows for batch in snapshot.batches) < LEAST_PRUNED_ROWS:
+            return self._live_rows(name, snapshot)
+        wanted = within()
+        if wanted is None:
             return self._live_rows(name, snapshot)
         blocks = self._blocks.get(snapshot.live)
         if blocks is None:
             blocks = self._blocks[snapshot.live] = tuple(blocks_of(batch) for batch in snapshot.batches)
-        found = batches_within(snapshot.batches, blocks, within)
+        found = batches_within(snapshot.batches, blocks, wanted)
         if found is None:
             return self._live_rows(name, snapshot)
         return self._rows(name, [_aligned(batch, snapshot.schema) for batch in found], snapshot.schema)
