@@ -88,7 +88,7 @@ DATA_SETTINGS: tuple[Setting, ...] = (
         flag,
         "false",
         "Compact files, and write those of large snapshots, in the server itself, not in a process of the lowest priority "
-        "beside it, which takes 60 to 100 MB while it has something to do.",
+        "beside it, which takes 60 to 170 MB while it has something to do.",
         is_flag=True,
     ),
     Setting(

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from engine.child_process import receive_exactly, receive_frame, send_frame
-from engine.columns.chunks import WindowedRows
+from engine.model.schema import TableSchema
 from engine.storage.manifest import FileEntry, Manifest, decode_manifest, encode_manifest
-from engine.storage.ranges import Ranges
+from engine.storage.ranges import Ranges, Times
 from engine.storage.snapshot import FileChanges
-from engine.storage.table import FrozenRows
+from engine.storage.table import RowsToWrite
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-READY, JOB, DONE, FAILED = b"r", b"j", b"d", b"f"
+READY, JOB, PLAN, DONE, FAILED = b"r", b"j", b"p", b"d", b"f"
 
 PART_BYTES = 128 * 2**10
 REST_S = 0.0005
@@ -36,7 +37,7 @@ class Job:
     ``interval``: that of the buffered rows in ``rows``; ``None`` = there are none, and its files are to be written anew.
     """
 
-    rows: FrozenRows
+    rows: RowsToWrite
     interval: Interval | None
 
 
@@ -75,29 +76,85 @@ class Answer:
 class _Head(msgspec.Struct, frozen=True):
     interval: Interval | None
     late: Ranges
-    batch_count: int
+    row_bytes: float
 
 
 def send_job(sock: socket.socket, job: Job) -> None:
-    """Send a job; its rows go as they are, in small parts with rests."""
+    """Send a job; of its rows only the times, until the other side has a ``Plan`` for them."""
     rows = job.rows
-    send_frame(sock, JOB, msgspec.json.encode(_Head(job.interval, rows.late, len(rows.batches))))
+    send_frame(sock, JOB, msgspec.json.encode(_Head(job.interval, rows.late, rows.row_bytes)))
     send_frame(sock, JOB, encode_manifest(Manifest(files=rows.files, schemas=(rows.schema,))))
-    for batch in rows.batches:
-        with pa.ipc.new_stream(_Outgoing(sock), batch.rows.schema) as stream:
-            stream.write_batch(batch.rows)
+    times = rows.times
+    send_frame(sock, JOB, len(times).to_bytes(8, "big"))
+    _Outgoing(sock).write(times.data)
 
 
-def receive_job(sock: socket.socket, window_ns: int) -> Job:
-    """Return the next job.
+def receive_job(sock: socket.socket) -> "tuple[RemoteRows, Interval | None]":
+    """Return rows and interval of the next job; the rows come over the socket when they are asked for.
 
     Raises:
         EOFError: the other side has ended.
     """
     head = msgspec.json.decode(receive_frame(sock)[1], type=_Head)
     named = decode_manifest(bytes(receive_frame(sock)[1]), "a job")
-    batches = tuple(WindowedRows(batch, window_ns) for _ in range(head.batch_count) for batch in _batches(sock))
-    return Job(FrozenRows(named.schemas[0], batches, named.files, head.late), head.interval)
+    count = int.from_bytes(receive_frame(sock)[1], "big")
+    times = np.frombuffer(receive_exactly(sock, 8 * count), np.int64)
+    return RemoteRows(sock, named.schemas[0], named.files, head.late, times, head.row_bytes), head.interval
+
+
+class RemoteRows:
+    """Rows that the other side has (port ``RowsToWrite``); each group is received when it is asked for."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        schema: TableSchema,
+        files: tuple[FileEntry, ...],
+        late: Ranges,
+        times: Times,
+        row_bytes: float,
+    ) -> None:
+        self.schema = schema
+        self.files = files
+        self.late = late
+        self.times = times
+        self.row_bytes = row_bytes
+        self._sock = sock
+        self._left = 0
+
+    def in_groups(self, lasts: Times) -> Iterator[list[pa.RecordBatch]]:
+        """See ``RowsToWrite``."""
+        send_frame(self._sock, PLAN, lasts.data)
+        self._left = len(lasts)
+        while self._left:
+            yield self._next()
+
+    def pass_by(self) -> None:
+        """Receive what was promised and nobody took."""
+        while self._left:
+            self._next()
+
+    def _next(self) -> list[pa.RecordBatch]:
+        count = int.from_bytes(receive_frame(self._sock)[1], "big")
+        group = [batch for _ in range(count) for batch in pa.ipc.open_stream(_Incoming(self._sock))]
+        self._left -= 1
+        return group
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The last time of each group in which the other side wants the rows."""
+
+    lasts: Times
+
+
+def send_groups(sock: socket.socket, rows: RowsToWrite, plan: Plan) -> None:
+    """Send the rows as the other side wants them, in small parts with rests."""
+    for group in rows.in_groups(plan.lasts):
+        send_frame(sock, JOB, len(group).to_bytes(8, "big"))
+        for batch in group:
+            with pa.ipc.new_stream(_Outgoing(sock), batch.schema) as stream:
+                stream.write_batch(batch)
 
 
 def send_changes(sock: socket.socket, cpu_ns: int, table_id: int, changes: FileChanges) -> None:
@@ -114,13 +171,15 @@ def send_failure(sock: socket.socket, cpu_ns: int, error: Exception) -> None:
     send_frame(sock, FAILED, msgspec.json.encode(Outcome(cpu_ns, str(error) or repr(error), number)))
 
 
-def receive_answer(sock: socket.socket) -> Answer:
-    """Return the answer to a job.
+def receive_answer(sock: socket.socket) -> Answer | Plan:
+    """Return the answer to a job, or what it takes to go on with it.
 
     Raises:
         EOFError: the other side has ended.
     """
     kind, outcome = receive_frame(sock)
+    if kind == PLAN:
+        return Plan(np.frombuffer(outcome, np.int64))
     if kind == FAILED:
         return Answer(msgspec.json.decode(outcome, type=Outcome))
     added, replaced = _files(sock), _files(sock)
@@ -140,7 +199,7 @@ class _Outgoing:
         self._sock = sock
 
     def write(self, data: "ReadableBuffer") -> None:
-        view = memoryview(data)
+        view = memoryview(data).cast("B")
         for start in range(0, len(view), PART_BYTES):
             self._sock.sendall(view[start : start + PART_BYTES])
             if start:
@@ -160,7 +219,3 @@ class _Incoming:
 
     def read(self, size: int) -> bytearray:
         return receive_exactly(self._sock, size)
-
-
-def _batches(sock: socket.socket) -> Iterator[pa.RecordBatch]:
-    yield from pa.ipc.open_stream(_Incoming(sock))

@@ -22,11 +22,11 @@ from engine.clock import Clock
 from engine.errors import StorageError, Unavailable
 from engine.model.durations import NS_PER_SECOND
 from engine.model.schema import TableSchema
-from engine.storage.jobs import Answer, Interval, Job, receive_answer, send_job
+from engine.storage.jobs import Answer, Interval, Job, Plan, receive_answer, send_groups, send_job
 from engine.storage.manifest import FileEntry
 from engine.storage.slices import DEFAULT_LIMITS, SliceLimits
 from engine.storage.snapshot import FileChanges
-from engine.storage.table import FrozenRows
+from engine.storage.table import FrozenRows, RowsToWrite
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Rewriter(Protocol):
     def for_buffer(self, size_bytes: int, bytes_per_s: float) -> "Rewriter":
         """Return who has to write a buffer of ``size_bytes`` while ``bytes_per_s`` more come."""
 
-    def write(self, rows: FrozenRows, interval: Interval, changes: FileChanges) -> None:
+    def write(self, rows: RowsToWrite, interval: Interval, changes: FileChanges) -> None:
         """Write ``rows`` of one table; enter in ``changes`` what is made and what it takes the place of.
 
         They come from the ``interval`` of positions. The files among ``rows`` are intact.
@@ -140,7 +140,7 @@ class RewritingProcess:
         limits = self._thresholds
         return self if size_bytes >= limits.small_bytes and bytes_per_s <= limits.calm_bytes_per_s else self._here
 
-    def write(self, rows: FrozenRows, interval: Interval, changes: FileChanges) -> None:
+    def write(self, rows: RowsToWrite, interval: Interval, changes: FileChanges) -> None:
         """See ``Rewriter``."""
         answer = None
         if self._clock.monotonic_ns() >= self._trusted_from_ns and self._working.acquire(blocking=False):
@@ -183,6 +183,10 @@ class RewritingProcess:
             send_job(process.socket, job)
             self._wait(process)
             answer = receive_answer(process.socket)
+            if isinstance(answer, Plan):
+                send_groups(process.socket, job.rows, answer)
+                self._wait(process)
+                answer = receive_answer(process.socket)
             process.socket.settimeout(None)
         except (EOFError, OSError) as error:
             if not self._is_closed:
@@ -190,6 +194,7 @@ class RewritingProcess:
             self._trusted_from_ns = self._clock.monotonic_ns() + TRUST_AGAIN_NS
             self._let_go(process)
             return None
+        assert isinstance(answer, Answer), "it has all rows"
         return answer
 
     def _wait(self, process: ChildProcess) -> None:
@@ -218,6 +223,7 @@ class RewritingProcess:
         try:
             send_job(process.socket, job)
             answer = receive_answer(process.socket)
+            assert isinstance(answer, Answer), "there are no rows to ask for"
         except (EOFError, OSError) as error:
             self._let_go(process)
             self._check_open()

@@ -15,7 +15,7 @@ from engine.disk import RealDisk
 from engine.errors import EngineError, StorageError
 from engine.paths import NodePaths
 from engine.storage.filesets import FileSets, damage
-from engine.storage.jobs import READY, Job, receive_job, send_changes, send_failure
+from engine.storage.jobs import READY, Interval, RemoteRows, receive_job, send_changes, send_failure
 from engine.storage.manifest import FileEntry
 from engine.storage.rewriting import Terms
 from engine.storage.snapshot import FileChanges, FileWriter, WriterConfig
@@ -28,18 +28,18 @@ def main() -> None:
     with contextlib.suppress(EOFError, ConnectionError):  # the server is gone
         send_frame(sock, READY)
         while select.select([sock], [], [], terms.longest_idle_s)[0]:
-            job = receive_job(sock, terms.window_ns)
+            rows, interval = receive_job(sock)
             began_ns = time.process_time_ns()
             try:
-                changes = _done(root, terms, job)
+                changes = _done(root, terms, rows, interval)
             except (EngineError, OSError) as error:
+                rows.pass_by()
                 send_failure(sock, time.process_time_ns() - began_ns, error)
             else:
-                send_changes(sock, time.process_time_ns() - began_ns, job.rows.schema.table_id, changes)
-            del job  # its rows, while the next one is waited for
+                send_changes(sock, time.process_time_ns() - began_ns, rows.schema.table_id, changes)
 
 
-def _done(root: Path, terms: Terms, job: Job) -> FileChanges:
+def _done(root: Path, terms: Terms, rows: RemoteRows, interval: Interval | None) -> FileChanges:
     """Do a job with a writer of its own, for that of another one knows nothing of files that went meanwhile.
 
     Raises:
@@ -49,15 +49,15 @@ def _done(root: Path, terms: Terms, job: Job) -> FileChanges:
     disk, paths = RealDisk(), NodePaths(root.parent, root.name)
     reader = FileSets(disk, paths.file_sets, paths.table_folder)
     writer = FileWriter(disk, paths, reader, WriterConfig(terms.window_ns, terms.limits))
-    for file in job.rows.files:
-        if job.interval is None:
+    for file in rows.files:
+        if interval is None:
             _check(disk, paths, file)
         reader.trust(file)
-    if job.interval is None:
-        return writer.rewrite(job.rows.schema, job.rows.files)
+    if interval is None:
+        return writer.rewrite(rows.schema, rows.files)
     changes = FileChanges()
     try:
-        writer.write(job.rows, job.interval, changes)
+        writer.write(rows, interval, changes)
     except BaseException:
         writer.discard(changes)
         raise

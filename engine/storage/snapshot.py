@@ -1,6 +1,5 @@
 """Writes merged rows as Parquet files, durable before any manifest names them."""
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from engine.columns.chunks import gather, times_of
+from engine.columns.chunks import times_of
 from engine.columns.merge import merge_rows
 from engine.disk import Disk
 from engine.model.schema import TIME_COLUMN, TableSchema
@@ -22,7 +21,7 @@ from engine.storage.objects import FileReader
 from engine.storage.parquet import ParquetBuilder
 from engine.storage.ranges import Range, Times, common, joined
 from engine.storage.slices import DEFAULT_LIMITS, SliceLimits, plan_files
-from engine.storage.table import FrozenRows, SchemaSource, TableData
+from engine.storage.table import FrozenRows, RowsToWrite, SchemaSource, TableData
 
 SYNC_BYTES = 256 * 2**10
 """A larger file is synced in parts of this size: the sync of an acknowledgement waits for what the disk has to do before."""
@@ -101,7 +100,7 @@ class FileWriter:
         """See ``Rewriter``: this one writes all."""
         return self
 
-    def write(self, rows: FrozenRows, interval: tuple[int, int], changes: FileChanges) -> None:
+    def write(self, rows: RowsToWrite, interval: tuple[int, int], changes: FileChanges) -> None:
         """See ``Rewriter``."""
         table_id = rows.schema.table_id
         found = [(t, self._times(t, rows.schema)) for t in decide_taken(rows.files, rows.late, self._config.limits)]
@@ -154,17 +153,14 @@ class FileWriter:
         return times_of(self._reader.read(taken.file, schema, [TIME_COLUMN], taken.times))
 
     def _files(
-        self, rows: FrozenRows, found: Sequence[tuple[Taken, Times]], interval: tuple[int, int], changes: FileChanges
+        self, rows: RowsToWrite, found: Sequence[tuple[Taken, Times]], interval: tuple[int, int], changes: FileChanges
     ) -> Iterator[FileEntry]:
-        times = np.concatenate([np.zeros(0, np.int64), *(b.times for b in rows.batches), *(t for _, t in found)])
-        row_bytes = max([8.0 * rows.schema.version, *(b.rows.nbytes / max(1, len(b.times)) for b in rows.batches)])
-        files = plan_files(times, row_bytes, self._config.limits)
-        lasts = np.array([last for groups in files for _, last in groups], dtype=np.int64)
-        parts = gather(((b.rows, b.times) for b in rows.batches), lasts)
-        numbers = itertools.count()
+        times = np.concatenate([rows.times, *(t for _, t in found)])
+        files = plan_files(times, rows.row_bytes, self._config.limits)
+        parts = rows.in_groups(np.array([last for groups in files for _, last in groups], dtype=np.int64))
         taken = [t for t, _ in found]
         for groups in files:
-            merged = (self._merged(rows.schema, taken, group, parts.pop(next(numbers), [])) for group in groups)
+            merged = (self._merged(rows.schema, taken, group, next(parts)) for group in groups)
             yield self._write_file(rows.schema, merged, interval, changes)
 
     def _merged(

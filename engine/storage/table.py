@@ -5,10 +5,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 
-from engine.columns.chunks import WindowedRows
+from engine.columns.chunks import WindowedRows, gather
 from engine.columns.keys import Hashes
 from engine.columns.merge import conform, merge_rows
 from engine.errors import ObjectStoreAway
@@ -19,7 +21,7 @@ from engine.storage.folders import group_files
 from engine.storage.live_rows import LiveRows
 from engine.storage.manifest import FileEntry
 from engine.storage.objects import AbsentFile, FileReader, PartlyRead
-from engine.storage.ranges import EARLIEST, LATEST, Ranges, inside, joined, of_windows, touches, without
+from engine.storage.ranges import EARLIEST, LATEST, Ranges, Times, inside, joined, of_windows, touches, without
 from engine.storage.warming import Warmer
 from engine.wal.format import RowsPayload
 from engine.wal.ports import RowsBlock
@@ -57,17 +59,61 @@ class TableView:
         return self.live.batches
 
 
+class RowsToWrite(Protocol):
+    """Buffered rows of a table, which are to be merged with those in ``files`` at the times in ``late``."""
+
+    @property
+    def schema(self) -> TableSchema:
+        """Return the columns that files get."""
+
+    @property
+    def files(self) -> tuple[FileEntry, ...]:
+        """Return the table's files, as far as they matter."""
+
+    @property
+    def late(self) -> Ranges:
+        """Return the times at which files have some of the keys."""
+
+    @property
+    def times(self) -> Times:
+        """Return the times of all rows, in any order."""
+
+    @property
+    def row_bytes(self) -> float:
+        """Return how much memory a row takes."""
+
+    def in_groups(self, lasts: Times) -> Iterator[list[pa.RecordBatch]]:
+        """Yield, for each of ``lasts``, which ascend, the rows up to that time that were in none before, older ones first.
+
+        To be called once; who takes one group after the other has one of them in memory.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class FrozenRows:
-    """What a snapshot has to write for a table: buffered rows, older first.
-
-    At the times in ``late`` they are to be merged with those in ``files``.
-    """
+    """What a snapshot has to write for a table (port ``RowsToWrite``): buffered rows, older first."""
 
     schema: TableSchema
     batches: tuple[WindowedRows, ...]
     files: tuple[FileEntry, ...] = ()
     late: Ranges = ()
+
+    @property
+    def times(self) -> Times:
+        """See ``RowsToWrite``."""
+        return np.concatenate([np.zeros(0, np.int64), *(batch.times for batch in self.batches)])
+
+    @property
+    def row_bytes(self) -> float:
+        """See ``RowsToWrite``."""
+        sizes: list[float] = [batch.rows.nbytes / max(1, len(batch.times)) for batch in self.batches]
+        return max([8.0 * self.schema.version, *sizes])
+
+    def in_groups(self, lasts: Times) -> Iterator[list[pa.RecordBatch]]:
+        """See ``RowsToWrite``."""
+        parts = gather(((batch.rows, batch.times) for batch in self.batches), lasts)
+        for number in range(len(lasts)):
+            yield parts.pop(number, [])
 
     def since(self, oldest_ns: int | None) -> "FrozenRows":
         """Return the rows that are not older than ``oldest_ns``, all of them for ``None``."""
