@@ -1,7 +1,7 @@
 """Gives the space of removed files back in small steps.
 
 A disk that is told at once which space is free (the mount option ``discard``) does nothing else until it knows, and who waits
-for a sync waits for that: 3 ms for a file of 8 MB, 0.6 ms for a step (docs/adr/0030).
+for a sync waits for that: 3 ms for a file of 8 MB, 0.5 ms for a step (docs/adr/0030).
 """
 
 import errno
@@ -11,7 +11,7 @@ import threading
 import time
 from queue import Empty, SimpleQueue
 
-STEP_BYTES = 2**20
+STEP_BYTES = 2**19
 STEP_REST_S = 0.005
 """So long nothing is given back after a step."""
 
