@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -148,9 +148,10 @@ class Plan:
     lasts: Times
 
 
-def send_groups(sock: socket.socket, rows: RowsToWrite, plan: Plan) -> None:
-    """Send the rows as the other side wants them, in small parts with rests."""
+def send_groups(sock: socket.socket, rows: RowsToWrite, plan: Plan, before_each: Callable[[], object]) -> None:
+    """Send the rows as the other side wants them, in small parts with rests; ``before_each`` group may raise."""
     for group in rows.in_groups(plan.lasts):
+        before_each()
         send_frame(sock, JOB, len(group).to_bytes(8, "big"))
         for batch in group:
             with pa.ipc.new_stream(_Outgoing(sock), batch.schema) as stream:

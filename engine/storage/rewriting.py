@@ -179,32 +179,39 @@ class RewritingProcess:
         if process is None:
             return None
         try:
-            process.socket.settimeout(self._thresholds.patience_s)
-            send_job(process.socket, job)
-            self._wait(process)
-            answer = receive_answer(process.socket)
-            if isinstance(answer, Plan):
-                send_groups(process.socket, job.rows, answer)
-                self._wait(process)
-                answer = receive_answer(process.socket)
-            process.socket.settimeout(None)
+            answer = self._answer_in_time(process, job)
         except (EOFError, OSError) as error:
             if not self._is_closed:
                 logger.warning("a buffer is written here, for its process failed pid=%d: %r", process.pid, error)
             self._trusted_from_ns = self._clock.monotonic_ns() + TRUST_AGAIN_NS
             self._let_go(process)
             return None
-        assert isinstance(answer, Answer), "it has all rows"
         return answer
 
-    def _wait(self, process: ChildProcess) -> None:
-        """Return when there is an answer; ``TimeoutError`` if the process does not get to it."""
+    def _answer_in_time(self, process: ChildProcess, job: Job) -> Answer:
+        """Return the answer; ``TimeoutError`` if others keep the processors busy."""
         patience_s = self._thresholds.patience_s
         began_ns, had_ns = self._clock.monotonic_ns(), process.cpu_ns
-        while not _has_answered(process, patience_s):
+
+        def check() -> None:
             took_ns = self._clock.monotonic_ns() - began_ns
             if is_starved(took_ns, process.cpu_ns - had_ns, int(patience_s * NS_PER_SECOND)):
                 raise TimeoutError("others keep the processors busy")
+
+        def wait() -> Answer | Plan:
+            while not _has_answered(process, patience_s):
+                check()
+            return receive_answer(process.socket)
+
+        process.socket.settimeout(patience_s)
+        send_job(process.socket, job)
+        answer = wait()
+        if isinstance(answer, Plan):
+            send_groups(process.socket, job.rows, answer, check)
+            answer = wait()
+        process.socket.settimeout(None)
+        assert isinstance(answer, Answer), "it has all rows"
+        return answer
 
     def _rewrite(self, schema: TableSchema, files: Sequence[FileEntry]) -> FileChanges:
         is_small = sum(file.row_count * file.schema_version for file in files) < self._thresholds.small_values

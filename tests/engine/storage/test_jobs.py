@@ -71,7 +71,7 @@ def test_a_job_is_received_as_it_was_sent(
 def answer_plan(sock: socket.socket, rows: FrozenRows) -> None:
     plan = receive_answer(sock)
     assert isinstance(plan, Plan)
-    send_groups(sock, rows, plan)
+    send_groups(sock, rows, plan, lambda: None)
 
 
 def test_groups_that_nobody_takes_can_be_passed_by(ends: tuple[socket.socket, socket.socket], fed: FedStore) -> None:

@@ -329,12 +329,24 @@ class TestBuffers:
         fed.snapshot()
         assert (here.calls, process.pid) == (2, None)
         clock.advance(60 * S)
-        patient = RewritingProcess(here, fed.paths.root, Terms(WINDOW_NS, SMALL), clock, ALL)
+        patient = RewritingProcess(
+            here, fed.paths.root, Terms(WINDOW_NS, SMALL), clock, Thresholds(0, 0, patience_s=60.0)
+        )
         fed.store.rewriter = patient
         self.late_and_new(fed)
         fed.snapshot()
         assert here.calls == 2
         patient.close()
+
+    def test_one_that_gets_too_little_is_not_waited_for_to_the_end(
+        self, fed: FedStore, twin: FedStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        process, here = self.use(fed, Running(), patience_s=1.0)  # by this clock each group takes a second
+        self.late_and_new(fed)
+        fed.snapshot()
+        assert (here.calls, process.pid) == (1, None)
+        assert "others keep the processors busy" in caplog.text
+        assert fed.store.files(SCHEMA.table_id) == twin.store.files(SCHEMA.table_id)
 
     def test_one_that_dies_at_its_work_changes_nothing(self, fed: FedStore, twin: FedStore) -> None:
         clock = Killing()
