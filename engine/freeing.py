@@ -1,7 +1,7 @@
 """Gives the space of removed files back in small steps.
 
 A disk that is told at once which space is free (the mount option ``discard``) does nothing else until it knows, and who waits
-for a sync waits for that: 3 ms for a file of 8 MB, 0.5 ms for a step (docs/adr/0030).
+for a sync waits for that: 3 ms for a file of 8 MB, 0.5 ms for a step (docs/adr/0032).
 """
 
 import errno
@@ -55,20 +55,20 @@ class Freeing:
 def free(fd: int, rest_s: float = STEP_REST_S) -> bool:
     """Give the space of a file without a name back and close ``fd``; return whether that was done: others may have the file.
 
+    One that got another name meanwhile stays as it is.
+
     A page that is cut off a mapped file kills who looks at it. A lease to write is granted only while nobody else has the
     file open or mapped (fcntl(2)); where the file system has no leases, closing it is all that can be done.
     """
     try:
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-    except OSError as error:
+        facts = os.fstat(fd)
+        steps = range(facts.st_size - STEP_BYTES, 0, -STEP_BYTES)
+        for size in steps if facts.st_nlink == 0 else ():
+            os.ftruncate(fd, size)
+            time.sleep(rest_s)
+    except OSError as error:  # whatever else it is, the space comes back when it is closed
         if error.errno == errno.EAGAIN:
             return False
-        os.close(fd)
-        return True
-    size = os.fstat(fd).st_size
-    while size > STEP_BYTES:
-        size -= STEP_BYTES
-        os.ftruncate(fd, size)
-        time.sleep(rest_s)
     os.close(fd)
     return True

@@ -41,6 +41,25 @@ def test_a_file_that_nobody_has_goes_step_by_step(tmp_path: Path, monkeypatch: p
     assert not is_open(fd)
 
 
+def test_a_file_that_got_another_name_keeps_its_content(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(CONTENT)
+    fd = os.open(path, os.O_WRONLY)
+    path.rename(tmp_path / "other")
+    assert free(fd, rest_s=0)
+    assert (tmp_path / "other").read_bytes() == CONTENT
+
+
+def test_a_file_that_cannot_be_cut_off_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(fd: int, size: int) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    fd = nameless(tmp_path / "file")
+    monkeypatch.setattr(os, "ftruncate", refuse)
+    assert free(fd, rest_s=0)
+    assert not is_open(fd)
+
+
 @pytest.mark.parametrize("is_mapped", [True, False], ids=["mapped", "open"])
 def test_who_has_a_file_keeps_its_content(tmp_path: Path, is_mapped: bool) -> None:
     path = tmp_path / "file"
