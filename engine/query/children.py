@@ -13,6 +13,7 @@ from engine.errors import EngineError, QueryFailed
 from engine.query.config import QueryConfig
 from engine.query.frames import BATCH, FAILED, SCHEMA, Job, decode_batches, decode_error, send_job
 from engine.query.stopping import Stop
+from engine.query.streams import as_told
 from engine.query.turns import Turns
 
 MOST_CHILDREN = 4
@@ -30,6 +31,7 @@ class ChildStream:
         self._end_turn = end_turn
         self._child: ChildProcess | None = child
         self._stop = stop
+        self._schema = pa.schema([])
 
     def begin(self, job: Job) -> pa.Schema:
         """Send the job, return the columns of its rows."""
@@ -40,12 +42,13 @@ class ChildStream:
             raise self._broken() from error
         body = self._receive(SCHEMA)
         assert body is not None
-        return decode_batches(body)[0]
+        self._schema = decode_batches(body)[0]
+        return self._schema
 
     def next(self) -> pa.RecordBatch | None:
         """Return the next batch, ``None`` behind the last."""
         body = self._receive(BATCH) if self._child else None
-        return next(decode_batches(body)[1]) if body else None
+        return as_told(next(decode_batches(body)[1]), self._schema) if body else None
 
     def close(self) -> None:
         """Let go of the process, which ends if it is not at its end."""

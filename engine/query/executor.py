@@ -16,21 +16,21 @@ from engine.errors import EngineError, QueryCancelled, QueryError, QueryFailed
 from engine.query.children import Children, ChildStream
 from engine.query.config import QueryConfig
 from engine.query.deep_stack import call_with_deep_stack
-from engine.query.failures import executing, planning
 from engine.query.frames import Job, Recipe
 from engine.query.functions.statement import fills_gaps
 from engine.query.information_schema import NATIVE_VIEWS, VIEWS, InformationSchema, views_of_show
-from engine.query.judge import holds_memory, is_tireless
+from engine.query.judge import holds_memory, is_tireless, mixes_sources
 from engine.query.namespaces import INFORMATION_SCHEMA, LAST_CACHE, SYSTEM_SCHEMA, USER_SCHEMA, Call
 from engine.query.parameters import ParameterValue, bind_parameters
 from engine.query.ports import CacheSource, QueryWatch, SystemTables, TableSnapshot, TableSource
 from engine.query.sql_text import EASY_LENGTH, bind_table_names, check_work, show_target
 from engine.query.stopping import Stop
+from engine.query.streams import PlanStream
 from engine.query.time_bounds import TimeRange, time_range
 from engine.query.turns import Turns
 
 if TYPE_CHECKING:
-    from datafusion import DataFrame, RecordBatch
+    from datafusion import DataFrame
     from datafusion.catalog import Table
 
     from engine.query.session import Session
@@ -48,13 +48,13 @@ class QueryResult:
     def __init__(
         self,
         schema: pa.Schema,
-        stream: "_Stream | ChildStream",
+        stream: PlanStream | ChildStream,
         release: Callable[[], object],
         watch: QueryWatch | None = None,
     ) -> None:
         self.schema = schema
         self._watch = watch
-        self._stream: _Stream | ChildStream | None = stream
+        self._stream: PlanStream | ChildStream | None = stream
         # Also a result that somebody forgot to close lets go of files.
         self._release = weakref.finalize(self, release)
         self._release.atexit = False
@@ -75,8 +75,9 @@ class QueryResult:
             QueryFailed: the query fails while it runs.
         """
         try:
-            while self._stream and (batch := self._stream.next()):
-                yield _as_told(batch, self.schema)
+            while self._stream and (batch := self._stream.next()) is not None:
+                if batch.num_rows:  # a part of a plan that finds nothing may say so by a batch without rows
+                    yield batch
             if self._watch and self._stream:
                 self._watch.ended("success")
         except EngineError as error:
@@ -93,34 +94,6 @@ class QueryResult:
         """
         self._stream = None
         self._release()
-
-
-class _Stream:
-    """The batches of a plan that runs.
-
-    The first one is made at once, so that most failures are known before anything is answered.
-    """
-
-    def __init__(self, frame: "DataFrame", memory_told: str, stop: Stop) -> None:
-        self._stop = stop
-        self._memory_told = memory_told
-        with planning():
-            self._batches: Iterator[RecordBatch] = frame.execute_stream()
-        self.first = stop.run(self._make)
-
-    def next(self) -> pa.RecordBatch | None:
-        """Return the next batch, ``None`` behind the last."""
-        batch, self.first = self.first, None
-        return self._stop.run(self._make) if batch is None else batch
-
-    def _make(self) -> pa.RecordBatch | None:
-        try:
-            with executing(self._memory_told):
-                batch = next(self._batches, None)
-                return batch.to_pyarrow() if batch else None
-        except BaseException:
-            self._batches = iter(())  # an error that somebody keeps must not keep the plan at work
-            raise
 
 
 class QueryExecutor:
@@ -187,7 +160,7 @@ class QueryExecutor:
             values = bind_parameters(params)
             call = partial(_cached, session, caches, reads) if caches else _no_caches
 
-            def start() -> "tuple[pa.Schema, _Stream | ChildStream]":
+            def start() -> "tuple[pa.Schema, PlanStream | ChildStream]":
                 frame = session.plan(sql, values, query.find, call)
                 if watch:
                     watch.planned()
@@ -201,8 +174,8 @@ class QueryExecutor:
                 if not self._config.is_shared and holds_memory(shown):
                     opened.callback(self._holding.take(stop))
                     frame = session.plan(sql, values, query.find, call, has_own_memory=True)
-                stream = _Stream(frame, session.memory_told, stop)
-                return stream.first.schema if stream.first else frame.schema(), stream
+                stream = PlanStream(frame, session.memory_told, stop, is_mixed=mixes_sources(shown))
+                return stream.schema, stream
 
             schema, stream = call_with_deep_stack(start) if len(sql) > EASY_LENGTH else start()
             if watch:
@@ -348,10 +321,3 @@ def _cached(session: "Session", caches: CacheSource, reads: _Reads, call: Call) 
 
 def _no_caches(call: Call) -> "Table":
     raise QueryError(f"Error during planning: there are no caches here for {call.function}")
-
-
-def _as_told(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Return ``batch`` with ``schema``: the sources of a union may differ in metadata."""
-    if batch.schema.equals(schema, check_metadata=True):
-        return batch
-    return pa.RecordBatch.from_arrays(batch.columns, schema=schema)

@@ -19,6 +19,14 @@ _HOLDING = re.compile(
 )
 
 
+_MIXING = re.compile(r"^\s*(?:Union|RecursiveQuery)\b", re.MULTILINE)
+
+
+def mixes_sources(plan: str) -> bool:
+    """Return whether batches of this logical plan come from several sources, whose columns may differ in metadata."""
+    return _MIXING.search(plan) is not None
+
+
 def holds_memory(plan: str) -> bool:
     """Return whether a query of this logical plan keeps more of its rows in memory the more there are.
 

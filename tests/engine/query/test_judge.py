@@ -1,7 +1,7 @@
 import pytest
 from datafusion import SessionContext
 
-from engine.query.judge import holds_memory, is_tireless
+from engine.query.judge import holds_memory, is_tireless, mixes_sources
 
 A, B = "generate_series(1, 9) a(v)", "generate_series(1, 9) b(v)"
 
@@ -72,3 +72,17 @@ def test_what_pauses(context: SessionContext, sql: str) -> None:
 )
 def test_what_holds_memory(context: SessionContext, sql: str, expected: bool) -> None:
     assert holds_memory(context.sql(sql).logical_plan().display_indent()) == expected
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        (f"SELECT v FROM {A} UNION ALL SELECT v FROM {B}", True),
+        (f"SELECT v FROM {A} WHERE v IN (SELECT v FROM {B} UNION SELECT 1)", True),
+        ("WITH RECURSIVE t AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM t) SELECT count(*) FROM t", True),
+        (f"SELECT a.v FROM {A} JOIN {B} ON a.v = b.v", False),
+        (f'SELECT v AS "Union" FROM {A}', False),
+    ],
+)
+def test_what_mixes_sources(context: SessionContext, sql: str, expected: bool) -> None:
+    assert mixes_sources(context.sql(sql).logical_plan().display_indent()) == expected

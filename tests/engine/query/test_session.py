@@ -22,6 +22,7 @@ from tests.support.tables import (
     CPU,
     LARGE_ID,
     TIMES,
+    MemorySystemTables,
     MemoryTables,
     ParquetFolders,
     QueryBench,
@@ -44,6 +45,36 @@ def test_a_table_is_all_its_files_and_batches(bench: QueryBench) -> None:
         {"time": TIMES[2], "usage": 2.0},
         {"host": "a", "time": TIMES[2]},
     ]
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT usage FROM gappy", [1.0, 2.0]),
+        ("SELECT usage FROM gappy UNION ALL SELECT usage FROM gappy", [1.0, 1.0, 2.0, 2.0]),
+        ("SELECT usage FROM gappy LIMIT 1", [1.0]),
+        ("SELECT v.usage FROM gappy v CROSS JOIN gappy", [1.0, 1.0, 2.0, 2.0]),
+    ],
+)
+def test_a_batch_without_rows_does_not_end_a_result(sql: str, expected: list[float]) -> None:
+    none, one = rows_batch(CPU, []), [rows_batch(CPU, [{"time": usage, "usage": float(usage)}]) for usage in (1, 2)]
+    gappy = QueryBench(MemoryTables().add("gappy", CPU, [none, one[0], none, one[1], none]))
+    assert sorted(gappy.values(sql)) == expected
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT host AS x FROM cpu UNION ALL SELECT s AS x FROM ids UNION ALL SELECT 'z' AS x",
+        "SELECT a.host AS x FROM cpu a CROSS JOIN cpu b UNION ALL SELECT s AS x FROM ids",
+        "SELECT * FROM cpu",
+    ],
+)
+def test_all_batches_have_the_columns_that_were_told(bench: QueryBench, sql: str) -> None:
+    with bench.executor.sql(bench.tables, MemorySystemTables(), sql, {}) as result:
+        batches = list(result.batches)
+        assert batches
+        assert all(batch.schema.equals(result.schema, check_metadata=True) for batch in batches)
 
 
 def test_rows_of_fact_66(bench: QueryBench) -> None:
