@@ -48,23 +48,29 @@ class WatchedQuery:
             self._at_ns = (*self._at_ns[:2], self._clock.monotonic_ns())
             self._figures.enter(phase, self.phase)
             self.phase = phase
-            record = self.record()
-            self._figures.took(plan=record.plan_ns, execute=record.execute_ns, end2end=record.end2end_ns)
+            self._figures.took(**self._durations_ns())
 
     def record(self) -> QueryRecord:
         """Return what is known of it now."""
-        phase = self.phase
-        begun, planned, ended = self._at_ns
+        phase, took = self.phase, self._durations_ns()
         return QueryRecord(
             query_id=str(UUID(int=self._id, version=4)),
             phase=phase,
             issue_time_ns=self.issue_time_ns,
             query_type=self._type,
             query_text=f"CommandStatementQuery {self.text}" if self._type == "flightsql" else self.text,
-            plan_ns=None if planned is None else planned - begun,
-            execute_ns=None if planned is None or ended is None else ended - planned,
-            end2end_ns=None if ended is None else ended - begun,
+            plan_ns=took["plan"],
+            execute_ns=took["execute"],
+            end2end_ns=took["end2end"],
         )
+
+    def _durations_ns(self) -> dict[str, int | None]:
+        begun, planned, ended = self._at_ns
+        return {
+            "plan": None if planned is None else planned - begun,
+            "execute": None if planned is None or ended is None else ended - planned,
+            "end2end": None if ended is None else ended - begun,
+        }
 
 
 class QueryLog:

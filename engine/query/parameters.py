@@ -11,7 +11,7 @@ ParameterValue = str | int | float | bool | None
 MOST_UNSIGNED = 2**64 - 1
 LEAST_SIGNED = -(2**63)
 
-_UNNAMED = " "
+_UNNAMED = {" ": pa.scalar(None)}
 """No placeholder can have this name. DataFusion only checks that placeholders have values when it is given any."""
 
 
@@ -21,7 +21,7 @@ def bind_parameters(params: Mapping[str, ParameterValue]) -> dict[str, pa.Scalar
     Raises:
         QueryError: a value is neither null, a boolean, a number nor a string.
     """
-    return {_UNNAMED: pa.scalar(None), **{name: _scalar(name, value) for name, value in params.items()}}
+    return _UNNAMED | {name: _scalar(name, value) for name, value in params.items()}
 
 
 def _scalar(name: str, value: ParameterValue) -> pa.Scalar:

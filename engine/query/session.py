@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any
@@ -92,10 +93,10 @@ class Session:
             context.sql(f"SET datafusion.runtime.metadata_cache_limit = '{MOST_FOOTERS}'")
         self._naming = threading.Lock()
         self._own_memory = threading.Lock()
-        self._folders: OrderedDict[tuple[Path, pa.Schema], DataFrame] = OrderedDict()
-        self._live: weakref.WeakKeyDictionary[object, tuple[object, DataFrame]] = weakref.WeakKeyDictionary()
+        self._folders: OrderedDict[Path, _Part] = OrderedDict()
+        self._live: weakref.WeakKeyDictionary[object, tuple[str, _Part]] = weakref.WeakKeyDictionary()
         self._blocks: weakref.WeakKeyDictionary[object, tuple[Blocks, ...]] = weakref.WeakKeyDictionary()
-        self._handed: dict[int, tuple[weakref.ref[pa.Table], DataFrame]] = {}
+        self._handed: dict[int, tuple[weakref.ref[pa.Table], _Part]] = {}
         self._type_texts: dict[pa.DataType, str] = {}
         self._has_read_rows = False
 
@@ -142,15 +143,16 @@ class Session:
         Rows with times outside of ``within()`` may be missing, which is asked if many rows are in memory.
         """
         with planning():
-            parts = [self._files(name, folder, snapshot.schema) for folder in snapshot.folders]
+            parts: list[tuple[_Part, Sequence[Expr]]]
+            parts = [(self._files(name, folder, snapshot.schema), ()) for folder in snapshot.folders]
             for folder, excluded in snapshot.partly:
-                parts.append(self._files(name, folder, snapshot.schema).filter(*_outside(excluded)))
+                parts.append((self._files(name, folder, snapshot.schema), _outside(excluded)))
             if snapshot.absent:
-                parts.append(self._absent(name, snapshot))
+                parts.append((self._absent(name, snapshot), ()))
             if snapshot.batches or not parts:
-                live = self._live_rows_within(name, snapshot, within)
-                parts.append(live if snapshot.oldest_ns is None else live.filter(_is_from(snapshot.oldest_ns)))
-            return reduce(DataFrame.union, parts).into_view()
+                oldest = () if snapshot.oldest_ns is None else (_is_from(snapshot.oldest_ns),)
+                parts.append((self._live_rows_within(name, snapshot, within), oldest))
+            return _joined(parts)
 
     def warm_folder(self, name: str, folder: Path, schema: pa.Schema) -> None:
         """Read what is kept of a folder: which files are in it, their statistics and footers.
@@ -158,7 +160,7 @@ class Session:
         Of the first one a few rows are read, too: a thread that decodes for the first time waits some 7 ms until the kernel
         has cleared huge pages for it. Of several threads this serves those that happen to take part.
         """
-        files = self._files(name, folder, schema)
+        files = self._files(name, folder, schema).frame
         latest = literal(pa.scalar(2**63 - 1, pa.timestamp("ns")))
         files.filter(col(TIME_COLUMN) == latest).collect()
         if not self._has_read_rows:
@@ -177,13 +179,13 @@ class Session:
             if known is None:
                 forget = weakref.ref(rows, lambda _: self._handed.pop(key, None))
                 known = self._handed[key] = forget, self._rows(name, rows.to_batches(), rows.schema)
-            return known[1].into_view()
+            return known[1].table
 
     @property
     def folders(self) -> tuple[Path, ...]:
         """Return the folders of Parquet files that it remembers, the one used last at the end."""
         with self._naming:
-            return tuple(folder for folder, _ in self._folders)
+            return tuple(self._folders)
 
     def native_view(self, view: str) -> Table:
         """Return a view of ``information_schema`` that tells of DataFusion itself."""
@@ -199,28 +201,27 @@ class Session:
             text = self._type_texts[type_] = str(typed.to_arrow_table()["type"][0])
         return text
 
-    def _files(self, name: str, folder: Path, schema: pa.Schema) -> DataFrame:
-        key = (folder, schema)
+    def _files(self, name: str, folder: Path, schema: pa.Schema) -> "_Part":
         with self._naming:
-            frame = self._folders.get(key)
-            if frame is None:
+            known = self._folders.get(folder)
+            if known is None or not known.is_for(schema):
                 identifier = quote_identifier(name)
                 # A URL, for in a plain path `*`, `?` and `[` would be patterns.
                 self._tables.register_parquet(identifier, f"{folder.absolute().as_uri()}/", schema=schema)
-                frame = self._folders[key] = self._named(identifier)
+                known = self._folders[folder] = self._part(name, schema)
                 self._forget_folders()
-            self._folders.move_to_end(key)
-            return frame
+            self._folders.move_to_end(folder)
+            return known
 
     def _forget_folders(self) -> None:
         """Let go of folders that are gone, as far as some looks tell, and of those that are too many."""
-        for key in list(itertools.islice(self._folders, LOOKS)):
-            if not key[0].exists():
-                del self._folders[key]
+        for folder in list(itertools.islice(self._folders, LOOKS)):
+            if not folder.exists():
+                del self._folders[folder]
         if len(self._folders) > MOST_KEPT_FOLDERS:
             self._folders.popitem(last=False)
 
-    def _live_rows_within(self, name: str, snapshot: TableSnapshot, within: TimesWanted) -> DataFrame:
+    def _live_rows_within(self, name: str, snapshot: TableSnapshot, within: TimesWanted) -> "_Part":
         if snapshot.live is None or sum(batch.num_rows for batch in snapshot.batches) < LEAST_PRUNED_ROWS:
             return self._live_rows(name, snapshot)
         wanted = within()
@@ -234,36 +235,59 @@ class Session:
             return self._live_rows(name, snapshot)
         return self._rows(name, [_aligned(batch, snapshot.schema) for batch in found], snapshot.schema)
 
-    def _live_rows(self, name: str, snapshot: TableSnapshot) -> DataFrame:
-        key = (name, snapshot.schema)
+    def _live_rows(self, name: str, snapshot: TableSnapshot) -> "_Part":
         known = self._live.get(snapshot.live) if snapshot.live is not None else None
-        if known is not None and known[0] == key:
+        if known is not None and known[0] == name and known[1].is_for(snapshot.schema):
             return known[1]
         batches = [_aligned(batch, snapshot.schema) for batch in snapshot.batches]
-        frame = self._rows(name, batches, snapshot.schema)
+        rows = self._rows(name, batches, snapshot.schema)
         if snapshot.live is not None:
-            self._live[snapshot.live] = (key, frame)
-        return frame
+            self._live[snapshot.live] = (name, rows)
+        return rows
 
-    def _absent(self, name: str, snapshot: TableSnapshot) -> DataFrame:
+    def _absent(self, name: str, snapshot: TableSnapshot) -> "_Part":
         # Here: only a node whose files are in an object store needs it.
         from engine.query.absent import absent_files
 
         with self._naming:
             identifier = quote_identifier(name)
             self._tables.register_dataset(identifier, absent_files(snapshot.absent, snapshot.schema))
-            return self._named(identifier)
+            return self._part(name, snapshot.schema)
 
-    def _rows(self, name: str, batches: list[pa.RecordBatch], schema: pa.Schema) -> DataFrame:
+    def _rows(self, name: str, batches: list[pa.RecordBatch], schema: pa.Schema) -> "_Part":
         with self._naming:
             identifier = quote_identifier(name)
             self._tables.create_dataframe([batches], identifier, schema)
-            return self._named(identifier)
+            return self._part(name, schema)
 
-    def _named(self, identifier: str) -> DataFrame:
-        frame = self._tables.table(identifier)
+    def _part(self, name: str, schema: pa.Schema) -> "_Part":
+        """Return what was registered as ``name``, which is free again."""
+        identifier = quote_identifier(name)
+        part = _Part(
+            schema, self._tables.table(identifier), self._tables.catalog(CATALOG).schema(USER_SCHEMA).table(name)
+        )
         self._tables.deregister_table(identifier)
-        return frame
+        return part
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One source of a table's rows, made for ``schema``: as ``frame`` to go on from, and as the ``table`` that it is."""
+
+    schema: pa.Schema
+    frame: DataFrame
+    table: Table
+
+    def is_for(self, schema: pa.Schema) -> bool:
+        return self.schema is schema or self.schema.equals(schema, check_metadata=True)
+
+
+def _joined(parts: Sequence[tuple[_Part, Sequence[Expr]]]) -> Table:
+    """Return the rows of ``parts`` for which their conditions hold; a view costs more than the table that one part is."""
+    if len(parts) == 1 and not parts[0][1]:
+        return parts[0][0].table
+    frames = (part.frame.filter(*conditions) if conditions else part.frame for part, conditions in parts)
+    return reduce(DataFrame.union, frames).into_view()
 
 
 def _with_names(

@@ -21,6 +21,7 @@ _TOKEN = re.compile(
     |(?P<mark>::|\|\||.)""",
     re.VERBOSE | re.DOTALL,
 )
+_SHOW = re.compile("show", re.IGNORECASE)
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
@@ -54,6 +55,8 @@ def _end_of_comment(sql: str, at: int) -> int:
 
 def show_target(sql: str) -> str | None:
     """Return the word after ``SHOW`` in upper case if ``sql`` begins with it, else ``None``."""
+    if not _SHOW.search(sql):
+        return None
     first = [token.text for token, _ in zip(tokens(sql), range(2), strict=False)]
     return first[1] if len(first) == 2 and first[0] == "SHOW" else None
 

@@ -17,7 +17,7 @@ from engine.errors import ObjectStoreAway
 from engine.model.schema import TableSchema
 from engine.storage.buffer import BufferedChunk, TableBuffer
 from engine.storage.filekeys import FileKeys
-from engine.storage.folders import group_files
+from engine.storage.folders import Group, group_files
 from engine.storage.live_rows import LiveRows
 from engine.storage.manifest import FileEntry
 from engine.storage.objects import AbsentFile, FileReader, PartlyRead
@@ -147,6 +147,7 @@ class TableData:
         self._files = tuple(files)
         self._buffers = _Buffers()
         self._merged: dict[tuple[int, ...], tuple[object, pa.RecordBatch]] = {}
+        self._grouped: tuple[Sequence[FileEntry], Ranges, list[Group]] = ((), (), [])
         self._is_read = False
         self.merges = 0
 
@@ -178,7 +179,7 @@ class TableData:
             files = self._files
             found = [
                 (group.excluded, opened)
-                for place, group in enumerate(group_files(files, excluded))
+                for place, group in enumerate(self._groups(excluded))
                 if group.files and (opened := self._reader.open_set(group.files[0].table_id, group.files, place))
             ]
         return TableView(
@@ -220,8 +221,8 @@ class TableData:
         if not self._is_read:
             return
         with self._lock:
-            files, excluded = self._files, _excluded(of_windows(self._buffers.late, self._window_ns), oldest_ns)
-        for place, group in enumerate(group_files(files, excluded)):
+            groups = self._groups(_excluded(of_windows(self._buffers.late, self._window_ns), oldest_ns))
+        for place, group in enumerate(groups):
             opened = group.files and self._reader.open_set(group.files[0].table_id, group.files, place)
             if opened:
                 opened.release()
@@ -284,6 +285,12 @@ class TableData:
                 self._compare_with_files(buffer, rows, hashes, schema)
             buffer.keep(pending, settled, schema, self._window_ns)
         return schema
+
+    def _groups(self, excluded: Ranges) -> list[Group]:
+        """Return how to read the files; as long as nothing changes the very same groups, which readers know again."""
+        if self._grouped[0] is not self._files or self._grouped[1] != excluded:
+            self._grouped = (self._files, excluded, group_files(self._files, excluded))
+        return self._grouped[2]
 
     def _compare_with_frozen(
         self, buffer: TableBuffer, frozen: dict[int, BufferedChunk], rows: WindowedRows, hashes: Hashes
