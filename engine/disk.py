@@ -192,7 +192,11 @@ class RealDisk:
         if facts.st_nlink > 1 or facts.st_size <= STEP_BYTES or not stat.S_ISREG(facts.st_mode):
             path.unlink()
             return
-        fd = os.open(path, os.O_WRONLY)
+        try:
+            fd = os.open(path, os.O_WRONLY)
+        except OSError:  # too many files are open, or it is read-only: its space comes back all at once
+            path.unlink()
+            return
         try:
             path.unlink()
         except OSError:

@@ -1,5 +1,6 @@
 import itertools
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,6 +78,19 @@ def test_a_large_file_with_another_name_stays(disk: Disk, tmp_path: Path, with_f
     else:
         disk.remove(tmp_path / "folder" / "one")
     assert disk.read(tmp_path / "two") == LARGE
+
+
+def test_a_large_file_goes_also_when_no_more_files_can_be_opened(tmp_path: Path) -> None:
+    disk = RealDisk()
+    disk.write(tmp_path / "a", LARGE)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with (tmp_path / "next").open("wb") as file:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (file.fileno(), before[1]))
+        try:
+            disk.remove(tmp_path / "a")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert not disk.exists(tmp_path / "a")
 
 
 def test_what_is_not_there_cannot_be_removed(disk: Disk, tmp_path: Path) -> None:
