@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-OPTIONS = ("-P", "-m")
+OPTIONS = ("-P", "-m", "engine.child_main")
 """Nothing in the folder where the server was started takes the place of a module."""
 
 OOM_SCORE = "800"
@@ -28,7 +28,7 @@ _HEAD = struct.Struct("!cQ")
 
 
 class ChildProcess:
-    """A process that runs a module; ``socket`` is our end of the pair.
+    """A process that runs ``main`` of a module; ``socket`` is our end of the pair.
 
     The module is given the descriptor of its end as the first argument, then ``arguments``.
     """

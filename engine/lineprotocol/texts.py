@@ -49,14 +49,18 @@ class Texts:
 
 
 _MOST_KEPT = 2**16
-_KEPT_EVEN_NUMBERS = pa.array(np.arange(0, 2 * _MOST_KEPT, 2))
 
 
 def _even_numbers(count: int) -> pa.Array:
     """Return 0, 2, 4, …: ``count`` of them."""
     if count <= _MOST_KEPT:
-        return _KEPT_EVEN_NUMBERS.slice(0, count)
+        return _kept_even_numbers().slice(0, count)
     return pa.array(np.arange(0, 2 * count, 2))
+
+
+@functools.cache
+def _kept_even_numbers() -> pa.Array:
+    return pa.array(np.arange(0, 2 * _MOST_KEPT, 2))
 
 
 def parts_of(texts: pa.Array) -> tuple[npt.NDArray[np.int32], Bytes]:

@@ -70,7 +70,3 @@ def _table(session: Session, name: str, recipe: Recipe) -> Table | None:
     if isinstance(recipe, TableSnapshot):
         return session.table_of_snapshot(name, recipe)
     return session.native_view(name) if isinstance(recipe, str) else session.table_of_rows(name, recipe)
-
-
-if __name__ == "__main__":
-    main()

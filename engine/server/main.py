@@ -199,6 +199,10 @@ class _Serving:
 
     def _open(self) -> "App":
         # Here: by now somebody answers that asks how far the server is.
+        from engine.no_pandas import leave_out_pandas
+
+        if self._settings.plugin_isolation != "embedded":  # those plugins may use it here
+            leave_out_pandas()
         from engine.runtime import Engine
         from engine.server.app import App
 

@@ -71,7 +71,3 @@ def _check(disk: RealDisk, paths: NodePaths, file: FileEntry) -> None:
     problem = damage(disk, path, file)
     if problem is not None:
         raise StorageError(f"files are not compacted: {problem}")
-
-
-if __name__ == "__main__":
-    main()

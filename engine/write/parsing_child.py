@@ -27,7 +27,3 @@ def main() -> None:
                 send_frame(sock, FAILED, str(error).encode())
             else:
                 send_frame(sock, PARSED, *encode_parsed(parsed))
-
-
-if __name__ == "__main__":
-    main()
