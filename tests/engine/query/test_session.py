@@ -214,6 +214,9 @@ def test_names_of_columns(bench: QueryBench, sql: str, names: list[str]) -> None
             "…: No value found for placeholder with name $h",
             id="fact 84",
         ),
+        pytest.param(
+            "SELECT ?", QueryError, "…: No value found for placeholder with name ?", id="fact 84, without name"
+        ),
     ],
 )
 def test_what_is_refused(bench: QueryBench, sql: str, kind: type[EngineError], text: str) -> None:
