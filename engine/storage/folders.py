@@ -10,6 +10,9 @@ from engine.storage.slices import SliceLimits
 
 DAY_NS = 86_400 * NS_PER_SECOND
 
+MOST_TOGETHER = 64
+"""So many files are looked at anew in some 10 ms when one of them is replaced."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -22,8 +25,10 @@ class Group:
 def group_files(files: Iterable[FileEntry], excluded: Ranges) -> list[Group]:
     """Return how to read ``files`` without their holes and without the times in ``excluded``.
 
-    The first two groups are those of files that are read whole: older ones, and those of the newest day, so that what a
-    query learnt of the many older files stays true while new files come. The others are few: files share one if no row
+    The first two groups are those of files that are read whole. ``MOST_TOGETHER`` of them are in one, for DataFusion reads
+    the newest rows of one folder without looking at older ones, of two it looks at both. Of more, those of the newest day
+    are in the second one, so that what a query learnt of the many older files stays true while new files come. The others
+    are few: files share one if no row
     of the one is in a hole of another. Files of which nothing is left are in none.
     """
     whole: list[FileEntry] = []
@@ -42,7 +47,9 @@ def group_files(files: Iterable[FileEntry], excluded: Ranges) -> list[Group]:
         else:
             partly.append(([file], file.holes))
     groups = [Group(tuple(members), joined([*holes, *_near(members, excluded)])) for members, holes in partly]
-    day = max((file.max_time for file in whole), default=0) // DAY_NS * DAY_NS
+    if len(whole) <= MOST_TOGETHER:
+        return [Group(tuple(whole)), Group(()), *groups]
+    day = max(file.max_time for file in whole) // DAY_NS * DAY_NS
     older = tuple(file for file in whole if file.max_time < day)
     return [Group(older), Group(tuple(file for file in whole if file.max_time >= day)), *groups]
 

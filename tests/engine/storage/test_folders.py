@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.storage.folders import DAY_NS, decide_taken, group_files
+from engine.storage.folders import DAY_NS, MOST_TOGETHER, decide_taken, group_files
 from engine.storage.manifest import FileEntry
 from engine.storage.ranges import Range, Ranges
 from engine.storage.slices import SliceLimits
@@ -14,13 +14,20 @@ def file(name: str, first: int, last: int, *holes: Range, rows: int = 100) -> Fi
     return FileEntry(name, 1, first, 1, 2, rows, first, last, 1000, 0, 2, holes, len(holes))
 
 
+OLDER = [file("a", 0, 9)] * MOST_TOGETHER
+
+
 @pytest.mark.parametrize(
     ("files", "excluded", "expected"),
     [
         pytest.param([], (), ["", ""], id="nothing"),
-        pytest.param([file("a", 0, 9), file("b", 5, 20)], (), ["", "ab"], id="whole"),
-        pytest.param([file("a", 0, 9), file("b", DAY_NS, DAY_NS + 1)], (), ["a", "b"], id="older-and-newest-day"),
-        pytest.param([file("a", 0, 9), file("b", 20, 29)], ((5, 6),), ["", "b", "a 5-6"], id="a-window-in-memory"),
+        pytest.param([file("a", 0, 9), file("b", 5, 20)], (), ["ab", ""], id="whole"),
+        pytest.param([file("a", 0, 9), file("b", DAY_NS, DAY_NS + 1)], (), ["ab", ""], id="few-of-two-days"),
+        pytest.param(
+            [*OLDER, file("b", DAY_NS, DAY_NS + 1)], (), ["a" * MOST_TOGETHER, "b"], id="many-and-the-newest-day"
+        ),
+        pytest.param([*OLDER, file("b", 0, 9)], (), ["", "a" * MOST_TOGETHER + "b"], id="many-of-one-day"),
+        pytest.param([file("a", 0, 9), file("b", 20, 29)], ((5, 6),), ["b", "", "a 5-6"], id="a-window-in-memory"),
         pytest.param([file("a", 0, 9)], ((0, 9),), ["", ""], id="nothing-is-left"),
         pytest.param(
             [file("a", 0, 9, (1, 2)), file("b", 20, 29, (21, 22))], (), ["", "", "ab 1-2 21-22"], id="holes-apart"
