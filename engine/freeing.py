@@ -23,17 +23,17 @@ MOST_WAITING = 256
 
 
 class Freeing:
-    """Takes files that have no name any more; a thread of its own, which begins with the first one, gives their space back."""
+    """Takes files that have no name any more; a thread of its own, while there are some, gives their space back."""
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[int] = SimpleQueue()
-        self._lock = threading.Lock()  # guards the attribute below
+        self._lock = threading.Lock()  # guards the attribute below, and that what is put into the queue finds it
         self._thread: threading.Thread | None = None
 
     def take(self, fd: int) -> None:
         """Take over ``fd``, open for writing; whoever else has the file open or mapped keeps its content."""
-        self._queue.put(fd)
         with self._lock:
+            self._queue.put(fd)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="freeing", daemon=True)
                 self._thread.start()
@@ -42,14 +42,23 @@ class Freeing:
         waiting: list[int] = []
         while True:
             try:
-                waiting.append(self._queue.get(timeout=LOOK_AGAIN_S if waiting else None))
+                waiting.append(self._queue.get(timeout=LOOK_AGAIN_S))
             except Empty:
+                if not waiting and self._may_end():
+                    return
                 waiting = [fd for fd in waiting if not free(fd)]
                 continue
             if free(waiting[-1]):
                 waiting.pop()
             if len(waiting) > MOST_WAITING:
                 os.close(waiting.pop(0))
+
+    def _may_end(self) -> bool:
+        """Return whether there is nothing to do; the next file begins another thread then."""
+        with self._lock:
+            if self._queue.empty():
+                self._thread = None
+            return self._thread is None
 
 
 def free(fd: int, rest_s: float = STEP_REST_S) -> bool:

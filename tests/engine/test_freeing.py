@@ -4,6 +4,7 @@ import errno
 import fcntl
 import mmap
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,12 @@ def test_files_go_when_their_last_reader_does(tmp_path: Path) -> None:
         assert is_open(read)
         assert other.read() == CONTENT
     eventually(lambda: not is_open(read))
+
+
+def test_its_thread_ends_when_there_is_nothing_to_do_and_another_one_begins(tmp_path: Path) -> None:
+    freeing, before = Freeing(), set(threading.enumerate())
+    for name in ("one", "two"):
+        fd = nameless(tmp_path / name)
+        freeing.take(fd)
+        eventually(lambda fd=fd: not is_open(fd))
+        eventually(lambda: not [thread for thread in threading.enumerate() if thread not in before])
