@@ -25,11 +25,11 @@ class Group:
 def group_files(files: Iterable[FileEntry], excluded: Ranges) -> list[Group]:
     """Return how to read ``files`` without their holes and without the times in ``excluded``.
 
-    The first two groups are those of files that are read whole. ``MOST_TOGETHER`` of them are in one, for DataFusion reads
-    the newest rows of one folder without looking at older ones, of two it looks at both. Of more, those of the newest day
-    are in the second one, so that what a query learnt of the many older files stays true while new files come. The others
-    are few: files share one if no row
-    of the one is in a hole of another. Files of which nothing is left are in none.
+    The first two groups are those of files that are read whole. Up to ``MOST_TOGETHER`` of them are in the first one, for
+    DataFusion finds the newest rows of one folder without reading older files, of two it reads both. Of more, those of the
+    newest day are in the second one, so that what a query learnt of the many older files stays true while new files come.
+    The other groups are few: files share one if no row of the one is in a hole of another. Files of which nothing is left
+    are in none.
     """
     whole: list[FileEntry] = []
     partly: list[tuple[list[FileEntry], Ranges]] = []

@@ -102,25 +102,17 @@ def receive_job(sock: socket.socket) -> "tuple[RemoteRows, Interval | None]":
     return RemoteRows(sock, named.schemas[0], named.files, head.late, times, head.row_bytes), head.interval
 
 
+@dataclass(slots=True)
 class RemoteRows:
     """Rows that the other side has (port ``RowsToWrite``); each group is received when it is asked for."""
 
-    def __init__(
-        self,
-        sock: socket.socket,
-        schema: TableSchema,
-        files: tuple[FileEntry, ...],
-        late: Ranges,
-        times: Times,
-        row_bytes: float,
-    ) -> None:
-        self.schema = schema
-        self.files = files
-        self.late = late
-        self.times = times
-        self.row_bytes = row_bytes
-        self._sock = sock
-        self._left = 0
+    _sock: socket.socket
+    schema: TableSchema
+    files: tuple[FileEntry, ...]
+    late: Ranges
+    times: Times
+    row_bytes: float
+    _left: int = 0
 
     def in_groups(self, lasts: Times) -> Iterator[list[pa.RecordBatch]]:
         """See ``RowsToWrite``."""

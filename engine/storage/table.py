@@ -288,9 +288,13 @@ class TableData:
 
     def _groups(self, excluded: Ranges) -> list[Group]:
         """Return how to read the files; as long as nothing changes the very same groups, which readers know again."""
-        if self._grouped[0] is not self._files or self._grouped[1] != excluded:
-            self._grouped = (self._files, excluded, group_files(self._files, excluded))
-        return self._grouped[2]
+        files, before, groups = self._grouped
+        if files is not self._files or before != excluded:
+            found = group_files(self._files, excluded)
+            if found != groups:  # most are the same again where rows expire: what is excluded grows with the time
+                groups = found
+            self._grouped = (self._files, excluded, groups)
+        return groups
 
     def _compare_with_frozen(
         self, buffer: TableBuffer, frozen: dict[int, BufferedChunk], rows: WindowedRows, hashes: Hashes
