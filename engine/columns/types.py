@@ -54,23 +54,16 @@ def _is_named_right(type_: pa.DataType, name: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _storage_schema(columns: tuple[Column, ...]) -> pa.Schema:
-    """Make a schema once: each write and each read of a small batch needs it."""
-    return pa.schema([arrow_field(c) for c in columns])
-
-
 def storage_schema(table: TableSchema) -> pa.Schema:
-    """Return the Arrow schema of rows as they are stored: columns in the table's own order."""
-    return _storage_schema(table.columns)
+    """Return the Arrow schema of rows as they are stored: columns in the table's own order.
 
-
-def query_schema(table: TableSchema) -> pa.Schema:
-    """Return the Arrow schema that queries see: columns in the order of their names' bytes."""
-    return _query_schema(table.name, table.columns)
+    It is made once: each write and each read of a small batch needs it.
+    """
+    return pa.schema([arrow_field(c) for c in table.columns])
 
 
 @lru_cache(maxsize=4096)
-def _query_schema(name: str, columns: tuple[Column, ...]) -> pa.Schema:
-    """Make a schema once: each query needs it."""
-    ordered = sorted(columns, key=lambda c: c.name.encode())
-    return pa.schema([arrow_field(c) for c in ordered], metadata={"iox::measurement::name": name})
+def query_schema(table: TableSchema) -> pa.Schema:
+    """Return the Arrow schema that queries see: columns in the order of their names' bytes. It is made once."""
+    ordered = sorted(table.columns, key=lambda c: c.name.encode())
+    return pa.schema([arrow_field(c) for c in ordered], metadata={"iox::measurement::name": table.name})

@@ -61,6 +61,10 @@ class TableSchema:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_name", {c.name: c for c in self.columns})
 
+    def __hash__(self) -> int:
+        """Return the same for equal schemas, without a look at each column: what is made of a schema is kept by it."""
+        return hash((self.table_id, len(self.columns)))
+
     @property
     def version(self) -> int:
         """Return the schema's version: the number of its columns."""

@@ -3,7 +3,6 @@
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from engine.query.judge import holds_memory, is_tireless, mixes_sources
 from engine.query.namespaces import INFORMATION_SCHEMA, LAST_CACHE, SYSTEM_SCHEMA, USER_SCHEMA, Call
 from engine.query.parameters import ParameterValue, bind_parameters
 from engine.query.ports import CacheSource, QueryWatch, SystemTables, TableSnapshot, TableSource
+from engine.query.releases import Releases
 from engine.query.sql_text import EASY_LENGTH, bind_table_names, check_work, show_target
 from engine.query.stopping import Stop
 from engine.query.streams import PlanStream
@@ -151,12 +151,14 @@ class QueryExecutor:
         check_work(sql)
         stop = stop or Stop()
         session = self._open_session()
-        with ExitStack() as opened:
-            stop.start(self._config.timeout_s)
-            opened.callback(stop.finish)
-            opened.callback(self._permits.take(stop))
+        held = Releases()
+        try:
+            if self._config.timeout_s is not None:
+                stop.start(self._config.timeout_s)
+                held.add(stop.finish)
+            held.add(self._permits.take(stop))
             reads = _Reads(self._config.most_files)
-            query = _Lookup(session, tables, system, sql, opened, reads)
+            query = _Lookup(session, tables, system, sql, held, reads)
             values = bind_parameters(params)
             call = partial(_cached, session, caches, reads) if caches else _no_caches
 
@@ -170,17 +172,20 @@ class QueryExecutor:
                     # What is written for gaps makes no more rows than are allowed; what else is asked counts.
                     is_endless = is_tireless(_shown(session.plan(sql, values, query.find, call, leaves_gaps=True)))
                 if is_endless:
-                    return self._in_child(Job(sql, values, reads.tables, reads.calls), stop, opened)
+                    return self._in_child(Job(sql, values, reads.portable_tables(), reads.calls), stop, held)
                 if not self._config.is_shared and holds_memory(shown):
-                    opened.callback(self._holding.take(stop))
+                    held.add(self._holding.take(stop))
                     frame = session.plan(sql, values, query.find, call, has_own_memory=True)
                 stream = PlanStream(frame, session.memory_told, stop, is_mixed=mixes_sources(shown))
                 return stream.schema, stream
 
             schema, stream = call_with_deep_stack(start) if len(sql) > EASY_LENGTH else start()
             if watch:
-                opened.callback(watch.ended, "cancel")  # unless it ends before that
-            return QueryResult(schema, stream, opened.pop_all().close, watch)
+                held.add(partial(watch.ended, "cancel"))  # unless it ends before that
+            return QueryResult(schema, stream, held.close, watch)
+        except BaseException:
+            held.close()
+            raise
 
     def bind_table_names(
         self, sql: str, params: Mapping[str, ParameterValue]
@@ -196,11 +201,11 @@ class QueryExecutor:
         if self._children is not None:
             self._children.close()
 
-    def _in_child(self, job: Job, stop: Stop, opened: ExitStack) -> "tuple[pa.Schema, ChildStream]":
+    def _in_child(self, job: Job, stop: Stop, held: Releases) -> "tuple[pa.Schema, ChildStream]":
         with self._lock:
             self._children = children = self._children or Children(self._config)
         stream = children.stream(stop)
-        opened.callback(stream.close)
+        held.add(stream.close)
         return stream.begin(job), stream
 
     def _open_session(self) -> "Session":
@@ -227,13 +232,17 @@ class _Reads:
         """Return whether another process can read it; files that are fetched while they are read are for this one only."""
         return not any(isinstance(recipe, TableSnapshot) and recipe.absent for recipe in self.tables.values())
 
+    def portable_tables(self) -> dict[tuple[str, str], Recipe]:
+        """Return what ``tables`` are made of without what only this process can call."""
+        return {name: _portable(recipe) for name, recipe in self.tables.items()}
+
     def note(self, name: str, snapshot: TableSnapshot, times: Callable[[], TimeRange | None]) -> None:
         """Take note of a user's table, of which rows at ``times()`` are read (``None`` = it may be all).
 
         Raises:
             QueryFailed: with it there are too many files.
         """
-        self.tables[USER_SCHEMA, name] = replace(snapshot, release=_nothing, live=None, file_times=list)
+        self.tables[USER_SCHEMA, name] = snapshot
         if self._most_files is None:
             return
         # A table is asked for again when the query is planned again.
@@ -250,7 +259,7 @@ class _Reads:
 
 
 class _Lookup:
-    """Finds the tables of one query; what it opens is released with ``opened``."""
+    """Finds the tables of one query; what it opens is let go of with ``held``."""
 
     def __init__(
         self,
@@ -258,7 +267,7 @@ class _Lookup:
         tables: TableSource,
         system: SystemTables,
         sql: str,
-        opened: ExitStack,
+        held: Releases,
         reads: _Reads,
     ) -> None:
         self._reads = reads
@@ -268,7 +277,7 @@ class _Lookup:
         self._shown = show_target(sql)
         self._sql = sql
         self._read_times: tuple[TimeRange | None] | None = None  # of most queries nobody asks for them
-        self._opened = opened
+        self._held = held
 
     def find(self, schema: str, name: str) -> "Table | None":
         """Return the table ``name`` of ``schema``, ``None`` if there is none."""
@@ -282,7 +291,7 @@ class _Lookup:
         snapshot = self._tables.open(name)
         if snapshot is None:
             return None
-        self._opened.callback(snapshot.release)
+        self._held.add(snapshot.release)
         self._reads.note(name, snapshot, self._times)
         return self._session.table_of_snapshot(name, snapshot, self._times)
 
@@ -307,6 +316,12 @@ class _Lookup:
 
 def _shown(frame: "DataFrame") -> str:
     return str(frame.logical_plan().display_indent())
+
+
+def _portable(recipe: Recipe) -> Recipe:
+    if isinstance(recipe, TableSnapshot):
+        return replace(recipe, release=_nothing, live=None, file_times=list)
+    return recipe
 
 
 def _nothing() -> None:

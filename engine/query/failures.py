@@ -1,8 +1,7 @@
 """What DataFusion raises, as errors of the engine."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from engine.errors import ObjectStoreAway, QueryError, QueryFailed, QueryNotSupported
 
@@ -18,40 +17,52 @@ _KINDS: tuple[tuple[str, type[QueryError]], ...] = (
 )
 
 
-@contextmanager
-def planning() -> Iterator[None]:
+class _Translating:
+    """Turns what DataFusion raises inside; one may be used many times, also at once.
+
+    Each query enters some: written out, for a context manager made of a generator takes five times as long.
+    """
+
+    __slots__ = ("_memory_told", "_prefix")
+
+    def __init__(self, prefix: str, memory_told: str = "") -> None:
+        self._prefix = prefix
+        self._memory_told = memory_told
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or isinstance(error, ObjectStoreAway):
+            return
+        if isinstance(error, Exception):
+            away = _AWAY.search(str(error))
+            if away:
+                raise ObjectStoreAway(away[1]) from error
+            text = _text_of(error)
+            told = f"{text}\n{self._memory_told}" if _NO_MEMORY in text else text
+            raise classify(told, self._prefix) from error
+        # A panic of the library is no reason to end the thread that asked; its class cannot be imported.
+        if type(error).__name__ == "PanicException":
+            raise QueryFailed(f"{self._prefix}Internal error: {error}") from error
+
+
+_PLANNING = _Translating("")
+
+
+def planning() -> _Translating:
     """Turn what DataFusion raises inside into ``QueryError``, ``QueryNotSupported`` or ``QueryFailed`` with its text."""
-    with _translated(""):
-        yield
+    return _PLANNING
 
 
-@contextmanager
-def executing(memory_told: str = "") -> Iterator[None]:
+def executing(memory_told: str = "") -> _Translating:
     """Do as ``planning`` does, for a plan that runs: what failed then is said to be the execution.
 
     ``memory_told`` says how much memory the query had, and is added when that was too little.
     """
-    with _translated(_EXECUTION, memory_told):
-        yield
-
-
-@contextmanager
-def _translated(prefix: str, memory_told: str = "") -> Iterator[None]:
-    try:
-        yield
-    except ObjectStoreAway:
-        raise
-    except Exception as error:
-        away = _AWAY.search(str(error))
-        if away:
-            raise ObjectStoreAway(away[1]) from error
-        text = _text_of(error)
-        raise classify(f"{text}\n{memory_told}" if _NO_MEMORY in text else text, prefix) from error
-    except BaseException as error:
-        # A panic of the library is no reason to end the thread that asked; its class cannot be imported.
-        if type(error).__name__ != "PanicException":
-            raise
-        raise QueryFailed(f"{prefix}Internal error: {error}") from error
+    return _Translating(_EXECUTION, memory_told)
 
 
 def classify(text: str, prefix: str = "") -> QueryError | QueryFailed:

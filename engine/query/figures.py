@@ -3,6 +3,7 @@
 import threading
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.model.queries import ENDS, QueryPhase
@@ -44,9 +45,14 @@ class QueryFigures:
             if before is not None:
                 self._left[before] += 1
 
-    def took(self, **durations_ns: int | None) -> None:
-        """Count what a query took that has ended: ``plan``, ``execute``, ``end2end``; ``None`` = it did not come to that."""
+    def end(self, phase: QueryPhase, before: QueryPhase, durations_ns: Mapping[str, int | None]) -> None:
+        """Count a query that comes to its end, ``phase``, from the one ``before``, and what it took.
+
+        That is, as far as it came to it, ``plan``, ``execute`` and ``end2end``.
+        """
         with self._lock:
+            self._entered[phase] += 1
+            self._left[before] += 1
             for name, took_ns in durations_ns.items():
                 if took_ns is not None:
                     self._took[name].add(took_ns)

@@ -3,8 +3,8 @@
 import random
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
 from uuid import UUID
 
 from engine.clock import Clock
@@ -19,7 +19,7 @@ CUT = "…"
 
 
 class WatchedQuery:
-    """One query on its way (port ``QueryWatch``)."""
+    """One query on its way (port ``QueryWatch``), and a context manager: what is raised inside is its failure."""
 
     __slots__ = ("_at_ns", "_clock", "_figures", "_id", "_type", "database_id", "issue_time_ns", "phase", "text")
 
@@ -36,6 +36,15 @@ class WatchedQuery:
         self._at_ns: tuple[int, int | None, int | None] = (clock.monotonic_ns(), None, None)
         figures.enter(self.phase)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.ended("cancel" if isinstance(error, QueryCancelled) else "fail")
+
     def planned(self) -> None:
         """See ``QueryWatch``."""
         self._at_ns = (self._at_ns[0], self._clock.monotonic_ns(), None)
@@ -46,9 +55,8 @@ class WatchedQuery:
         """See ``QueryWatch``."""
         if self.phase not in ENDS:
             self._at_ns = (*self._at_ns[:2], self._clock.monotonic_ns())
-            self._figures.enter(phase, self.phase)
+            self._figures.end(phase, self.phase, self._durations_ns())
             self.phase = phase
-            self._figures.took(**self._durations_ns())
 
     def record(self) -> QueryRecord:
         """Return what is known of it now."""
@@ -86,20 +94,12 @@ class QueryLog:
         self._kept: deque[WatchedQuery] = deque(maxlen=most)
         self.figures = QueryFigures()
 
-    @contextmanager
-    def watching(self, database_id: int, text: str, query_type: QueryType = "sql") -> Iterator[WatchedQuery]:
-        """Note a query; what is raised inside is its failure."""
+    def watching(self, database_id: int, text: str, query_type: QueryType = "sql") -> WatchedQuery:
+        """Note a query, which is on its way from now on."""
         watched = WatchedQuery(self._clock, self.figures, database_id, text, query_type)
         with self._lock:
             self._kept.append(watched)
-        try:
-            yield watched
-        except QueryCancelled:
-            watched.ended("cancel")
-            raise
-        except BaseException:
-            watched.ended("fail")
-            raise
+        return watched
 
     def records(self, database_id: int) -> list[QueryRecord]:
         """Return what is known of the queries of a database, the oldest first."""

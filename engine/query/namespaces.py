@@ -7,10 +7,10 @@ that DataFusion calls; its own base classes are not needed for that.
 
 import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
@@ -19,10 +19,13 @@ from engine.errors import QueryError
 if TYPE_CHECKING:
     from datafusion.catalog import Table
 
+T = TypeVar("T")
+
 CATALOG = "public"
 USER_SCHEMA = "iox"
 SYSTEM_SCHEMA = "system"
 INFORMATION_SCHEMA = "information_schema"
+_SCHEMAS = (USER_SCHEMA, SYSTEM_SCHEMA, INFORMATION_SCHEMA)
 
 LAST_CACHE = "last_cache"
 DISTINCT_CACHE = "distinct_cache"
@@ -50,12 +53,13 @@ class Namespace:
     """The names of one schema that a query uses.
 
     DataFusion cannot be used while it asks for a name. So a name that is asked for the first time is noted in
-    ``wanted`` and said to be missing; it is looked up afterwards, and the query is planned again.
+    ``wanted``, with that of its schema, and said to be missing; it is looked up afterwards, and the query is planned again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, wanted: set[tuple[str, str]]) -> None:
+        self._name = name
+        self._wanted = wanted
         self.tables: dict[str, Table | None] = {}
-        self.wanted: set[str] = set()
 
     @property
     def table_names(self) -> list[str]:
@@ -65,7 +69,7 @@ class Namespace:
     def table(self, name: str) -> "Table | None":
         """Return the table ``name``, ``None`` if there is none or it is not known yet."""
         if name not in self.tables:
-            self.wanted.add(name)
+            self._wanted.add((self._name, name))
         return self.tables.get(name)
 
     def table_exist(self, name: str) -> bool:
@@ -77,7 +81,8 @@ class Names:
     """All names of one query."""
 
     def __init__(self) -> None:
-        self.schemas = {name: Namespace() for name in (USER_SCHEMA, SYSTEM_SCHEMA, INFORMATION_SCHEMA)}
+        self._wanted: set[tuple[str, str]] = set()
+        self.schemas = {name: Namespace(name, self._wanted) for name in _SCHEMAS}
         self.results: dict[Call, Table] = {}
         self.wanted_calls: set[Call] = set()
         self.bad_call: QueryError | None = None
@@ -85,7 +90,7 @@ class Names:
     def guess(self, sql: str, find: FindTable, call: CallTable) -> None:
         """Look up what ``sql`` seems to name, so that it need not be planned twice; a wrong guess does no harm."""
         for quoted, plain in _TABLE_GUESS.findall(sql):
-            self.schemas[USER_SCHEMA].wanted.add(quoted or plain.lower())
+            self._wanted.add((USER_SCHEMA, quoted or plain.lower()))
         for function, table, cache in _CALL_GUESS.findall(sql):
             self.wanted_calls.add(Call(function.lower(), table, cache or None))
         with suppress(QueryError):  # what is really called says itself what is wrong with it
@@ -94,7 +99,7 @@ class Names:
     @property
     def is_incomplete(self) -> bool:
         """Return whether something was asked for in vain."""
-        return bool(self.wanted_calls) or any(schema.wanted for schema in self.schemas.values())
+        return bool(self._wanted or self.wanted_calls)
 
     def call(self, function: str, arguments: tuple[Any, ...]) -> "Table":
         """Return the table that a function gives.
@@ -114,11 +119,12 @@ class Names:
 
     def learn(self, find: FindTable, call: CallTable) -> bool:
         """Look up with ``find(schema, name)`` and ``call`` what was asked for in vain; return whether any of it is there."""
-        asked = [(schema, name) for schema, names in self.schemas.items() for name in sorted(names.wanted)]
+        if not self.is_incomplete:
+            return False
         is_any = bool(self.wanted_calls)
-        for schema, name in asked:
+        for schema, name in sorted(self._wanted):
             table = self.schemas[schema].tables[name] = find(schema, name)
-            self.schemas[schema].wanted.discard(name)
+            self._wanted.discard((schema, name))
             is_any = is_any or table is not None
         called, self.wanted_calls = self.wanted_calls, set()
         self.results |= {wanted: call(wanted) for wanted in called}
@@ -131,18 +137,17 @@ class PlanningCatalog:
     def __init__(self) -> None:
         self._present = threading.local()
 
-    @contextmanager
-    def of(self, names: Names) -> Iterator[None]:
-        """Let this thread plan with ``names``."""
+    def planned(self, names: Names, plan: Callable[[], T]) -> T:
+        """Return what ``plan`` returns, for which there are ``names`` in this thread, and no others."""
         self._present.names = names
         try:
-            yield
+            return plan()
         finally:
             self._present.names = None
 
     def schema_names(self) -> set[str]:
         """Return the names of the schemas."""
-        return {USER_SCHEMA, SYSTEM_SCHEMA, INFORMATION_SCHEMA}
+        return set(_SCHEMAS)
 
     def call(self, function: str, *arguments: Any) -> "Table":
         """Return the table that a function gives, see ``Names.call``."""

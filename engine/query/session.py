@@ -299,9 +299,9 @@ def _with_names(
     names = Names()
     names.guess(sql, find, call)
     while True:
-        with planning(), catalog.of(names):
+        with planning():
             try:
-                frame = plan()
+                frame = catalog.planned(names, plan)
             except Exception:
                 # Names that were not known yet are the reason, or the same error comes once more.
                 if names.bad_call is None and not names.is_incomplete:

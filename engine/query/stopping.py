@@ -25,10 +25,8 @@ class Stop:
         self._end: Callable[[], object] | None = None
         self._timer: threading.Timer | None = None
 
-    def start(self, limit_s: float | None) -> None:
-        """Let the time of the query run: it may take ``limit_s`` seconds, ``None`` = as long as it likes."""
-        if limit_s is None:
-            return
+    def start(self, limit_s: float) -> None:
+        """Let the time of the query run: it may take ``limit_s`` seconds."""
         text = format_duration(round(limit_s * NS_PER_SECOND))
         reason = QueryTimedOut(f"query error: the query was ended after {text}, the limit that --query-timeout sets")
         self._timer = threading.Timer(limit_s, self.stop, (reason,))
@@ -76,9 +74,11 @@ class Stop:
             EngineError: the reason, if the query was ended before or meanwhile; else what ``work`` raises.
         """
         try:
-            self._enter()
+            # Who ends the query gives the reason first, and then looks for the thread; so one of both sees the other.
+            self._running = threading.get_ident()
             try:
-                return work()
+                if self._reason is None:
+                    return work()
             finally:
                 self._leave()
         except BaseException:
@@ -86,11 +86,6 @@ class Stop:
                 raise
         # Not from the error that the interruption was: its traceback would keep what the query holds.
         raise self._reason
-
-    def _enter(self) -> None:
-        with self._lock:
-            self.check()
-            self._running = threading.get_ident()
 
     def _leave(self) -> None:
         with self._lock:

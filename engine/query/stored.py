@@ -34,8 +34,7 @@ class StoredTables:
         if found is None:
             return None
         view = self._store.view(found)
-        partly = tuple((part.folder, part.excluded) for part in view.partly)
-        read = (view.folders, view.batches, view.release, view.live, partly, view.oldest_ns, view.absent)
+        read = (view.folders, view.batches, view.release, view.live, view.partly, view.oldest_ns, view.absent)
         return TableSnapshot(query_schema(view.schema), *read, lambda: [(f.min_time, f.max_time) for f in view.files])
 
 

@@ -36,12 +36,12 @@ class PlanStream:
 
     def _make(self) -> pa.RecordBatch | None:
         try:
-            with executing(self._memory_told):
-                batch = next(self._batches, None)
-                return batch.to_pyarrow() if batch else None
+            batch = next(self._batches, None)
+            return batch.to_pyarrow() if batch else None
         except BaseException:
             self._batches = iter(())  # an error that somebody keeps must not keep the plan at work
-            raise
+            with executing(self._memory_told):
+                raise
 
 
 def as_told(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -61,6 +61,11 @@ class TableBuffer:
         self._pending.append(rows)
         self._added_rows += rows.row_count
 
+    @property
+    def has_pending(self) -> bool:
+        """Return whether something came that is not kept yet."""
+        return bool(self._pending)
+
     def pending(self) -> list[RowsPayload | RowsBlock]:
         """Return what came and is not kept yet."""
         return self._pending[:]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import pyarrow as pa
@@ -37,8 +37,7 @@ class AbsentFile:
     excluded: Ranges = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PartlyRead:
+class PartlyRead(NamedTuple):
     """A folder of Parquet files whose rows at the times ``excluded`` (in ns, both ends included) are not read."""
 
     folder: Path

@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -36,8 +36,10 @@ def joined(ranges: Iterable[Range]) -> Ranges:
     return tuple(found)
 
 
-def of_windows(windows: Iterable[int], window_ns: int) -> Ranges:
+def of_windows(windows: Collection[int], window_ns: int) -> Ranges:
     """Return the times of the windows that begin at ``windows``."""
+    if not windows:  # as for most queries
+        return ()
     return joined((max(w, EARLIEST), min(w + window_ns - 1, LATEST)) for w in windows)
 
 

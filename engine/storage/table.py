@@ -273,9 +273,9 @@ class TableData:
 
     def _settle(self, buffers: "_Buffers", schema_now: SchemaSource) -> TableSchema:
         """Sort new rows into windows, note which of them have keys of older sources; return a schema with all columns."""
-        came = [(buffer, buffer.pending()) for buffer in buffers.present]
+        came = [(buffer, buffer.pending()) for buffer in buffers.present if buffer.has_pending]
         schema = schema_now()
-        if any(pending for _, pending in came):
+        if came:
             self._live = None  # or it would hold what becomes larger batches now
         for buffer, pending in came:
             settled = buffer.by_window(pending, schema, self._window_ns)
@@ -317,9 +317,9 @@ class TableData:
                 buffer.late.update(number * self._window_ns for number in numbers)
 
     def _live_rows(self, buffers: "_Buffers", schema: TableSchema) -> LiveRows:
-        crowded = buffers.crowded
         state = (schema.version, [buffer.version for buffer in buffers.present], self._files if buffers.late else ())
         if self._live is None or self._live[0] != state:
+            crowded = buffers.crowded
             parts = (p for rows in buffers.batches() for p in (rows.rows_outside(crowded) if crowded else (rows.rows,)))
             batches = [conform(part, schema) for part in parts]
             self._live = (state, LiveRows((*batches, *self._merge_crowded(buffers, crowded, schema))))
@@ -383,7 +383,7 @@ class _Buffers:
     @property
     def late(self) -> Set[int]:
         """Return the windows with keys that files have too."""
-        return {window for buffer in self.present for window in buffer.late}
+        return self.live.late if self.frozen is None else self.frozen.late | self.live.late
 
     @property
     def first_window(self) -> int:

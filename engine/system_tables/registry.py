@@ -52,13 +52,17 @@ SYSTEM_TABLES = (
 )
 
 
+_OF_INTERNAL = {table.name: table for table in SYSTEM_TABLES}
+_OF_OTHERS = {table.name: table for table in SYSTEM_TABLES if not table.only_internal}
+
+
 class DatabaseSystemTables:
     """The system tables that queries of one database see."""
 
     def __init__(self, sources: SystemSources, database: Database) -> None:
         self._sources = sources
         self._database = database
-        self._tables = {t.name: t for t in SYSTEM_TABLES if database.is_internal or not t.only_internal}
+        self._tables = _OF_INTERNAL if database.is_internal else _OF_OTHERS
 
     def names(self) -> list[str]:
         """Return the names of the tables, sorted."""
