@@ -272,6 +272,20 @@ def test_filters_and_projections_reach_files_and_batches(bench: QueryBench) -> N
     assert "VIEW" not in plan
 
 
+@pytest.mark.parametrize(
+    ("sql", "is_late"),
+    [
+        ("SELECT * FROM files WHERE host = 'a'", True),
+        ("SELECT host, max(usage) FROM files WHERE host = 'a' GROUP BY host", False),
+    ],
+)
+def test_files_decode_whole_rows_late(tmp_path: Path, sql: str, is_late: bool) -> None:
+    rows = rows_batch(CPU, [{"time": 1, "host": "a", "usage": 1.0}, {"time": 2, "host": "b"}])
+    files = QueryBench(MemoryTables().add("files", CPU, folders=[ParquetFolders(tmp_path).folder(rows)]))
+    plan = files.table(f"EXPLAIN {sql}")["plan"].to_pylist()[1]
+    assert ("FilterExec" not in plan) is is_late  # then it is the files themselves that filter
+
+
 class Live:
     """Something that stands for rows."""
 

@@ -1,7 +1,7 @@
 import pytest
 
 from engine.errors import QueryError
-from engine.query.sql_text import bind_table_names, check_work, show_target, tokens
+from engine.query.sql_text import bind_table_names, check_work, decodes_late, show_target, tokens
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,25 @@ from engine.query.sql_text import bind_table_names, check_work, show_target, tok
 )
 def test_texts_strings_and_comments_are_told_apart(sql: str, texts: list[str]) -> None:
     assert [token.text for token in tokens(sql)] == texts
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        pytest.param("SELECT * FROM cpu WHERE host = 'a'", True, id="rows"),
+        pytest.param("select * from cpu where host = 'a' order by time desc limit 1", True, id="the newest row"),
+        pytest.param("SELECT * FROM cpu ORDER BY time DESC LIMIT 1", False, id="no filter"),
+        pytest.param("SELECT host, max(f) FROM cpu WHERE f > 1 GROUP BY host", False, id="groups"),
+        pytest.param(
+            "SELECT host, max(f) FROM (SELECT * FROM cpu WHERE f > 1 ORDER BY time DESC LIMIT 9) GROUP\nBY 1",
+            True,
+            id="both",
+        ),
+        pytest.param("SELECT somewhere FROM groups", False, id="parts of words"),
+    ],
+)
+def test_when_the_rest_of_a_row_is_decoded_late(sql: str, expected: bool) -> None:
+    assert decodes_late(sql) is expected
 
 
 @pytest.mark.parametrize(
