@@ -22,7 +22,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _SHOW = re.compile("show", re.IGNORECASE)
-_CLAUSES = re.compile(r"\b(?:WHERE|GROUP|LIMIT)\b", re.IGNORECASE)
+_CLAUSES = re.compile(r"\b(?:WHERE\b|GROUP\b|LIMIT\b|ORDER(?=\s+BY\s)(?!\s+BY\s+\"?time\b))", re.IGNORECASE)
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
@@ -65,12 +65,13 @@ def show_target(sql: str) -> str | None:
 def decodes_late(sql: str) -> bool:
     """Return whether it pays to decode first what a filter of ``sql`` needs, and the rest for the rows that it leaves.
 
-    It does for whole rows and for the newest ones: the last row of a host among 4.3 million is found in 6 instead of 40
-    ms. What makes groups reads few columns, which takes up to a sixth longer so; without a filter nothing is left out.
-    A wrong guess, of a word in a literal or a name, costs no more than that time.
+    It does for whole rows, and for the first ones of an order, whose filter is the last of those found so far: the last row
+    of a host among 4.3 million is found in 6 instead of 40 ms. What makes groups reads few columns, which takes up to a
+    sixth longer so; and whole files are left out of the newest rows of all. A wrong guess, of a word in a literal or a
+    name, costs no more than that time.
     """
     found = {word.upper() for word in _CLAUSES.findall(sql)}
-    return "WHERE" in found and ("GROUP" not in found or "LIMIT" in found)
+    return not found.isdisjoint(("WHERE", "ORDER")) and ("GROUP" not in found or "LIMIT" in found)
 
 
 def bind_table_names(sql: str, params: Mapping[str, ParameterValue]) -> str:

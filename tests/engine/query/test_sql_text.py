@@ -24,7 +24,11 @@ def test_texts_strings_and_comments_are_told_apart(sql: str, texts: list[str]) -
     [
         pytest.param("SELECT * FROM cpu WHERE host = 'a'", True, id="rows"),
         pytest.param("select * from cpu where host = 'a' order by time desc limit 1", True, id="the newest row"),
-        pytest.param("SELECT * FROM cpu ORDER BY time DESC LIMIT 1", False, id="no filter"),
+        pytest.param("SELECT * FROM cpu", False, id="no filter"),
+        pytest.param("SELECT * FROM cpu ORDER  BY time DESC LIMIT 1", False, id="the newest row of all"),
+        pytest.param('SELECT * FROM cpu ORDER BY "time" LIMIT 1', False, id="the oldest row of all"),
+        pytest.param("SELECT * FROM cpu ORDER BY usage DESC LIMIT 1", True, id="the largest value"),
+        pytest.param("SELECT * FROM cpu order by timed LIMIT 1", True, id="another column"),
         pytest.param("SELECT host, max(f) FROM cpu WHERE f > 1 GROUP BY host", False, id="groups"),
         pytest.param(
             "SELECT host, max(f) FROM (SELECT * FROM cpu WHERE f > 1 ORDER BY time DESC LIMIT 9) GROUP\nBY 1",
