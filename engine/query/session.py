@@ -84,6 +84,7 @@ class Session:
         runtime = RuntimeEnvBuilder().with_greedy_memory_pool(config.memory_bytes)
         self._read_only = SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
         self._catalog = PlanningCatalog()
+        # The second one decodes late, see ``decodes_late``.
         self._queries = tuple(self._query_context(config, runtime, is_late=is_late) for is_late in (False, True))
         # Tables get their names here, out of the reach of queries. How they are read is up to the context of a query.
         self._tables = SessionContext(_session_config(config, is_late=False).with_information_schema(True), runtime)
