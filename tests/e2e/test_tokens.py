@@ -64,8 +64,11 @@ def headers_without_end(address: str) -> str:
 
 
 def is_refused(url: str) -> bool:
+    """Return whether nobody listens any more; who came while the listener was being closed is cut off, and asks again."""
     try:
         httpx.get(url)
     except httpx.ConnectError:
         return True
+    except (httpx.ReadError, httpx.RemoteProtocolError):
+        return False
     return False
