@@ -145,6 +145,11 @@ class PlanningCatalog:
         finally:
             self._present.names = None
 
+    def has_texts(self) -> bool:
+        """Return whether a user's table that is known here, where a query is planned, has a column of texts."""
+        tables = self._present.names.schemas[USER_SCHEMA].tables.values()
+        return any(pa.types.is_string(column.type) for table in tables if table for column in table.schema)
+
     def schema_names(self) -> set[str]:
         """Return the names of the schemas."""
         return set(_SCHEMAS)

@@ -137,15 +137,16 @@ class Session:
     def _plan(self, sql: str, values: dict[str, Any]) -> DataFrame:
         # Values are put into each expression of the plan, which takes as long as half the planning.
         wanted = values if "$" in sql or "?" in sql else {}
-        return self._queries[decodes_late(sql)].sql_with_options(sql, self._read_only, wanted)
+        return self._context_for(sql).sql_with_options(sql, self._read_only, wanted)
 
     def _plan_with_own_memory(self, sql: str, values: dict[str, Any]) -> DataFrame:
         # A plan keeps the memory that was set when it was made; what is known of files stays common to all.
         with self._own_memory:
-            self._queries[decodes_late(sql)].sql(
-                f"SET datafusion.runtime.memory_limit = '{(self._own_bytes or 0) // 1024}K'"
-            )
+            self._context_for(sql).sql(f"SET datafusion.runtime.memory_limit = '{(self._own_bytes or 0) // 1024}K'")
             return self._plan(sql, values)
+
+    def _context_for(self, sql: str) -> SessionContext:
+        return self._queries[decodes_late(sql, self._catalog.has_texts)]
 
     def table_of_snapshot(self, name: str, snapshot: TableSnapshot, within: TimesWanted = lambda: None) -> Table:
         """Return all rows of ``snapshot`` as a table; projections and filters reach files and batches.

@@ -277,11 +277,16 @@ def test_filters_and_projections_reach_files_and_batches(bench: QueryBench) -> N
     [
         ("SELECT * FROM files WHERE host = 'a'", True),
         ("SELECT host, max(usage) FROM files WHERE host = 'a' GROUP BY host", False),
+        ("SELECT s, max(i) FROM texts WHERE i > 1 GROUP BY s", True),
     ],
 )
-def test_files_decode_whole_rows_late(tmp_path: Path, sql: str, is_late: bool) -> None:
-    rows = rows_batch(CPU, [{"time": 1, "host": "a", "usage": 1.0}, {"time": 2, "host": "b"}])
-    files = QueryBench(MemoryTables().add("files", CPU, folders=[ParquetFolders(tmp_path).folder(rows)]))
+def test_files_decode_whole_rows_and_texts_late(tmp_path: Path, sql: str, is_late: bool) -> None:
+    texts = query_table_schema({"s": "string", "i": "integer", "time": "time"}, name="texts")
+    tables = MemoryTables()
+    for name, schema in (("files", CPU), ("texts", texts)):
+        folder = ParquetFolders(tmp_path / name).folder(rows_batch(schema, [{"time": 1}, {"time": 2}]))
+        tables.add(name, schema, folders=[folder])
+    files = QueryBench(tables)
     plan = files.table(f"EXPLAIN {sql}")["plan"].to_pylist()[1]
     assert ("FilterExec" not in plan) is is_late  # then it is the files themselves that filter
 

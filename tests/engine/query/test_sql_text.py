@@ -39,7 +39,13 @@ def test_texts_strings_and_comments_are_told_apart(sql: str, texts: list[str]) -
     ],
 )
 def test_when_the_rest_of_a_row_is_decoded_late(sql: str, expected: bool) -> None:
-    assert decodes_late(sql) is expected
+    assert decodes_late(sql, lambda: False) is expected
+
+
+def test_groups_of_texts_are_decoded_late() -> None:
+    grouped = "SELECT host, max(message) FROM logs {} GROUP BY host"
+    assert decodes_late(grouped.format("WHERE level = 'error'"), lambda: True)
+    assert not decodes_late(grouped.format(""), lambda: True)
 
 
 @pytest.mark.parametrize(
