@@ -1,5 +1,6 @@
 import gc
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,10 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.columns.payload import encode_rows
+from engine.disk import RealDisk
 from engine.errors import ManifestCorrupt
 from engine.model.schema import Column, ColumnType, TableSchema
 from engine.paths import NodePaths
 from engine.storage.filekeys import FileKeys
+from engine.storage.filesets import FileSets
+from engine.storage.manifest import FileEntry
+from engine.storage.objects import FileSet
 from engine.storage.table import TableData
 from engine.wal.format import CommitRecord, ConsumerRecord, RowsPayload, RowsRecord, SchemaRecord
 from engine.wal.ports import DurableRecord
@@ -40,6 +45,18 @@ class FailingOnce(FileKeys):
             self.has_failed = True
             raise MemoryError
         return super().repeated(*args)
+
+
+class NotingSets(FileSets):
+    """Sets of files that note which files they were asked for."""
+
+    def __init__(self, paths: NodePaths) -> None:
+        super().__init__(RealDisk(), paths.file_sets, paths.table_folder)
+        self.asked: list[Sequence[FileEntry]] = []
+
+    def open_set(self, table_id: int, files: Sequence[FileEntry], place: int = 0) -> FileSet | None:
+        self.asked.append(files)
+        return super().open_set(table_id, files, place)
 
 
 def one_row(time: int = 2) -> RowsPayload:
@@ -314,6 +331,20 @@ def test_rows_that_could_not_be_compared_with_files_are_there_the_next_time(tmp_
     assert [(batch.num_rows, batch.column("a").to_pylist()) for batch in view.batches] == [(1, [2.0])]
     assert sum(pq.read_metadata(file).num_rows for folder in view.folders for file in folder.iterdir()) == 1
     view.release()
+
+
+def test_where_rows_expire_the_files_that_are_left_are_known_again(tmp_path: Path) -> None:
+    fed = FedStore(tmp_path)
+    fed.create(SCHEMA)
+    fed.write(SCHEMA, [{"host": "x", "time": 150, "a": 1.0}])
+    fed.snapshot()
+    sets = NotingSets(NodePaths(tmp_path, "node"))
+    table = TableData(sets, 100, fed.store.files(SCHEMA.table_id))
+    for oldest_ns in (10, 20, 160):  # the time goes on, at last past the row
+        table.view(lambda: SCHEMA, oldest_ns).release()
+    first, second = sets.asked
+    assert [file.row_count for file in first] == [1]
+    assert second is first
 
 
 def test_a_record_that_cannot_be_taken_over_keeps_no_other_away(tmp_path: Path, caplog: Any) -> None:
